@@ -1,0 +1,58 @@
+# Everything a newcomer needs; `make help` lists it.
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+export UV_PYTHON_DOWNLOADS := never
+export NEXT_TELEMETRY_DISABLED := 1
+
+.PHONY: help setup up down status doctor test check format lock gen migrate web clean
+
+help: ## what can be done
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ —/'
+
+$(VENV)/.installed: requirements/base.txt requirements/dev.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Perpilot needs Python 3.11 or newer: set PYTHON=python3.12, for example"; exit 1; }
+	@echo "[1/3] Python packages (about 1.2 GB, once)"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check uv
+	@$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements/base.txt -r requirements/dev.txt
+	@$(BIN)/python -c 'import pathlib, site; pathlib.Path(site.getsitepackages()[0], "perpilot.pth").write_text(str(pathlib.Path.cwd()) + "\n")'
+	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -m apps.cli.main "$$@"\n' > $(BIN)/perpilot && chmod +x $(BIN)/perpilot
+	@touch $@
+
+setup: $(VENV)/.installed ## install and build, start nothing
+	@echo "[2/3] The desk's pages"
+	@$(BIN)/python -m apps.cli.build_web
+	@echo "[3/3] Compiled kernels"
+	@$(BIN)/python -m apps.cli.warm_kernels
+
+up: setup ## install, migrate, start everything, open the desk
+	@exec $(BIN)/perpilot up
+
+down status doctor: $(VENV)/.installed ## stop, look, diagnose
+	@$(BIN)/perpilot $@
+
+check: $(VENV)/.installed ## style, types, import contracts
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: setup check ## every test
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/python -m apps.cli.build_web --test
+
+format: $(VENV)/.installed ## rewrite style
+	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
+
+lock: ## pin requirements anew, with hashes, without addresses
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q --upgrade requirements/base.in -o requirements/base.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --no-header --no-annotate -q --upgrade requirements/dev.in -o requirements/dev.txt
+
+gen: $(VENV)/.installed ## the API's OpenAPI document and the web client made from it
+	$(BIN)/python -m apps.api.export_openapi apps/web/openapi.json
+	cd apps/web && npm run gen
+
+clean: ## remove what was built, keep ./var
+	rm -rf $(VENV) .cache apps/web/node_modules apps/web/.next apps/web/out
