@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import ParamSpec, TypeVar
 
 import numba
-import numba.core.config as numba_config
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -38,7 +37,7 @@ def _cache_folder() -> Path:
 
 
 if "NUMBA_CACHE_DIR" not in os.environ:
-    numba_config.CACHE_DIR = str(_cache_folder())
+    numba.config.CACHE_DIR = str(_cache_folder())  # type: ignore[attr-defined]
 
 
 def kernel(function: Callable[P, R]) -> Callable[P, R]:
