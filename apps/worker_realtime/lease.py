@@ -55,8 +55,9 @@ class TradingLease:
             self._connection = await psycopg.AsyncConnection.connect(self._url, autocommit=True, connect_timeout=5)
         async with asyncio.timeout(5):
             cursor = await self._connection.execute(
-                "SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND objid = %(key)s "
-                "AND classid = 0 AND pid = pg_backend_pid() AND granted) THEN true ELSE pg_try_advisory_lock(%(key)s) END",
+                "SELECT CASE WHEN EXISTS (SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND classid = 0 "
+                "AND objid = %(key)s AND pid = pg_backend_pid() AND granted) THEN true "
+                "ELSE pg_try_advisory_lock(%(key)s) END",
                 {"key": LEASE_KEY},
             )
             row = await cursor.fetchone()
