@@ -1,0 +1,186 @@
+"""One minute of trading as one call, and its fold over history: the same compiled functions (D20).
+
+    step(state, inputs, params, constants, out)        online, once a minute, rows and events in ``out``
+    fold(state, market, params, constants, out, …)     backtest, over (T, S) arrays
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from packages.common.jit import kernel
+from services.policy.kernel import Notes
+from services.simulator.kernel_execute import execute
+from services.simulator.kernel_judge import ALL_ROWS, TRADES_ONLY, equity, judge, used_margin
+from services.simulator.tables import (
+    N_TRADES,
+    TRADE,
+    Constants,
+    Floats,
+    Inputs,
+    Ints,
+    Market,
+    Out,
+    Params,
+    Rows,
+    State,
+    Table,
+    new_out,
+    new_rows,
+)
+
+# What a fold keeps: trades and equity; also primary reasons counted; also every row.
+KEEP_TRADES, KEEP_COUNTS, KEEP_ROWS = 0, 1, 2
+
+
+class Kept(NamedTuple):
+    """Where a fold writes."""
+
+    equity: Floats  # (T,) after each minute
+    trades: Table  # (capacity,) TRADE
+    n: Ints  # (4,) trades, entries, lapses, funding payments so far
+    counts: Ints  # (N_CODES, S) minutes by primary reason; row 0: traded
+    funding: Floats  # (1,) paid so far, open positions included
+    rows: Rows  # (T, S), or (0, S) when not asked for
+
+
+@kernel
+def step(state: State, inputs: Inputs, params: Params, constants: Constants, out: Out) -> None:
+    """Advance ``state`` by the closed minute ``inputs`` (steps 1-9); ``out.rows`` has one row per symbol.
+
+    Arrays are changed in place; nothing is allocated. The minutes of one state go forward without gaps in time:
+    a minute without data is given with its flags not PRESENT.
+    """
+    execute(state, inputs, params, constants, out.events)
+    judge(state, inputs, params, constants, out, ALL_ROWS)
+
+
+@kernel
+def inputs_at(market: Market, t: int) -> Inputs:
+    """Minute ``t`` of a market as views."""
+    day = market.day_row[t]
+    return Inputs(
+        market.ts_ms[t],
+        market.flags[t],
+        np.int64(market.account_flags[t]),
+        market.regime[t],
+        market.exit_request[t],
+        market.last[t],
+        market.mark[t],
+        market.qm[t],
+        market.atr[t],
+        market.atr1[t],
+        market.rate[t],
+        market.preds[t],
+        market.beta[day],
+        market.tier[day],
+    )
+
+
+@kernel
+def _keep_rows(kept: Rows, t: int, rows: Rows) -> None:
+    kept.side[t] = rows.side
+    kept.best_side[t] = rows.best_side
+    kept.ev_long[t] = rows.ev_long
+    kept.ev_short[t] = rows.ev_short
+    kept.wish[t] = rows.wish
+    kept.size_notional[t] = rows.size_notional
+    kept.qty[t] = rows.qty
+    kept.leverage[t] = rows.leverage
+    kept.sl[t] = rows.sl
+    kept.tp[t] = rows.tp
+    kept.notes.n[t] = rows.notes.n
+    kept.notes.code[t] = rows.notes.code
+    kept.notes.value[t] = rows.notes.value
+    kept.notes.limit[t] = rows.notes.limit
+    kept.notes.distance[t] = rows.notes.distance
+
+
+@kernel
+def _count(counts: Ints, notes: Notes) -> None:
+    for s in range(notes.n.size):
+        counts[notes.code[s, 0], s] += 1
+
+
+@kernel
+def fold(
+    state: State,
+    market: Market,
+    params: Params,
+    constants: Constants,
+    out: Out,
+    kept: Kept,
+    start: int,
+    stop: int,
+    keep: int,
+) -> int:
+    """Fold minutes [start, stop) into ``state``; returns the next minute, before ``stop`` when ``kept.trades`` is full.
+
+    The state afterwards equals the one of as many calls of ``step``, bit for bit, whatever ``keep`` says.
+    """
+    detail = TRADES_ONLY if keep == KEEP_TRADES else ALL_ROWS
+    n_symbols = market.flags.shape[1]
+    events = out.events
+    for t in range(start, stop):
+        if kept.n[N_TRADES] + n_symbols > kept.trades.size:
+            return t
+        inputs = inputs_at(market, t)
+        execute(state, inputs, params, constants, events)
+        judge(state, inputs, params, constants, out, detail)
+        kept.equity[t] = state.account[0]["equity"]
+        for i in range(events.n[N_TRADES]):
+            kept.trades[kept.n[N_TRADES] + i] = events.trades[i]
+        for i in range(events.n[3]):
+            kept.funding[0] += events.payments[i]["amount"]
+        for k in range(4):
+            kept.n[k] += events.n[k]
+        if keep >= KEEP_COUNTS:
+            _count(kept.counts, out.rows.notes)
+        if keep == KEEP_ROWS:
+            _keep_rows(kept.rows, t, out.rows)
+    return stop
+
+
+def new_kept(n_minutes: int, n_symbols: int, *, keep: int = KEEP_TRADES, capacity: int = 0) -> Kept:
+    """Buffers for a fold of ``n_minutes``; ``capacity`` trades at first (``fold`` asks for more by stopping)."""
+    from packages.common.reasons import N_CODES
+
+    return Kept(
+        equity=np.zeros(n_minutes),
+        trades=np.zeros(max(capacity, 4 * n_symbols), TRADE),
+        n=np.zeros(4, np.int64),
+        counts=np.zeros((N_CODES, n_symbols), np.int64),
+        funding=np.zeros(1),
+        rows=new_rows(n_minutes if keep == KEEP_ROWS else 0, n_symbols),
+    )
+
+
+def run(
+    state: State, market: Market, params: Params, constants: Constants, *, keep: int = KEEP_TRADES
+) -> Kept:
+    """Fold the whole market into ``state`` and return what was kept, trades cut to their number."""
+    n_minutes, n_symbols = market.flags.shape
+    out, kept = new_out(n_symbols), new_kept(n_minutes, n_symbols, keep=keep, capacity=4096)
+    at = 0
+    while True:
+        at = fold(state, market, params, constants, out, kept, at, n_minutes, keep)
+        if at >= n_minutes:
+            return kept._replace(trades=kept.trades[: kept.n[N_TRADES]])
+        kept = kept._replace(trades=np.concatenate([kept.trades, np.zeros_like(kept.trades)]))
+
+
+__all__ = [
+    "KEEP_COUNTS",
+    "KEEP_ROWS",
+    "KEEP_TRADES",
+    "Kept",
+    "equity",
+    "execute",
+    "fold",
+    "inputs_at",
+    "judge",
+    "new_kept",
+    "run",
+    "step",
+    "used_margin",
+]

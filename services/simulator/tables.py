@@ -1,0 +1,301 @@
+"""The arrays the kernel works on: state, inputs, constants, rows and events, with their dtypes, shapes and units.
+
+S symbols in universe order, T minutes, B margin brackets. Times are epoch milliseconds, a *bar number* is
+``ts_ms // 60_000``; money and prices in quote units, quantities in base units. All fields are 8 bytes wide so that no
+padding byte enters a payload.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from services.policy.kernel import MAX_NOTES, N_TARGETS, Barriers, Notes, PolicyParams
+from services.risk.kernel import BOOK_SIZE, N_LIMITS, RiskParams, Room
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bytes = NDArray[np.uint8]
+Table = NDArray[Any]  # structured; the dtype is named beside it
+
+LONG_AGO = -(10**9)  # a bar number before every exit
+
+POSITION = np.dtype(
+    [
+        ("side", "i8"),  # +1, -1; 0: no position, all other fields 0
+        ("qty", "f8"),
+        ("entry_ref", "f8"),
+        ("entry_fill", "f8"),
+        ("leverage", "i8"),
+        ("margin", "f8"),  # initial isolated margin; the isolated wallet is margin - funding
+        ("sl", "f8"),
+        ("tp", "f8"),
+        ("entry_bar", "i8"),
+        ("fees", "f8"),
+        ("funding", "f8"),  # paid so far; negative when received
+        ("mae", "f8"),  # fractions of the entry fill, >= 0
+        ("mfe", "f8"),
+        ("exit_order", "i8"),  # exit reason code of the ordered exit, 0: none
+    ]
+)
+
+PENDING = np.dtype(
+    [
+        ("side", "i8"),  # 0: nothing pending, all other fields 0
+        ("qty", "f8"),
+        ("leverage", "i8"),
+        ("sl", "f8"),
+        ("tp", "f8"),
+        ("loss", "f8"),  # fraction of the notional lost at the SL, both fills included
+        ("bar", "i8"),  # bar number of the decision
+    ]
+)
+
+ACCOUNT = np.dtype(
+    [
+        ("wallet", "f8"),
+        ("equity", "f8"),  # after the last bar
+        ("day", "i8"),  # UTC day number of the last bar, -1 before the first
+        ("day_start", "f8"),  # equity at the start of that day
+        ("halted", "i8"),  # 0 or 1
+        ("halts", "i8"),  # days halted so far
+        ("losses", "i8"),  # losing trades in a row
+        ("pause_bar", "i8"),  # exit bar of the trade that started the last loss pause
+        ("bar", "i8"),  # number of the last bar, -1 before the first
+    ]
+)
+
+TRADE = np.dtype(
+    [
+        ("symbol", "i8"),
+        ("side", "i8"),
+        ("qty", "f8"),
+        ("leverage", "i8"),
+        ("margin", "f8"),
+        ("sl", "f8"),
+        ("tp", "f8"),
+        ("entry_bar", "i8"),
+        ("exit_bar", "i8"),
+        ("entry_ref", "f8"),
+        ("entry_fill", "f8"),
+        ("exit_ref", "f8"),
+        ("exit_fill", "f8"),
+        ("gross", "f8"),
+        ("slippage", "f8"),
+        ("fees", "f8"),
+        ("liquidation_fee", "f8"),
+        ("funding", "f8"),
+        ("absorbed", "f8"),
+        ("net", "f8"),
+        ("mae", "f8"),
+        ("mfe", "f8"),
+        ("reason", "i8"),
+    ]
+)
+
+ENTRY = np.dtype([("symbol", "i8"), ("side", "i8"), ("qty", "f8"), ("ref", "f8"), ("fill", "f8"), ("fee", "f8")])
+LAPSE = np.dtype([("symbol", "i8"), ("side", "i8"), ("qty", "f8"), ("code", "i8")])
+PAYMENT = np.dtype([("symbol", "i8"), ("rate", "f8"), ("amount", "f8")])
+
+N_TRADES, N_ENTRIES, N_LAPSES, N_PAYMENTS = 0, 1, 2, 3  # places of Events.n
+
+
+class State(NamedTuple):
+    """Everything one minute hands to the next. A value: ``copy_state`` before a step that may be undone."""
+
+    account: Table  # (1,) ACCOUNT
+    positions: Table  # (S,) POSITION
+    pending: Table  # (S,) PENDING
+    exit_bar: Ints  # (S,) bar number of the last exit
+    mark: Floats  # (S,) last mark close, NaN before the first bar
+    qm: Floats  # (S,) last known median quote volume
+    atr1: Floats  # (S,) last known 1m ATR, price units
+
+
+class Constants(NamedTuple):
+    """The exchange's rules and the account's fee."""
+
+    tick: Floats  # (S,) 0: no filter
+    step: Floats  # (S,)
+    min_qty: Floats  # (S,)
+    max_qty: Floats  # (S,) of a market order, inf when none
+    min_notional: Floats  # (S,)
+    liquidation_fee: Floats  # (S,) fraction
+    max_leverage: Ints  # (S,)
+    brackets: Floats  # (S, B, 4): cap, maintenance rate, cum, maximum leverage; NaN rows: unknown
+    fee_now: float  # taker fee per fill, fraction
+
+
+class Params(NamedTuple):
+    """What was learned (barriers) and what was set (policy, risk)."""
+
+    barriers: Barriers
+    policy: PolicyParams
+    risk: RiskParams
+    halt_clears_daily: bool  # backtest and shadow: true; live: an operator clears it
+
+
+class Inputs(NamedTuple):
+    """One closed minute. Predictions are rows per target (the transpose of what inference returns)."""
+
+    ts_ms: int
+    flags: Bytes  # (S,) bits PRESENT, TRADABLE, STALE, DRIFT, BAD_FEATURES of services.policy.kernel
+    account_flags: int  # bits TRADING_ON, KILL_SWITCH_ON, STOP_PATH_OK, FLATTEN
+    regime: int  # 0, 1, 2; anything else is an unknown feature
+    exit_request: Bytes  # (S,) exit reason code AGENT or OPERATOR, 0: none
+    last: Floats  # (4, S) open, high, low, close of the last price
+    mark: Floats  # (4, S) of the mark
+    qm: Floats  # (S,) median quote volume of the last 60 closed bars
+    atr: Floats  # (S,) of the barriers' interval, price units
+    atr1: Floats  # (S,) 14 × 1m, price units
+    rate: Floats  # (S,) funding rate settled in (ts, ts + 60 s], else NaN
+    preds: Floats  # (10, S) order of packages.common.types.TARGETS
+    beta: Floats  # (S,) NaN counts as 1
+    tier: Ints  # (S,) 0, 1, 2 for A, B, C
+
+
+class Market(NamedTuple):
+    """T minutes of inputs. Tier and beta change daily: ``day_row[t]`` is their row (D45)."""
+
+    ts_ms: Ints  # (T,)
+    flags: Bytes  # (T, S)
+    account_flags: Bytes  # (T,)
+    regime: Ints  # (T,)
+    exit_request: Bytes  # (T, S)
+    last: Floats  # (T, 4, S)
+    mark: Floats  # (T, 4, S)
+    qm: Floats  # (T, S)
+    atr: Floats  # (T, S)
+    atr1: Floats  # (T, S)
+    rate: Floats  # (T, S)
+    preds: Floats  # (T, 10, S)
+    beta: Floats  # (D, S)
+    tier: Ints  # (D, S)
+    day_row: Ints  # (T,)
+
+
+class Rows(NamedTuple):
+    """Exactly one row per symbol and minute. NaN and 0 where a gate left nothing to compute."""
+
+    side: Ints  # (S,) decision: +1, -1, or 0 for not traded
+    best_side: Ints  # (S,) side with the larger EV, 0 when a gate failed
+    ev_long: Floats  # (S,)
+    ev_short: Floats  # (S,)
+    wish: Floats  # (S,) notional the policy wanted
+    size_notional: Floats  # (S,) qty · p of the admitted entry, 0 when not traded
+    qty: Floats  # (S,)
+    leverage: Ints  # (S,)
+    sl: Floats  # (S,) price
+    tp: Floats  # (S,) price
+    notes: Notes
+
+
+class Events(NamedTuple):
+    """What one minute did. ``n`` (4,) int64 counts the used places of each table."""
+
+    n: Ints
+    trades: Table  # (S,) TRADE: closed positions with their whole ledger
+    entries: Table  # (S,) ENTRY
+    lapses: Table  # (S,) LAPSE
+    payments: Table  # (S,) PAYMENT, positive when we paid
+
+
+class Scratch(NamedTuple):
+    """Working space of one step; holds nothing between steps."""
+
+    order: Ints  # (S,)
+    ev: Floats  # (S,)
+    loss: Floats  # (S,)
+    book: Floats  # (BOOK_SIZE,)
+    room: Room
+
+
+class Out(NamedTuple):
+    """Where a step writes; reused from minute to minute."""
+
+    rows: Rows
+    events: Events
+    scratch: Scratch
+
+
+def new_state(n_symbols: int, wallet: float) -> State:
+    """A flat account with ``wallet`` quote units."""
+    account = np.zeros(1, ACCOUNT)
+    account["wallet"] = account["equity"] = account["day_start"] = wallet
+    account["day"] = account["bar"] = -1
+    account["pause_bar"] = LONG_AGO
+    return State(
+        account=account,
+        positions=np.zeros(n_symbols, POSITION),
+        pending=np.zeros(n_symbols, PENDING),
+        exit_bar=np.full(n_symbols, LONG_AGO, np.int64),
+        mark=np.full(n_symbols, np.nan),
+        qm=np.zeros(n_symbols),
+        atr1=np.zeros(n_symbols),
+    )
+
+
+def copy_state(state: State) -> State:
+    """An independent copy."""
+    return State(*(array.copy() for array in state))
+
+
+def new_rows(*shape: int) -> Rows:
+    """Empty rows: ``new_rows(S)`` for a step, ``new_rows(T, S)`` for a fold."""
+    ints = [np.zeros(shape, np.int64) for _ in range(3)]
+    floats = [np.zeros(shape) for _ in range(7)]
+    wide = (*shape, MAX_NOTES)
+    notes = Notes(np.zeros(shape, np.int64), np.zeros(wide, np.int64), np.zeros(wide), np.zeros(wide), np.zeros(wide))
+    return Rows(ints[0], ints[1], *floats[:5], ints[2], *floats[5:], notes)
+
+
+def new_out(n_symbols: int) -> Out:
+    """Buffers for ``step``."""
+    events = Events(
+        n=np.zeros(4, np.int64),
+        trades=np.zeros(n_symbols, TRADE),
+        entries=np.zeros(n_symbols, ENTRY),
+        lapses=np.zeros(n_symbols, LAPSE),
+        payments=np.zeros(n_symbols, PAYMENT),
+    )
+    room = Room(np.zeros(N_LIMITS), np.zeros(N_LIMITS), np.zeros(N_LIMITS))
+    scratch = Scratch(
+        order=np.zeros(n_symbols, np.int64),
+        ev=np.zeros(n_symbols),
+        loss=np.zeros(n_symbols),
+        book=np.zeros(BOOK_SIZE),
+        room=room,
+    )
+    return Out(new_rows(n_symbols), events, scratch)
+
+
+def n_symbols_of(state: State) -> int:
+    """S."""
+    return int(state.positions.shape[0])
+
+
+__all__ = [
+    "ACCOUNT",
+    "ENTRY",
+    "LAPSE",
+    "MAX_NOTES",
+    "N_TARGETS",
+    "PAYMENT",
+    "PENDING",
+    "POSITION",
+    "TRADE",
+    "Constants",
+    "Events",
+    "Inputs",
+    "Market",
+    "Out",
+    "Params",
+    "Rows",
+    "Scratch",
+    "State",
+    "copy_state",
+    "n_symbols_of",
+    "new_out",
+    "new_rows",
+    "new_state",
+]
