@@ -1,0 +1,3 @@
+"""Fixtures shared by every test of the repository."""
+
+pytest_plugins = ["tests.fixtures_servers"]

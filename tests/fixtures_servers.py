@@ -1,0 +1,130 @@
+"""Fixtures with real servers, for every test in the repository (loaded by the root conftest).
+
+``postgres_url``: a fresh migrated database for each test, cloned from a template. ``redis_url``: an empty Redis for
+each test. ``postgres_server`` and ``redis_server`` are the session's servers themselves. ``killable_postgres`` and
+``killable_redis`` are servers of one test's own, with ``kill()`` and ``start()``.
+"""
+
+import itertools
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from apps.cli.ports import free_port
+from apps.cli.postgres import Postgres
+from apps.cli.redis_server import RedisServer
+from packages.common.migrate import upgrade
+
+
+class ServerUnderTest:
+    """A server process that a test may kill and start again on the same port."""
+
+    def __init__(self, server: Postgres | RedisServer, stop_signal: signal.Signals, log: Path) -> None:
+        self.server, self._stop, self._log = server, stop_signal, log
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return self.server.url
+
+    def start(self) -> None:
+        self.server.prepare()
+        with self._log.open("ab") as log:
+            self.process = self.server.popen(log)
+        try:
+            self.server.wait_ready(self.process)
+        except BaseException:
+            self.process.kill()
+            raise
+
+    def kill(self) -> None:
+        """SIGKILL, as the kernel's out-of-memory killer would."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait(10)
+
+    def stop(self) -> None:
+        if self.process is not None and self.process.poll() is None:
+            self.process.send_signal(self._stop)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait(10)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    home = tmp_path_factory.mktemp("postgres")
+    server = Postgres(home, free_port(), durable=False)
+    running = ServerUnderTest(server, signal.SIGINT, home / "log")
+    running.start()
+    try:
+        server.create_database()
+        upgrade(server.url)
+        yield server
+    finally:
+        running.stop()
+
+
+_serial = itertools.count()
+
+
+@pytest.fixture
+def postgres_url(postgres_server: Postgres) -> Iterator[str]:
+    """A migrated database nobody else uses."""
+    name = f"test_{next(_serial)}"
+    with psycopg.connect(postgres_server.url_of("postgres"), autocommit=True) as conn:
+        conn.execute(f'CREATE DATABASE "{name}" TEMPLATE perpilot STRATEGY file_copy')
+        yield postgres_server.url_of(name)
+        conn.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def redis_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
+    home = tmp_path_factory.mktemp("redis")
+    server = RedisServer(home, free_port())
+    running = ServerUnderTest(server, signal.SIGTERM, home / "log")
+    running.start()
+    try:
+        yield server
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def redis_url(redis_server: RedisServer) -> str:
+    """A Redis without a key."""
+    with redis.Redis.from_url(redis_server.url) as client:
+        client.flushall()
+    return redis_server.url
+
+
+@pytest.fixture
+def killable_postgres(tmp_path: Path) -> Iterator[ServerUnderTest]:
+    """A migrated, durable cluster; ``kill()`` and ``start()`` at will."""
+    server = Postgres(tmp_path / "postgres", free_port())
+    running = ServerUnderTest(server, signal.SIGINT, tmp_path / "postgres.log")
+    running.start()
+    try:
+        server.create_database()
+        upgrade(server.url)
+        yield running
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def killable_redis(tmp_path: Path) -> Iterator[ServerUnderTest]:
+    """A Redis of one test's own; ``kill()`` and ``start()`` at will."""
+    running = ServerUnderTest(RedisServer(tmp_path / "redis", free_port()), signal.SIGTERM, tmp_path / "redis.log")
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
