@@ -1,0 +1,62 @@
+"""Bodies kept for a moment: many screens ask for the same history at once, and it is read once for all of them."""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Hashable
+from dataclasses import dataclass
+
+from apps.api.responses import etag_of
+from packages.common.time import monotonic_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """Bytes and their ETag."""
+
+    data: bytes
+    etag: str
+
+
+class BodyCache:
+    """Up to ``bytes_max`` of bodies, each served for ``ttl_ms`` after it was read. One reader a key (single flight).
+
+    The lifetime is far below a bar, so no screen is behind the table by more than ``ttl_ms``.
+    """
+
+    def __init__(self, *, ttl_ms: float = 400.0, bytes_max: int = 32 * 2**20) -> None:
+        self._ttl_ms, self._bytes_max = ttl_ms, bytes_max
+        self._bodies: OrderedDict[Hashable, tuple[float, Body]] = OrderedDict()
+        self._bytes = 0
+        self._flights: dict[Hashable, asyncio.Task[Body]] = {}
+
+    async def get(self, key: Hashable, read: Callable[[], Awaitable[bytes]]) -> Body:
+        """The body of ``key``, by ``read`` when it is not fresh. A failed read fails all who wait and is not kept."""
+        held = self._bodies.get(key)
+        if held is not None and monotonic_ms() - held[0] < self._ttl_ms:
+            return held[1]
+        flight = self._flights.get(key)
+        if flight is None:
+            flight = asyncio.create_task(self._read(key, read))
+            self._flights[key] = flight
+            flight.add_done_callback(lambda done: self._landed(key, done))
+        return await asyncio.shield(flight)  # one who hangs up does not take the others' answer with them
+
+    async def _read(self, key: Hashable, read: Callable[[], Awaitable[bytes]]) -> Body:
+        started = monotonic_ms()  # what is committed after this may be missing
+        data = await read()
+        body = Body(data, etag_of(data))
+        self._keep(key, started, body)
+        return body
+
+    def _landed(self, key: Hashable, done: "asyncio.Task[Body]") -> None:
+        del self._flights[key]
+        if not done.cancelled():
+            done.exception()  # retrieved: the waiters got it, or all of them hung up
+
+    def _keep(self, key: Hashable, at_ms: float, body: Body) -> None:
+        old = self._bodies.pop(key, None)
+        self._bytes += len(body.data) - (len(old[1].data) if old else 0)
+        self._bodies[key] = (at_ms, body)
+        while self._bytes > self._bytes_max:
+            _, (_, dropped) = self._bodies.popitem(last=False)
+            self._bytes -= len(dropped.data)

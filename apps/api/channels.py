@@ -1,0 +1,72 @@
+"""Channels of §19.2: how each is conflated, and where its snapshot comes from."""
+
+from collections.abc import Sequence
+from enum import StrEnum
+
+import orjson
+from pydantic import BaseModel
+
+from apps.api.db import Pool
+from apps.api.params import LATEST_MS, Span
+from apps.api.queries import account, orders, positions, risk, signals, status, training
+from packages.common.config import Settings
+
+
+class Kind(StrEnum):
+    STATE = "state"  # each message is complete: the newest replaces what was not yet sent
+    EVENTS = "events"  # messages add up: what was not yet sent is joined into one list
+
+
+CHANNELS: dict[str, Kind] = {
+    "status_updates": Kind.STATE,
+    "account_updates": Kind.STATE,
+    "position_updates": Kind.STATE,
+    "order_updates": Kind.EVENTS,
+    "signal_updates": Kind.STATE,
+    "risk_events": Kind.EVENTS,
+    "training_updates": Kind.EVENTS,
+}
+# The worker's last word may be old news: its health is always asked of the tables.
+ALWAYS_READ = frozenset({"status_updates"})
+_EVENTS_SHOWN = 100
+_ALL_TIME = Span(0, LATEST_MS)
+
+
+class Snapshots:
+    """The current state of a channel from Postgres, as JSON."""
+
+    def __init__(self, pool: Pool, settings: Settings) -> None:
+        self._pool, self._settings = pool, settings
+        self._mode = "shadow"
+
+    async def read(self, channel: str) -> bytes:
+        """JSON of ``channel`` as its next update would carry it; ``null`` for an account that does not exist yet."""
+        async with self._pool.connection() as conn:
+            match channel:
+                case "status_updates":
+                    return _json(await status.status(conn, self._settings))
+                case "account_updates":
+                    return _json(await account.latest(conn, self._mode))
+                case "position_updates":
+                    return _json(await positions.latest(conn, self._mode))
+                case "signal_updates":
+                    found = await signals.latest(conn, self._mode, sort="universe", limit=1000, blocked=None)
+                    return _json(found.items)
+                case "order_updates":
+                    page = await orders.orders(
+                        conn, _ALL_TIME, mode=None, symbol=None, cursor=None, limit=_EVENTS_SHOWN
+                    )
+                    return _json(page.items)
+                case "risk_events":
+                    return _json(await risk.events(conn, _EVENTS_SHOWN))
+                case "training_updates":
+                    return _json(await training.jobs(conn, kind=None, status=None, limit=_EVENTS_SHOWN))
+        raise ValueError(f"channel: got {channel!r}, expected one of {', '.join(CHANNELS)}")
+
+
+def _json(value: BaseModel | Sequence[BaseModel] | None) -> bytes:
+    if value is None:
+        return b"null"
+    if isinstance(value, BaseModel):
+        return orjson.dumps(value.model_dump())
+    return orjson.dumps([item.model_dump() for item in value])

@@ -1,0 +1,308 @@
+"""DTOs that only the API speaks; those shared with the workers are in ``packages.common.types``."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel
+
+from packages.common.types import ModelDTO, OrderDTO, SignalDTO
+
+
+class ProcessDTO(BaseModel):
+    """Heartbeat of a process. ``age_ms`` on this machine's clock; ``alive``: the age is within its limit."""
+
+    name: str
+    updated_at: str
+    age_ms: float
+    alive: bool
+    status: dict[str, Any]
+
+
+class OrdersPage(BaseModel):
+    """Newest first."""
+
+    items: list[OrderDTO]
+    next_cursor: str | None = None
+
+
+class TradeDTO(BaseModel):
+    """A closed round trip: net = gross − slippage − fees − liquidation_fee − funding + absorbed, in quote units."""
+
+    mode: str
+    symbol: str
+    side: str
+    entry_ts: str
+    exit_ts: str
+    qty: float
+    entry_price: float
+    exit_price: float
+    exit_reason: str
+    gross: float
+    slippage: float
+    fees: float
+    liquidation_fee: float
+    funding: float
+    absorbed: float
+    net: float
+    mae: float
+    mfe: float
+    leverage: int
+    sl_price: float
+    tp_price: float
+    r_multiple: float | None = None
+    model_id: str | None = None
+
+
+class TradesPage(BaseModel):
+    """Newest exit first."""
+
+    items: list[TradeDTO]
+    next_cursor: str | None = None
+
+
+class EquityOut(BaseModel):
+    """The account over time as columns; ``drawdown`` is 1 − equity ÷ its running peak in the span."""
+
+    mode: str
+    ts: list[int]
+    equity: list[float | None]
+    wallet_balance: list[float | None]
+    unrealized_pnl: list[float | None]
+    used_margin: list[float | None]
+    drawdown: list[float | None]
+
+
+class CandleColumns(BaseModel):
+    ts: list[int]
+    open: list[float | None]
+    high: list[float | None]
+    low: list[float | None]
+    close: list[float | None]
+    volume: list[float | None]
+
+
+class CloseColumns(BaseModel):
+    ts: list[int]
+    close: list[float | None]
+
+
+class SignalColumns(BaseModel):
+    """One signal a bar; in a thinned series the most telling one of each bar: a trade, else the highest EV."""
+
+    ts: list[int]
+    ev_long: list[float | None]
+    ev_short: list[float | None]
+    er_long: list[float | None]
+    er_short: list[float | None]
+    q05_long: list[float | None]
+    q05_short: list[float | None]
+    e_mae_long: list[float | None]
+    e_mae_short: list[float | None]
+    e_hold_long_min: list[float | None]
+    e_hold_short_min: list[float | None]
+    decision: list[str | None]
+    block_reason: list[str | None]
+
+
+class PositionSpan(BaseModel):
+    """A position over the time it was open; ``to_ts`` and what follows an exit are null while it is."""
+
+    side: str
+    from_ts: int
+    to_ts: int | None
+    entry_price: float | None
+    exit_price: float | None
+    sl_price: float | None
+    tp_price: float | None
+    liquidation_price: float | None
+    exit_reason: str | None
+    net: float | None
+
+
+class SeriesOut(BaseModel):
+    """History of a symbol as columns; ``interval_min`` is the length of a bar, above 1 when the span is long (D37)."""
+
+    symbol: str
+    mode: str
+    interval_min: int
+    from_ts: int
+    to_ts: int
+    candles: CandleColumns
+    mark: CloseColumns
+    signals: SignalColumns
+    positions: list[PositionSpan]
+
+
+class EvidenceDTO(BaseModel):
+    kind: str
+    created_at: str
+    valid_until: str | None
+    passed: bool
+    valid: bool
+    figures: dict[str, Any]
+
+
+class ModelDetailDTO(ModelDTO):
+    """A model with what speaks for it."""
+
+    content_hash: str
+    label_spec: dict[str, Any]
+    evidence: list[EvidenceDTO]
+
+
+class ToggleIn(BaseModel):
+    """What is asked of trading. ``live`` also needs ``confirm`` to repeat the word LIVE."""
+
+    model_config = {"extra": "forbid"}
+
+    mode: Literal["off", "shadow", "live"]
+    reason: str
+    confirm: str | None = None
+    expected_version: int | None = None
+
+
+class TradingStateDTO(BaseModel):
+    """``toggle``: what was asked for; ``pending`` until the worker has acknowledged ``version``."""
+
+    toggle: str
+    permitted: str
+    trading_enabled: bool
+    kill_switch: str
+    reason: str | None
+    changed_by: str
+    changed_at: str
+    version: int
+    acknowledged_version: int | None
+    pending: bool
+
+
+class AcceptedDTO(BaseModel):
+    """A command was accepted; the worker will acknowledge ``version`` in its status."""
+
+    command_id: str
+    version: int
+    toggle: str
+    changed: bool
+    acknowledged_version: int | None
+
+
+class GuardDTO(BaseModel):
+    """One limit: ``distance`` = limit − value, negative when over; ``used`` = value ÷ limit."""
+
+    code: str
+    value: float | None
+    limit: float
+    distance: float | None
+    used: float | None
+    unit: str
+
+
+class BlockCount(BaseModel):
+    """``primary``: rows it alone would have explained first; ``all``: rows it stands in."""
+
+    code: str
+    primary: int
+    all: int
+
+
+class FunnelDTO(BaseModel):
+    """What became of the symbols' minutes in a span."""
+
+    from_ts: str | None
+    to_ts: str | None
+    rows: int
+    traded: int
+    blocked: int
+    flat: int
+    reasons: list[BlockCount]
+
+
+class RiskEventDTO(BaseModel):
+    ts: str
+    event_type: str
+    symbol: str | None
+    severity: int
+    message: str
+    details: dict[str, Any] | None
+
+
+class RiskStateDTO(BaseModel):
+    mode: str
+    kill_switch: str
+    toggle: str
+    reason: str | None
+    account_ts: str | None
+    guards: list[GuardDTO]
+    funnel_minute: FunnelDTO
+    funnel_hour: FunnelDTO
+    events: list[RiskEventDTO]
+
+
+class SymbolQuality(BaseModel):
+    """Bars of one symbol in the last 24 h of market time; ``expected`` starts at its first bar."""
+
+    symbol: str
+    status: str
+    tradable: bool
+    newest_ts: str | None
+    age_ms: float | None
+    bars_24h: int
+    expected_24h: int
+    missing_24h: int
+    missing_rate_24h: float | None
+    open_gaps: int
+    late_24h: int
+    quality_events_24h: int
+
+
+class GapDTO(BaseModel):
+    symbol: str
+    dataset: str
+    from_ts: str
+    to_ts: str
+    missing_bars: int
+    repaired_bars: int
+    status: str
+    source: str | None
+    found_at: str
+    repaired_at: str | None
+
+
+class QualityEventDTO(BaseModel):
+    ts: str
+    symbol: str | None
+    code: str
+    message: str
+    details: dict[str, Any] | None
+
+
+class DataQualityDTO(BaseModel):
+    """``market_ts``: the close of the newest bar of any symbol, against which ages and the 24 h are measured."""
+
+    market_ts: str | None
+    missing_rate_24h: float | None
+    open_gaps: int
+    quality_events_24h: int
+    symbols: list[SymbolQuality]
+    gaps: list[GapDTO]
+    events: list[QualityEventDTO]
+
+
+class SettingsDTO(BaseModel):
+    """Trading settings under the names of the specification (D43); null: the preset of LABEL_PRESET decides."""
+
+    version: int | None
+    changed_at: str | None
+    values: dict[str, Any]
+
+
+class SignalList(BaseModel):
+    """The newest row of each symbol."""
+
+    ts: str | None
+    items: list[SignalDTO]
+
+
+class ReadyDTO(BaseModel):
+    ok: bool
+    database: str
+    bus: str

@@ -1,0 +1,36 @@
+"""Risk and data quality."""
+
+from fastapi import APIRouter
+
+from apps.api.deps import Config, Db
+from apps.api.dto import DataQualityDTO, RiskStateDTO
+from apps.api.params import Mode
+from apps.api.queries import account, data_quality, positions, risk, trading
+from apps.api.risk_view import guards
+
+router = APIRouter(prefix="/api", tags=["risk"])
+
+
+@router.get("/risk/state", operation_id="getRiskState")
+async def get_risk_state(conn: Db, settings: Config, mode: Mode = "shadow") -> RiskStateDTO:
+    """Kill switch, every guard as value, limit and distance, and what blocked entries in the last minute and hour."""
+    state = await trading.state(conn, settings)
+    held = await account.latest(conn, mode)
+    newest = await risk.newest_signal(conn, mode)
+    return RiskStateDTO(
+        mode=mode,
+        kill_switch=state.kill_switch,
+        toggle=state.toggle,
+        reason=state.reason,
+        account_ts=None if held is None else held.ts,
+        guards=guards(settings, held, await positions.latest(conn, mode), await risk.betas(conn)),
+        funnel_minute=await risk.funnel(conn, mode, newest, 1),
+        funnel_hour=await risk.funnel(conn, mode, newest, 60),
+        events=await risk.events(conn, 100),
+    )
+
+
+@router.get("/data-quality/summary", operation_id="getDataQuality")
+async def get_data_quality(conn: Db, settings: Config) -> DataQualityDTO:
+    """Per symbol: newest bar, missing and late bars of 24 h, open gaps, refused input; then the gaps and the input."""
+    return await data_quality.summary(conn, late_ms=settings.bar_deadline_ms)
