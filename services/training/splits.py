@@ -1,0 +1,168 @@
+"""Time-ordered splits with purge and embargo on the actual label spans (§9.1, D19).
+
+A row decides at the close of its bar and its label looks ahead until the exit: it spans the closed interval
+``[decision_ts_ms, end_ts_ms]``. Two rows share information when their spans touch, so a training row is purged when its
+span touches a later part of the split, from that part's first bar to the end of that part's last label.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from packages.common.errors import InvalidInputError
+from packages.common.time import MINUTE_MS, iso
+
+IntArray = NDArray[np.int64]
+
+
+class Span(NamedTuple):
+    """Bars with ``start_ms <= ts_ms < end_ms``; empty when both are equal."""
+
+    start_ms: int
+    end_ms: int
+
+    @property
+    def length_ms(self) -> int:
+        return self.end_ms - self.start_ms
+
+    def __str__(self) -> str:
+        return f"[{iso(self.start_ms)}, {iso(self.end_ms)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """Row numbers of one train/validation/test division, ascending, disjoint, and what was left out and why.
+
+    ``purged`` rows lie in a span but their label touches a later one, ``embargoed`` rows start too soon after one.
+    Rows outside all spans appear nowhere.
+    """
+
+    train_span: Span
+    valid_span: Span
+    test_span: Span | None
+    train: IntArray
+    valid: IntArray
+    test: IntArray
+    purged: IntArray
+    embargoed: IntArray
+
+    def describe(self) -> dict[str, object]:
+        """Spans and counts, as JSON for manifests and drawings."""
+
+        def part(span: Span | None, rows: IntArray) -> dict[str, object] | None:
+            return span and {"start": iso(span.start_ms), "end": iso(span.end_ms), "rows": int(rows.size)}
+
+        return {
+            "train": part(self.train_span, self.train),
+            "valid": part(self.valid_span, self.valid),
+            "test": part(self.test_span, self.test),
+            "purged": int(self.purged.size),
+            "embargoed": int(self.embargoed.size),
+        }
+
+
+def make_split(
+    ts_ms: IntArray,
+    end_ts_ms: IntArray,
+    *,
+    train: Span,
+    valid: Span,
+    test: Span | None = None,
+    purge_bars: int = 0,
+    embargo_pct: float = 0.0,
+) -> Split:
+    """Divide rows in time and purge on their label spans.
+
+    ``ts_ms`` (n,) bar opens, ``end_ts_ms`` (n,) closes of the exit bars. ``purge_bars=0`` derives the purge from the
+    label spans alone; a larger number also keeps that many bars of distance before a later span. Embargo: rows of a
+    later span that start within ``embargo_pct`` of the *evaluated* span before it are left out. The spans must be in
+    order and apart, and every part must keep rows; otherwise ``InvalidInputError`` names what is wrong.
+    """
+    _check_arrays(ts_ms, end_ts_ms)
+    _check_spans(train, valid, test)
+    if purge_bars < 0:
+        raise InvalidInputError("purge_bars", purge_bars, "0 (derived from the label spans) or more bars")
+    if not 0.0 <= embargo_pct < 1.0:
+        raise InvalidInputError("embargo_pct", embargo_pct, "a fraction of the span, 0 <= x < 1")
+    margin_ms = purge_bars * MINUTE_MS
+
+    in_train, in_valid = _inside(ts_ms, train), _inside(ts_ms, valid)
+    in_test = _inside(ts_ms, test) if test else np.zeros(ts_ms.size, np.bool_)
+    embargo_ms = int(embargo_pct * valid.length_ms)
+    embargoed = in_test & (ts_ms < valid.end_ms + embargo_ms)
+    in_test &= ~embargoed
+
+    purge_train = in_train & touches(ts_ms, end_ts_ms, valid.start_ms - margin_ms, _last_end(end_ts_ms, in_valid))
+    purge_valid = np.zeros(ts_ms.size, np.bool_)
+    if test:
+        last = _last_end(end_ts_ms, in_test)
+        purge_train |= in_train & touches(ts_ms, end_ts_ms, test.start_ms - margin_ms, last)
+        purge_valid = in_valid & touches(ts_ms, end_ts_ms, test.start_ms - margin_ms, last)
+    split = Split(
+        train,
+        valid,
+        test,
+        *(np.flatnonzero(m) for m in (in_train & ~purge_train, in_valid & ~purge_valid, in_test)),
+        np.flatnonzero(purge_train | purge_valid),
+        np.flatnonzero(embargoed),
+    )
+    for name, rows, span in (("train", split.train, train), ("valid", split.valid, valid), ("test", split.test, test)):
+        if span is not None and rows.size == 0:
+            raise InvalidInputError(f"{name} span", str(span), f"rows left after purge ({split.purged.size} purged)")
+    assert_disjoint(split, ts_ms, end_ts_ms)
+    return split
+
+
+def touches(ts_ms: IntArray, end_ts_ms: IntArray, from_ms: int, to_ms: int) -> NDArray[np.bool_]:
+    """Which label spans ``[ts + 60 s, end]`` share at least an instant with ``[from_ms, to_ms]``, shape (n,)."""
+    return np.asarray((ts_ms + MINUTE_MS <= to_ms) & (end_ts_ms >= from_ms))
+
+
+def assert_disjoint(split: Split, ts_ms: IntArray, end_ts_ms: IntArray) -> None:
+    """Prove on the spans themselves that no earlier part touches a later one; ``AssertionError`` otherwise."""
+    parts = [("train", split.train), ("valid", split.valid), ("test", split.test)]
+    parts = [(name, rows) for name, rows in parts if rows.size]
+    for i, (name, rows) in enumerate(parts):
+        for later_name, later in parts[i + 1 :]:
+            ends, starts = int(end_ts_ms[rows].max()), int(ts_ms[later].min())
+            assert ends < starts, f"a label of {name} ends at {iso(ends)}, {later_name} starts at {iso(starts)}"
+
+
+def spans_of_history(
+    first_ms: int, last_ms: int, *, valid_frac: float = 0.15, test_frac: float = 0.2
+) -> tuple[Span, Span, Span]:
+    """Cut one stretch of labelled bars into train, validation and test, on whole hours, the newest last."""
+    total = last_ms + MINUTE_MS - first_ms
+    hour = 60 * MINUTE_MS
+    test_from = (last_ms + MINUTE_MS - int(total * test_frac)) // hour * hour
+    valid_from = (test_from - int(total * valid_frac)) // hour * hour
+    return Span(first_ms, valid_from), Span(valid_from, test_from), Span(test_from, last_ms + MINUTE_MS)
+
+
+def _inside(ts_ms: IntArray, span: Span) -> NDArray[np.bool_]:
+    return np.asarray((ts_ms >= span.start_ms) & (ts_ms < span.end_ms))
+
+
+def _last_end(end_ts_ms: IntArray, rows: NDArray[np.bool_]) -> int:
+    """End of the last label of a part; far in the past for an empty part, which refuses itself later."""
+    return int(end_ts_ms[rows].max()) if rows.any() else -(1 << 62)
+
+
+def _check_arrays(ts_ms: IntArray, end_ts_ms: IntArray) -> None:
+    if ts_ms.shape != end_ts_ms.shape or ts_ms.ndim != 1:
+        raise InvalidInputError("end_ts_ms", end_ts_ms.shape, f"one label end per row, shape {ts_ms.shape}")
+    early = np.flatnonzero(end_ts_ms <= ts_ms)
+    if early.size:
+        raise InvalidInputError("end_ts_ms", int(end_ts_ms[early[0]]), f"later than its bar {int(ts_ms[early[0]])}")
+
+
+def _check_spans(train: Span, valid: Span, test: Span | None) -> None:
+    for name, span in (("train", train), ("valid", valid), ("test", test)):
+        if span is not None and span.length_ms <= 0:
+            raise InvalidInputError(f"{name} span", str(span), "an end after its start")
+    if train.end_ms > valid.start_ms:
+        raise InvalidInputError("train span", str(train), f"an end not after the validation's start, {valid}")
+    if test is not None and valid.end_ms > test.start_ms:
+        raise InvalidInputError("valid span", str(valid), f"an end not after the test's start, {test}")
