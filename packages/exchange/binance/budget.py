@@ -1,0 +1,85 @@
+"""Rate limits as arithmetic: what may be sent now, or how long to wait (execution.md 22). No I/O, no clock.
+
+The exchange counts in fixed windows, whose phase we need not know: what stays below a limit in *every* span of a
+window's length stays below it in each window.
+"""
+
+from collections import deque
+from enum import Enum, auto
+
+
+class Purpose(Enum):
+    """Who asks: exits may use the reserve, everything else may not."""
+
+    DATA = auto()
+    EXIT = auto()
+
+
+class RollingBudget:
+    """Weight in any span of ``window_ms``. Times in market milliseconds, non-decreasing.
+
+    Counts what we sent, and what answers say this address has used, which includes other programs behind it.
+    ``reserve`` is the share of ``limit`` kept for exits.
+    """
+
+    def __init__(self, limit: int, *, window_ms: int = 60_000, reserve: float = 0.30) -> None:
+        self.limit, self.window_ms, self.reserve = limit, window_ms, reserve
+        self._sent: deque[tuple[int, int]] = deque()  # when, weight
+        self._used = 0
+        self._observed: tuple[int, int] | None = None  # sent when, used then
+
+    @property
+    def used(self) -> int:
+        """Weight we sent within the last window, as of the last call."""
+        return self._used
+
+    def delay_ms(self, now_ms: int, weight: int, purpose: Purpose = Purpose.DATA) -> int:
+        """0 when ``weight`` may be spent now, else the market time to wait before asking again."""
+        self._expire(now_ms)
+        allowed = self.limit if purpose is Purpose.EXIT else int(self.limit * (1 - self.reserve))
+        # A request dearer than the whole allowance goes alone, or it would wait for ever.
+        weight = min(weight, allowed)
+        return max(self._own_delay(now_ms, allowed - weight), self._observed_delay(now_ms, allowed - weight))
+
+    def spend(self, now_ms: int, weight: int) -> None:
+        """Count a request that leaves now."""
+        if weight:
+            self._sent.append((now_ms, weight))
+            self._used += weight
+
+    def observe(self, sent_ms: int, header_used: int) -> None:
+        """What the answer to the request sent at ``sent_ms`` says was used in the exchange's window."""
+        if self._observed is None or sent_ms >= self._observed[0]:
+            self._observed = (sent_ms, header_used)
+
+    def _own_delay(self, now_ms: int, room: int) -> int:
+        excess = self._used - room
+        for at, weight in self._sent:
+            if excess <= 0:
+                break
+            excess -= weight
+            if excess <= 0:
+                return at + self.window_ms - now_ms
+        return 0
+
+    def _observed_delay(self, now_ms: int, room: int) -> int:
+        if self._observed is None:
+            return 0
+        at, used = self._observed
+        since = sum(weight for sent, weight in self._sent if sent > at)
+        return at + self.window_ms - now_ms if used + since > room else 0
+
+    def _expire(self, now_ms: int) -> None:
+        while self._sent and now_ms - self._sent[0][0] >= self.window_ms:
+            self._used -= self._sent.popleft()[1]
+        if self._observed is not None and now_ms - self._observed[0] >= self.window_ms:
+            self._observed = None
+
+
+def kline_weight(limit: int) -> int:
+    """Weight of a kline request by its limit (reference §3.1)."""
+    if limit < 100:
+        return 1
+    if limit < 500:
+        return 2
+    return 5 if limit <= 1000 else 10
