@@ -1,8 +1,8 @@
 """The research store (D4): Parquet behind fsspec, ``<dataset>/<version>/<symbol>/<YYYY-MM>.parquet``.
 
 A file is one UTC month of one symbol, sorted by ``ts``, one row a ``ts``. Files appear whole or not at all.
-``version`` is the schema version or the spec hash that made the rows. One writer per (dataset, version, symbol) at a time; any number
-of readers.
+``version`` is the schema version or the spec hash that made the rows. One writer per (dataset, version, symbol) at a
+time; any number of readers.
 """
 
 import hashlib
