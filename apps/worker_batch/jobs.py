@@ -185,6 +185,12 @@ def reap(conn: psycopg.Connection[Any], *, stale_s: float = STALE_S, resend_s: f
     (nothing heard for ``resend_s``).
     """
     conn.execute(
+        """UPDATE jobs SET status = 'failed', ended_at = now(), stage = 'failed',
+                  error = format('the worker died %%s times, last: %%s', attempt, worker)
+           WHERE status = 'running' AND heartbeat_at < now() - make_interval(secs => %s) AND attempt >= %s""",
+        (stale_s, ATTEMPTS_MAX),
+    )
+    conn.execute(
         """UPDATE jobs SET status = 'cancelled', ended_at = now(), stage = 'cancelled'
            WHERE status = 'running' AND heartbeat_at < now() - make_interval(secs => %s) AND cancel_requested""",
         (stale_s,),

@@ -61,8 +61,8 @@ def register(conn: psycopg.Connection[Any], package: ModelPackage, artifact_uri:
 
 
 def missing_evidence(conn: psycopg.Connection[Any], model_id: str) -> list[str]:
-    """Kinds of evidence whose newest entry is absent, failed or out of date; empty when the bundle is complete
-    (D31).""" row = conn.execute("SELECT model_missing_evidence(%s)", (model_id,)).fetchone()
+    """Kinds of evidence whose newest entry is absent, failed or out of date; empty: the bundle is complete (D31)."""
+    row = conn.execute("SELECT model_missing_evidence(%s)", (model_id,)).fetchone()
     assert row is not None
     return list(row[0])
 
