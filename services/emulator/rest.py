@@ -1,0 +1,128 @@
+"""REST: the table of endpoints, and what surrounds every answer (weight, limits, headers, error bodies)."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import orjson
+from aiohttp import web
+
+from services.emulator import params
+from services.emulator.clock import MarketClock
+from services.emulator.faults import Faults
+from services.emulator.limits import Caller, Limits, depth_weight
+from services.emulator.market import Market
+from services.emulator.params import ApiError
+from services.emulator.rest_info import Info
+from services.emulator.rest_klines import Klines
+from services.emulator.rest_quotes import Quotes
+
+Query = Mapping[str, str]
+Answer = Callable[[Query, int], bytes]
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """``answer(query, now_ms)`` gives the body; ``weight(query)`` its cost; ``pool``: what else counts it."""
+
+    answer: Answer
+    weight: Callable[[Query], int]
+    pool: str = "weight"  # weight | funding | data
+
+
+class Rest:
+    """Every GET of the public market data. Further endpoints join ``endpoints`` before the first request."""
+
+    def __init__(self, market: Market, clock: MarketClock, limits: Limits, faults: Faults) -> None:
+        self._clock, self._limits, self._faults = clock, limits, faults
+        self.endpoints = _endpoints(market, limits)
+
+    async def handle(self, request: web.Request) -> web.Response:
+        """Answer any path of the API; the router sends everything that is not a stream here."""
+        now_ms = self._clock.now_ms()
+        headers = {"Content-Type": "application/json"}
+        try:
+            if self._faults.service_unavailable(now_ms):
+                raise ApiError(0, "Service Unavailable.", 503)
+            endpoint = self.endpoints.get(request.path) if request.method == "GET" else None
+            if endpoint is None:
+                raise ApiError(-5000, f"Path {request.path}, Method {request.method} is invalid", 404)
+            caller = self._limits.caller(request.remote or "")
+            self._count(endpoint, caller, request.query, headers)
+            delay_ms = self._faults.answer_delay(now_ms)
+            if delay_ms:
+                await self._clock.sleep(delay_ms)
+            return web.Response(body=endpoint.answer(request.query, now_ms), headers=headers)
+        except ApiError as error:
+            body = {"code": error.code, "msg": error.message} if error.code else {"msg": error.message}
+            return web.Response(body=orjson.dumps(body), status=error.status, headers=headers | error.headers)
+
+    def _count(self, endpoint: Endpoint, caller: Caller, query: Query, headers: dict[str, str]) -> None:
+        """Count the call and put the header; raises 429 or 418 when the address has asked too much."""
+        now = self._clock.limit_ms()
+        if now < caller.banned_until_ms:
+            raise self._banned(caller, now)
+        inside = caller.weight.take(endpoint.weight(query), now)
+        if endpoint.pool == "funding":
+            inside &= caller.funding.take(1, now)
+        elif endpoint.pool == "data":
+            inside &= caller.data.take(1, now)
+        headers["X-MBX-USED-WEIGHT-1M"] = str(caller.weight.used)
+        if inside:
+            return
+        if caller.refuse(now):
+            raise self._banned(caller, now)
+        raise ApiError(
+            -1003,
+            f"Too many requests; current limit of IP is {self._limits.weight} requests per minute. "
+            "Please use the websocket for live updates to avoid polling the API.",
+            429,
+            {"Retry-After": str(max(1, round(caller.weight.left_ms(now) / 1000)))},
+        )
+
+    def _banned(self, caller: Caller, now: float) -> ApiError:
+        until = self._clock.now_ms() + round(caller.banned_until_ms - now)
+        return ApiError(
+            -1003,
+            f"Way too many requests; IP banned until {until}. Please use the websocket for live updates to avoid bans.",
+            418,
+            {"Retry-After": str(max(1, round((caller.banned_until_ms - now) / 1000)))},
+        )
+
+
+def _endpoints(market: Market, limits: Limits) -> dict[str, Endpoint]:
+    klines, info, quotes = Klines(market), Info(market, limits), Quotes(market)
+
+    def always(weight: int) -> Callable[[Query], int]:
+        return lambda _: weight
+
+    def per_symbol(one: int, all_: int) -> Callable[[Query], int]:
+        return lambda query: one if query.get("symbol") else all_
+
+    def depth(query: Query) -> int:
+        return depth_weight(params.number(query, "limit") or 500)
+
+    def ping(_: Query, now_ms: int) -> bytes:
+        return b"{}"
+
+    def time(_: Query, now_ms: int) -> bytes:
+        return b'{"serverTime":%d}' % now_ms
+
+    return {
+        "/fapi/v1/ping": Endpoint(ping, always(1)),
+        "/fapi/v1/time": Endpoint(time, always(1)),
+        "/api/v3/ping": Endpoint(ping, always(1)),  # spot: one client asks it first
+        "/api/v3/time": Endpoint(time, always(1)),
+        "/fapi/v1/exchangeInfo": Endpoint(info.exchange_info, always(1)),
+        "/fapi/v1/leverageBracket": Endpoint(info.leverage_bracket, always(1)),
+        "/fapi/v1/fundingInfo": Endpoint(info.funding_info, always(0), "funding"),
+        "/fapi/v1/fundingRate": Endpoint(info.funding_rate, always(0), "funding"),
+        "/fapi/v1/premiumIndex": Endpoint(quotes.premium_index, per_symbol(1, 10)),
+        "/fapi/v1/openInterest": Endpoint(quotes.open_interest, always(1)),
+        "/futures/data/openInterestHist": Endpoint(quotes.open_interest_hist, always(0), "data"),
+        "/fapi/v1/ticker/bookTicker": Endpoint(quotes.book, per_symbol(2, 5)),
+        "/fapi/v1/ticker/24hr": Endpoint(quotes.day, per_symbol(1, 40)),
+        "/fapi/v2/ticker/price": Endpoint(quotes.price, per_symbol(1, 2)),
+        "/fapi/v1/ticker/price": Endpoint(quotes.price, per_symbol(1, 2)),
+        "/fapi/v1/depth": Endpoint(quotes.depth, depth),
+        **{path: Endpoint(answer, klines.weight) for path, answer in klines.by_path.items()},
+    }
