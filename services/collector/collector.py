@@ -302,6 +302,9 @@ class Collector:
             answer = await fetch(
                 self._venue, want, settled_after_ms=after, now_ms=now_ms, posted_ms=assembler.config.posted_ms
             )
+            if want.needs_mark and not assembler.knows_next_funding(symbol, want.to_ms):
+                for premium in await self._venue.premium_index(symbol):
+                    assembler.on_next_funding(symbol, premium.next_funding_ts_ms)
         except VenueError as exc:
             self._quality.add(now_ms, symbol, "REST_FAILED", str(exc)[:300], error=exc.code)
             self._gaps += self._desk.failed(symbol, monotonic_ms(), now_ms)

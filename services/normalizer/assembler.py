@@ -133,6 +133,9 @@ class Assembler:
             if minute > state.newest_mark:
                 self._touched.add(tick.symbol)
             state.newest_mark = at
+        due = round_minute(tick.next_funding_ts_ms)
+        if due > state.last_close and due not in state.announced:
+            state.announced.add(due)
         if minute <= state.last_ts:
             self.duplicates += 1
             return
@@ -141,10 +144,6 @@ class Assembler:
             samples = state.samples[minute] = MinuteSamples()
         if not samples.add(tick):
             self.duplicates += 1
-            return
-        due = round_minute(tick.next_funding_ts_ms)
-        if due > 0 and due not in state.announced:
-            self.on_next_funding(tick.symbol, due)
 
     def on_next_funding(self, symbol: str, next_funding_ts_ms: int) -> None:
         """The exchange named its next settlement instant."""
@@ -243,6 +242,11 @@ class Assembler:
                 if state.last_close < due <= now_ms and due not in state.settled and due > state.funded_through:
                     missing.setdefault(due, []).append(state.name)
         return missing
+
+    def knows_next_funding(self, symbol: str, ts_ms: int) -> bool:
+        """Whether a minute without samples would still know the settlement that follows it."""
+        state = self._symbols[symbol]
+        return any(at > ts_ms for at in (*state.announced, *state.settled))
 
     def first_bar_after(self, symbol: str, ts_ms: int) -> int | None:
         """The earliest candle at hand that is later than ``ts_ms``."""
