@@ -80,6 +80,17 @@ class FeatureBook:
         """Restore a market row that was computed before a restart."""
         self._btc_rows[ts_ms] = np.array(tuple(row), dtype=np.float64)
 
+    def btc_rows(self, ts: F64) -> F64:
+        """Market rows ``(n, 3)`` of the minutes ``ts``, NaN where there is none."""
+        nothing = np.full(kernel.BTC_SIZE, np.nan)
+        return np.array([self._btc_rows.get(int(t), nothing) for t in ts]).reshape(len(ts), kernel.BTC_SIZE)
+
+    def trim(self) -> None:
+        """Forget market rows nobody can need any longer."""
+        floor = int(self.market[kernel.LAST_TS]) - _BTC_ROWS_KEPT_MS
+        for ts_ms in [ts for ts in self._btc_rows if ts < floor]:
+            del self._btc_rows[ts_ms]
+
     def resume(self) -> None:
         """After the states were restored: market rows up to the market's last bar are final."""
         self._btc_known_ts = int(self.market[kernel.LAST_TS])

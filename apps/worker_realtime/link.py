@@ -1,0 +1,95 @@
+"""The worker's own line to the desk's tables: what it is told (trading_state) and what it tells (process_status)."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+import psycopg
+import structlog
+
+from packages.common.db import connect_async
+from packages.common.errors import StoreUnavailableError
+from packages.common.time import monotonic_ms, to_datetime, wall_ms
+
+log = structlog.get_logger(__name__)
+
+NAME = "worker_realtime"
+_LOST = (psycopg.Error, OSError, TimeoutError, StoreUnavailableError)
+
+
+@dataclass(frozen=True, slots=True)
+class TradingState:
+    """The one row of trading_state."""
+
+    toggle: str = "off"
+    kill_switch: str = "RUNNING"
+    version: int = 0
+    changed_by: str = "system"
+
+
+class DeskLink:
+    """Polls and beats on one connection, for ever. While the database is away the last state known stands."""
+
+    def __init__(self, database_url: str, status: Callable[[], dict[str, Any]]) -> None:
+        self._url, self._status = database_url, status
+        self._connection: psycopg.AsyncConnection[Any] | None = None
+        self._seen_mono_ms = -1e18
+        self.state = TradingState()
+
+    @property
+    def fresh(self) -> bool:
+        """True when the database answered within the last three seconds."""
+        return monotonic_ms() - self._seen_mono_ms <= 3_000
+
+    async def run(self, every_s: float = 0.5) -> None:
+        """Beat until cancelled."""
+        try:
+            while True:
+                try:
+                    async with asyncio.timeout(5):
+                        await self._beat()
+                    self._seen_mono_ms = monotonic_ms()
+                except _LOST as exc:
+                    log.debug("desk_link_lost", error=type(exc).__name__)
+                    await self._drop()
+                await asyncio.sleep(every_s)
+        finally:
+            await self._drop()
+
+    async def arm_shadow(self) -> None:
+        """Turn shadow on when nobody has touched the toggle yet: data is whole (D35)."""
+        if self._connection is None or self.state.toggle != "off" or self.state.version != 0:
+            return
+        try:
+            await self._connection.execute(
+                "UPDATE trading_state SET toggle = 'shadow', changed_by = 'system', reason = 'data is whole', "
+                "changed_at = now(), version = 1 WHERE toggle = 'off' AND version = 0"
+            )
+        except _LOST as exc:
+            log.debug("desk_link_lost", error=type(exc).__name__)
+
+    async def _beat(self) -> None:
+        if self._connection is None:
+            self._connection = await connect_async(self._url, autocommit=True, timeout_s=5)
+        cursor = await self._connection.execute("SELECT toggle, kill_switch, version, changed_by FROM trading_state")
+        row = await cursor.fetchone()
+        if row is not None:
+            state = TradingState(*row)
+            if state != self.state:
+                log.info("trading_state", toggle=state.toggle, kill_switch=state.kill_switch, version=state.version)
+            self.state = state
+        await self._connection.execute(
+            "INSERT INTO process_status (name, updated_at, status) VALUES (%s, %s, %s) "
+            "ON CONFLICT (name) DO UPDATE SET updated_at = EXCLUDED.updated_at, status = EXCLUDED.status",
+            (NAME, to_datetime(wall_ms()), orjson.dumps(self._status()).decode()),
+        )
+
+    async def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            try:
+                await connection.close()
+            except psycopg.Error as exc:
+                log.debug("desk_link_close_failed", error=type(exc).__name__)

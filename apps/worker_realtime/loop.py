@@ -1,0 +1,285 @@
+"""The loop of §22: order of effects only. One batch of the collector in, rows and messages out."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, date, datetime
+from typing import Any, Protocol
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from apps.worker_realtime import rows
+from apps.worker_realtime.engine import DayFacts, Decided, Engine, Permission
+from apps.worker_realtime.feature_book import FeatureBook, FeatureMinute
+from apps.worker_realtime.recovery import checkpoint_state, no_facts
+from packages.common.time import DAY_MS, HOUR_MS, MINUTE_MS, Clock, monotonic_ms
+from packages.common.types import MinuteRecord
+from services.collector.batch import CollectorBatch
+from services.features import kernel, schema
+from services.simulator.codec import FORMAT, pack_inputs, pack_rows, pack_state
+from services.simulator.volume import VolumeWindow, push_volume
+
+log = structlog.get_logger(__name__)
+
+F64 = NDArray[np.float64]
+
+
+class Writer(Protocol):
+    """Where rows go: ``packages.common.writer.BatchWriter`` is one."""
+
+    def put(self, table: str, rows: Sequence[Any]) -> None: ...
+
+
+@dataclass(slots=True)
+class Progress:
+    """What status pages say about the loop. Times are market time, durations wall milliseconds."""
+
+    candle_ts_ms: int | None = None
+    feature_ts_ms: int | None = None
+    signal_ts_ms: int | None = None
+    late_ms: int = 0
+    minutes: int = 0
+    fresh_symbols: int = 0
+    timings: dict[str, float] = field(default_factory=dict)
+    catching_up: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class LoopConfig:
+    """``stale_after_ms``: market time after which a closed minute is too old to enter on."""
+
+    stale_after_ms: int
+    checkpoint_every_ms: int = HOUR_MS
+
+
+class MinuteLoop:
+    """Features, decisions and rows of every minute. Owns the mutable states; everything it needs comes in."""
+
+    def __init__(
+        self,
+        book: FeatureBook,
+        volumes: VolumeWindow,
+        medians: F64,
+        days: dict[date, DayFacts],
+        clock: Clock,
+        writer: Writer,
+        publish: Callable[[str, Any], None],
+        permission: Callable[[], Permission],
+        config: LoopConfig,
+    ) -> None:
+        self._book, self._volumes, self._qm, self.days = book, volumes, medians, days
+        self._clock, self._writer, self._publish, self._permission = clock, writer, publish, permission
+        self._config = config
+        self._index = {symbol: s for s, symbol in enumerate(book.symbols)}
+        self._settled: dict[tuple[str, int], float] = {}
+        self._checkpoint_due_ms: int | None = None
+        self._was_halted = False
+        self.engine: Engine | None = None
+        self.progress = Progress()
+
+    async def run(self, batches: AsyncIterator[CollectorBatch], pace: Callable[[], Any]) -> None:
+        """Until the collector ends. ``pace`` is awaited after each batch: it gives other tasks their turn, and waits
+        while the writer is far behind."""
+        async for batch in batches:
+            self.take(batch)
+            await pace()
+
+    def take(self, batch: CollectorBatch) -> None:
+        """Everything one batch leads to, without a pause in between: its rows enter one transaction (ADR 0001)."""
+        started = monotonic_ms()
+        self.progress.catching_up = not batch.live
+        self._take_side_news(batch)
+        minutes = self._book.push(batch.records)
+        for gap in batch.gaps:
+            if gap.status == "unavailable" and gap.dataset != "funding_rates":
+                minutes += self._book.give_up(gap.symbol, gap.to_ts_ms)
+        self._write_market(batch.records, minutes)
+        features_ms = monotonic_ms() - started
+        if batch.closed_ts_ms is not None:
+            self._decide(batch, minutes, features_ms)
+            self._checkpoint(batch.closed_ts_ms)
+
+    # --- market -----------------------------------------------------------------------------------------------------
+
+    def _take_side_news(self, batch: CollectorBatch) -> None:
+        for settlement in batch.settlements:
+            self._settled.setdefault((settlement.symbol, settlement.ts_ms), settlement.rate)
+        put = self._writer.put
+        if batch.settlements:
+            put("funding_rates", [(s.symbol, s.ts_ms, s.rate, s.mark_price) for s in batch.settlements])
+        if batch.open_interest:
+            put("open_interest", [(o.symbol, o.ts_ms, o.open_interest, o.value) for o in batch.open_interest])
+        if batch.gaps:
+            put("data_gaps", [_gap_row(asdict(gap)) for gap in batch.gaps])
+        if batch.quality:
+            put("quality_events", [(q.ts_ms, q.symbol, q.code, q.message, q.details) for q in batch.quality])
+
+    def _write_market(self, records: Sequence[MinuteRecord], minutes: Sequence[FeatureMinute]) -> None:
+        for table, values in rows.market_rows(records).items():
+            if values:
+                self._writer.put(table, values)
+        for record in records:
+            s = self._index[record.bar.symbol]
+            self._qm[s] = push_volume(self._volumes, s, record.bar.quote_volume)
+            self.progress.candle_ts_ms = max(self.progress.candle_ts_ms or 0, record.bar.ts_ms)
+        for minute in minutes:
+            values = rows.feature_rows(minute)
+            if values:
+                self._writer.put("features_1m", values)
+                self.progress.feature_ts_ms = max(self.progress.feature_ts_ms or 0, minute.ts_ms)
+
+    # --- decisions --------------------------------------------------------------------------------------------------
+
+    def _decide(self, batch: CollectorBatch, minutes: Sequence[FeatureMinute], features_ms: float) -> None:
+        ts_ms, engine = batch.closed_ts_ms, self.engine
+        assert ts_ms is not None
+        last = engine.last_ts_ms if engine is not None else None
+        if engine is None or (last is not None and ts_ms <= last):
+            return
+        if last is not None:
+            for missed in range(last + MINUTE_MS, ts_ms, MINUTE_MS):  # nothing is known of them: the account waits
+                self._step(engine, missed, {}, (), 0.0)
+        records = {self._index[r.bar.symbol]: r for r in batch.records if r.bar.ts_ms == ts_ms}
+        self._step(engine, ts_ms, records, minutes, features_ms)
+
+    def _step(
+        self,
+        engine: Engine,
+        ts_ms: int,
+        records: dict[int, MinuteRecord],
+        minutes: Sequence[FeatureMinute],
+        features_ms: float,
+    ) -> None:
+        started = monotonic_ms()
+        features = np.full((len(engine.symbols), schema.N_FEATURES), np.nan)
+        for minute in minutes:
+            if minute.ts_ms == ts_ms:
+                features[minute.advanced] = minute.rows[minute.advanced]
+        now = self._clock.now_ms()
+        late_ms = max(0, now - ts_ms - MINUTE_MS)
+        decided = engine.decide(
+            ts_ms,
+            records,
+            features,
+            {self._index[name]: rate for (name, at), rate in self._settled.items() if at == ts_ms + MINUTE_MS},
+            self._qm,
+            self._day(ts_ms),
+            self._permission(),
+            stale=late_ms > self._config.stale_after_ms,
+        )
+        decided_ms = monotonic_ms() - started
+        self.progress.timings = {"features": features_ms, "decision": decided_ms, "minute": features_ms + decided_ms}
+        self._write_decision(engine, decided, late_ms, now)
+        self._forget_settlements(ts_ms)
+        self.progress.signal_ts_ms = ts_ms
+        self.progress.late_ms = late_ms
+        self.progress.minutes += 1
+        self.progress.fresh_symbols = len(records)
+
+    def _write_decision(self, engine: Engine, decided: Decided, late_ms: int, now_ms: int) -> None:
+        ts_ms, put = decided.ts_ms, self._writer.put
+        signals = rows.signal_rows(decided, engine, late_ms)
+        account, positions = rows.account_row(engine, ts_ms), rows.position_rows(engine, ts_ms)
+        orders, fills = rows.shadow_orders(decided, engine)
+        trades = rows.trade_rows(decided, engine)
+        put("signals", signals)
+        put(
+            "decisions",
+            [
+                {
+                    "ts": ts_ms,
+                    "mode": rows.MODE,
+                    "model_id": engine.model.model_id,
+                    "symbols": list(engine.symbols),
+                    "inputs": pack_inputs(decided.inputs),
+                    "outputs": pack_rows(decided.out.rows),
+                    "state": pack_state(engine.state),
+                    "format": FORMAT,
+                    "decided_at": now_ms,
+                    "timings": self.progress.timings,
+                }
+            ],
+        )
+        put("account_snapshots", [account])
+        for table, values in (("positions", positions), ("orders", orders), ("fills", fills), ("trades", trades)):
+            if values:
+                put(table, values)
+        self._note_halt(engine, ts_ms)
+        self._publish("signal_updates", rows.signal_messages(signals, decided))
+        self._publish("position_updates", rows.position_messages(positions))
+        self._publish("account_updates", rows.account_message(account))
+        if orders:
+            self._publish("order_updates", rows.order_messages(orders))
+
+    def _note_halt(self, engine: Engine, ts_ms: int) -> None:
+        halted = rows.halted(engine.state)
+        if halted and not self._was_halted:
+            account = engine.state.account[0]
+            details = {"equity": float(account["equity"]), "day_start_equity": float(account["day_start"])}
+            event = {
+                "ts": ts_ms,
+                "event_type": "DAILY_LOSS_LIMIT",
+                "symbol": None,
+                "severity": 3,
+                "message": "The day's loss limit is reached: shadow positions are closed, no entries until the next UTC day",
+                "details": details,
+            }
+            self._writer.put("risk_events", [event])
+            self._publish("risk_events", [event | {"ts": rows.iso(ts_ms)}])
+        self._was_halted = halted
+
+    def _day(self, ts_ms: int) -> DayFacts:
+        """Facts of the day, or of the newest day before it: never of a later one (D45)."""
+        day = datetime.fromtimestamp(ts_ms / 1e3, tz=UTC).date()
+        known = [d for d in self.days if d <= day]
+        return self.days[max(known)] if known else no_facts(len(self._index))
+
+    def _forget_settlements(self, ts_ms: int) -> None:
+        for key in [key for key in self._settled if key[1] < ts_ms - DAY_MS]:
+            del self._settled[key]
+
+    # --- checkpoints ------------------------------------------------------------------------------------------------
+
+    def _checkpoint(self, ts_ms: int) -> None:
+        if self._checkpoint_due_ms is None:
+            self._checkpoint_due_ms = ts_ms  # the first one at once: a start without it folds all of history
+        if ts_ms >= self._checkpoint_due_ms and not self._book.waiting:
+            self.checkpoint()
+            self._checkpoint_due_ms = ts_ms + self._config.checkpoint_every_ms
+
+    def checkpoint(self) -> None:
+        """Hand every feature state to the writer."""
+        values = [
+            (
+                symbol,
+                schema.SCHEMA_VERSION,
+                int(self._book.states[s, kernel.LAST_TS]),
+                int(self._book.states[s, kernel.ORIGIN_TS]),
+                checkpoint_state(self._book, s),
+            )
+            for s, symbol in enumerate(self._book.symbols)
+            if self._book.states[s, kernel.LAST_TS] > 0
+        ]
+        if values:
+            self._writer.put("feature_checkpoints", values)
+
+
+def _gap_row(gap: dict[str, Any]) -> dict[str, Any]:
+    """A row of data_gaps from a ``GapReport``: times lose their unit suffix."""
+    return {name.removesuffix("_ms"): value for name, value in gap.items()}
+
+
+def stale_limit_ms(stale_after_ms: int, speed: float) -> int:
+    """Age in market time beyond which a minute is stale. On an accelerated market a second of our own time is allowed
+    for on top: it is not the market's lateness."""
+    return stale_after_ms if math.isinf(speed) or speed <= 1 else int(stale_after_ms + 1_000 * speed)
+
+
+async def give_way(queued_rows: Callable[[], int], limit: int = 60_000) -> None:
+    """Let other tasks run; wait while the writer is ``limit`` rows behind, so that memory stays bounded."""
+    await asyncio.sleep(0)
+    while queued_rows() > limit:
+        await asyncio.sleep(0.02)
