@@ -172,7 +172,7 @@ def _pool(parts: list[_Part], counts: dict[str, dict[str, Any]], events: str, sp
         return np.concatenate([getattr(p, name) for p in parts])[order]
 
     def side(name: str) -> SideLabels:
-        columns = (np.concatenate([getattr(getattr(p, name), c) for p in parts])[order] for c in SideLabels.__slots__)
+        columns = (np.concatenate([getattr(getattr(p, name), c) for p in parts])[order] for c in SideLabels.names())
         return SideLabels(*columns)
 
     weights = [w / w.mean() for w in (joined("weight_long"), joined("weight_short"))]
@@ -203,7 +203,7 @@ def _check(rows: SymbolRows) -> None:
     for name, array in [("mark_close", rows.mark_close)] + [
         (f"{s}.{c}", getattr(labels, c))
         for s, labels in (("long", rows.long), ("short", rows.short))
-        for c in SideLabels.__slots__
+        for c in SideLabels.names()
     ]:
         if array.shape != (n,):
             raise InvalidInputError(name, array.shape, f"shape {(n,)} for {rows.symbol}")

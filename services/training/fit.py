@@ -76,7 +76,7 @@ def fit_targets(
         feature_name=list(KEYS),
         params=params.for_dataset(),
     ).construct()
-    valid = binned.create_valid(dataset.inputs[split.valid]).construct()
+    valid = binned.create_valid(dataset.inputs[split.valid], params=params.for_dataset()).construct()
     out = []
     for number, target in enumerate(targets):
         labels, weights = dataset.side(target.side)

@@ -33,7 +33,7 @@ def parse_events(text: str) -> tuple[str, float]:
     return kind, threshold
 
 
-def select_events(  # noqa: PLR0917
+def select_events(
     kind: str, threshold: float, ts_ms: IntArray, atr_frac: FloatArray, vol_z: FloatArray, ret_1: FloatArray, phase: int
 ) -> BoolArray:
     """Mask (n,) of the bars that are events. ``phase`` staggers ``every`` over symbols, so that a pooled set covers

@@ -8,7 +8,7 @@ matters; barriers already bound the outliers.
 one model pools calm and wild symbols, and in plain fractions the wild ones would be nearly all of the loss.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 import numpy as np
@@ -48,7 +48,12 @@ class SideLabels:
 
     def columns(self) -> tuple[NDArray[np.float64], ...]:
         """All columns, in the order of the fields."""
-        return tuple(getattr(self, name) for name in self.__slots__)
+        return tuple(getattr(self, name) for name in self.names())
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The fields, which are also the columns of the stored labels."""
+        return tuple(field.name for field in fields(cls))
 
     def take(self, rows: NDArray[np.int64]) -> "SideLabels":
         """The given rows."""

@@ -1,0 +1,96 @@
+"""The research store as a training job sees it: features and labels in, model packages out."""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass
+
+import numpy as np
+
+from packages.common.config import Settings, load_settings
+from packages.common.errors import InvalidInputError, SchemaMismatchError, StoreUnavailableError
+from packages.common.store import ResearchStore
+from services.features import schema
+from services.labeling.triple_barrier import LabelSpec
+from services.registry.package import ModelPackage, save_package
+from services.training import market
+from services.training.dataset import SymbolRows
+from services.training.targets import SideLabels
+from services.training.train import TrainConfig
+
+FEATURES = "features_1m"
+FEATURES_VERSION = f"v{schema.SCHEMA_VERSION}"
+LABELS = {"long": "labels_long_1m", "short": "labels_short_1m"}
+LABEL_COLUMNS = (
+    *("y", "ret_net", "mae", "mfe", "time_to_event_min"),
+    *("ret_gross", "fees", "slippage", "funding"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StoreEnv:
+    """A ``TrainingEnv`` on a research store; packages go to ``models_url``."""
+
+    store: ResearchStore
+    models_url: str
+
+    @classmethod
+    def from_settings(cls, settings: Settings | None = None) -> "StoreEnv":
+        """The store of the settings."""
+        settings = settings or load_settings()
+        return cls(ResearchStore(settings.store), f"{settings.store.rstrip('/')}/models")
+
+    def label_spec(self, spec_hash: str) -> LabelSpec:
+        """The specification kept beside the labels of this hash."""
+        try:
+            fields = json.loads(self.store.get_object(_spec_key(spec_hash)))
+        except StoreUnavailableError as exc:
+            known = ", ".join(self.store.versions(LABELS["long"])) or "none yet"
+            raise InvalidInputError("label_spec_hash", spec_hash, f"a hash with stored labels ({known})") from exc
+        spec = LabelSpec(**fields)
+        if spec.hash() != spec_hash:
+            raise SchemaMismatchError(f"label specification {spec_hash}: this release hashes it to {spec.hash()}")
+        return spec
+
+    def put_label_spec(self, spec: LabelSpec) -> None:
+        """Keep the specification beside its labels."""
+        self.store.put_object(_spec_key(spec.hash()), json.dumps(asdict(spec), sort_keys=True).encode())
+
+    def symbols(self, spec_hash: str) -> tuple[str, ...]:
+        """Symbols with stored labels of this hash, sorted."""
+        return tuple(sorted(self.store.symbols(LABELS["long"], spec_hash)))
+
+    def rows(self, cfg: TrainConfig, spec: LabelSpec) -> Iterable[SymbolRows]:
+        """One symbol at a time; ``cfg.symbols`` or all with labels. A named symbol without rows is refused."""
+        symbols = cfg.symbols or self.symbols(spec.hash())
+        if not symbols:
+            raise InvalidInputError("symbols", symbols, f"at least one symbol with labels {spec.hash()}")
+        return self._rows(symbols, spec)
+
+    def save(self, package: ModelPackage) -> str:
+        """Store the package beside the data; returns its URL."""
+        return save_package(package, self.models_url)
+
+    def _rows(self, symbols: tuple[str, ...], spec: LabelSpec) -> Iterator[SymbolRows]:
+        for symbol in symbols:
+            features = self.store.read(FEATURES, FEATURES_VERSION, symbol, schema.KEYS)
+            mark = self.store.read(market.MARK, market.VERSION, symbol, ("close",))
+            if not features["ts"].size:
+                raise InvalidInputError("symbols", symbol, "a symbol with stored features")
+            ts, at, at_mark = np.intersect1d(features["ts"], mark["ts"], assume_unique=True, return_indices=True)
+            values = np.column_stack([features[key] for key in schema.KEYS])[at]
+            sides = [self._labels(LABELS[side], spec.hash(), symbol, ts) for side in ("long", "short")]
+            yield SymbolRows(symbol, ts.astype(np.int64), values, mark["close"][at_mark].astype(np.float64), *sides)
+
+    def _labels(self, dataset: str, spec_hash: str, symbol: str, ts: np.ndarray) -> SideLabels:
+        stored = self.store.read(dataset, spec_hash, symbol, SideLabels.names())
+        _, here, there = np.intersect1d(ts, stored["ts"], assume_unique=True, return_indices=True)
+        columns = []
+        for name in SideLabels.names():
+            column = np.full(ts.size, np.nan)
+            column[here] = stored[name][there]
+            columns.append(column)
+        return SideLabels(*columns)
+
+
+def _spec_key(spec_hash: str) -> str:
+    return f"label_specs/{spec_hash}.json"
