@@ -117,7 +117,7 @@ def loss_label(stop: float, fee_spec: float, slippage_k: float, atr1: float, pri
 @kernel
 def bracket_of(notional: float, brackets: Array) -> int:
     """Index of the first bracket whose cap is not below ``notional``; the last one beyond all caps."""
-    last = brackets.shape[0] - 1
+    last: int = brackets.shape[0] - 1
     for i in range(last):
         if notional <= brackets[i, CAP]:
             return i

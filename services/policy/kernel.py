@@ -1,10 +1,10 @@
 """Gates to bracket of one symbol, compiled (kernel.md "Decision for one symbol", D15, D22, D39).
 
 Everything is a fraction of the price ``p`` unless its name says otherwise; money is in quote units. Block reasons are
-written into ``Notes``: all failing ones, the first is the primary one. A note's distance is ``abs(value - limit)``.
+written into ``Rows``: all failing ones, the first is the primary one. A note's distance is ``abs(value - limit)``.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ from packages.common.math import (
 )
 
 Array = NDArray[np.float64]
+Table = NDArray[Any]  # structured; the dtype is named beside it
 
 MAX_NOTES = 12  # more codes than any one row can hold: 11 gates, or 5 of the policy, or 10 limits
 
@@ -74,14 +75,33 @@ class PolicyParams(NamedTuple):
     capital_limit: float = np.inf  # D44: equity the kernel sizes on
 
 
-class Notes(NamedTuple):
-    """Block reasons of all symbols: ``n`` (S,) int64; the rest (S, MAX_NOTES), unused places 0."""
+# One block reason; `n_notes` of the row says how many of its MAX_NOTES places are used, the others are 0.
+NOTE = np.dtype([("code", "i8"), ("value", "f8"), ("limit", "f8"), ("distance", "f8")])
 
-    n: NDArray[np.int64]
-    code: NDArray[np.int64]
-    value: Array
-    limit: Array
-    distance: Array
+# The row of one symbol and minute. NaN and 0 where a gate left nothing to compute.
+ROW = np.dtype(
+    [
+        ("side", "i8"),  # decision: +1, -1, or 0 for not traded
+        ("best_side", "i8"),  # side with the larger EV, 0 when a gate failed
+        ("ev_long", "f8"),
+        ("ev_short", "f8"),
+        ("wish", "f8"),  # notional the policy wanted
+        ("loss", "f8"),  # fraction of the notional lost at the SL, both fills included
+        ("size_notional", "f8"),  # qty · p of the admitted entry, 0 when not traded
+        ("qty", "f8"),
+        ("leverage", "i8"),
+        ("sl", "f8"),  # price
+        ("tp", "f8"),  # price
+        ("n_notes", "i8"),
+    ]
+)
+
+
+class Rows(NamedTuple):
+    """Rows and their reasons: of a minute ``(S,)``, ``(S, MAX_NOTES)``; of a span with a leading T."""
+
+    table: Table  # ROW
+    notes: Table  # NOTE
 
 
 class Sizing(NamedTuple):
@@ -108,24 +128,39 @@ class Plan(NamedTuple):
 
 
 @kernel
-def note(notes: Notes, s: int, code: int, value: float, limit: float) -> None:
+def note(rows: Rows, s: int, code: int, value: float, limit: float) -> None:
     """Append a reason to the row of symbol ``s``."""
-    i = notes.n[s]
-    notes.code[s, i] = code
-    notes.value[s, i] = value
-    notes.limit[s, i] = limit
-    notes.distance[s, i] = abs(value - limit)
-    notes.n[s] = i + 1
+    i = rows.table[s]["n_notes"]
+    entry = rows.notes[s, i]
+    entry["code"] = code
+    entry["value"] = value
+    entry["limit"] = limit
+    entry["distance"] = abs(value - limit)
+    rows.table[s]["n_notes"] = i + 1
 
 
 @kernel
-def clear_notes(notes: Notes) -> None:
-    """Make every row empty, unused places included: payloads are compared byte for byte."""
-    notes.n[:] = 0
-    notes.code[:] = 0
-    notes.value[:] = 0.0
-    notes.limit[:] = 0.0
-    notes.distance[:] = 0.0
+def clear_row(rows: Rows, s: int) -> None:
+    """Empty the row of symbol ``s``, unused reasons included: payloads are compared byte for byte."""
+    row = rows.table[s]
+    row["side"] = 0
+    row["best_side"] = 0
+    row["ev_long"] = np.nan
+    row["ev_short"] = np.nan
+    row["wish"] = np.nan
+    row["loss"] = np.nan
+    row["size_notional"] = 0.0
+    row["qty"] = 0.0
+    row["leverage"] = 0
+    row["sl"] = np.nan
+    row["tp"] = np.nan
+    for i in range(row["n_notes"]):
+        entry = rows.notes[s, i]
+        entry["code"] = 0
+        entry["value"] = 0.0
+        entry["limit"] = 0.0
+        entry["distance"] = 0.0
+    row["n_notes"] = 0
 
 
 @kernel
@@ -143,7 +178,7 @@ def count_unusable(preds: Array, s: int, qm: float, atr: float, atr1: float) -> 
 
 @kernel
 def gates(
-    notes: Notes,
+    rows: Rows,
     s: int,
     flags: int,
     unusable: int,
@@ -159,29 +194,29 @@ def gates(
 ) -> bool:
     """Record all failing gates of symbol ``s`` in order; true when none fails."""
     if flags & STALE or not flags & PRESENT:
-        note(notes, s, rc.DATA_STALE, 1.0, 0.0)
+        note(rows, s, rc.DATA_STALE, 1.0, 0.0)
     bad = unusable + (1 if flags & BAD_FEATURES else 0) + (1 if regime < 0 or regime > 2 else 0)
     if bad > 0:
-        note(notes, s, rc.FEATURE_NAN, bad, 0.0)
+        note(rows, s, rc.FEATURE_NAN, bad, 0.0)
     if not flags & TRADABLE:
-        note(notes, s, rc.SYMBOL_NOT_TRADABLE, 1.0, 0.0)
+        note(rows, s, rc.SYMBOL_NOT_TRADABLE, 1.0, 0.0)
     if flags & DRIFT:
-        note(notes, s, rc.DRIFT_BLOCK, 1.0, 0.0)
+        note(rows, s, rc.DRIFT_BLOCK, 1.0, 0.0)
     if not account_flags & TRADING_ON:
-        note(notes, s, rc.TRADING_OFF, 1.0, 0.0)
+        note(rows, s, rc.TRADING_OFF, 1.0, 0.0)
     if account_flags & KILL_SWITCH_ON:
-        note(notes, s, rc.KILL_SWITCH, 1.0, 0.0)
+        note(rows, s, rc.KILL_SWITCH, 1.0, 0.0)
     if halted:
-        note(notes, s, rc.DAILY_LOSS_LIMIT, equity, day_floor)
+        note(rows, s, rc.DAILY_LOSS_LIMIT, equity, day_floor)
     if in_position:
-        note(notes, s, rc.ALREADY_IN_POSITION, 1.0, 0.0)
+        note(rows, s, rc.ALREADY_IN_POSITION, 1.0, 0.0)
     if bars_since_exit < p.cooldown_bars:
-        note(notes, s, rc.COOLDOWN, bars_since_exit, p.cooldown_bars)
+        note(rows, s, rc.COOLDOWN, bars_since_exit, p.cooldown_bars)
     if bars_since_pause < p.loss_pause_bars:
-        note(notes, s, rc.LOSS_PAUSE, bars_since_pause, p.loss_pause_bars)
+        note(rows, s, rc.LOSS_PAUSE, bars_since_pause, p.loss_pause_bars)
     if p.regime_block and regime == 2:
-        note(notes, s, rc.REGIME_BLOCK, 2.0, 2.0)
-    return bool(notes.n[s] == 0)
+        note(rows, s, rc.REGIME_BLOCK, 2.0, 2.0)
+    return bool(rows.table[s]["n_notes"] == 0)
 
 
 @kernel
@@ -196,7 +231,7 @@ def size(
     b: Barriers,
     p: PolicyParams,
 ) -> Sizing:
-    """Stop, loss at the stop and slippage of a trade that risks the budget. ``atr``, ``atr1``, ``price``: price units."""
+    """Stop, loss at the stop and slippage of a trade that risks the budget; prices and ATRs in price units."""
     a = atr / price
     stop = stop_fraction(b.k_sl, b.risk_mae_atr, a)
     loss_of_nothing = round_trip_loss(stop, fee_now, slippage_atr(0.0, qm, b.slippage_k), atr1, price)
@@ -242,7 +277,15 @@ def liquidation_distance(side: int, wish: float, leverage: int, price: float, br
 
 @kernel
 def choose_leverage(
-    side: int, wish: float, price: float, stop: float, regime: int, tier: int, cap: int, brackets: Array, p: PolicyParams
+    side: int,
+    wish: float,
+    price: float,
+    stop: float,
+    regime: int,
+    tier: int,
+    cap: int,
+    brackets: Array,
+    p: PolicyParams,
 ) -> int:
     """Leverage of the table, lowered to what the bracket allows and until the liquidation price is far enough."""
     leverage = min(p.leverage_table[regime * 3 + tier], cap)
@@ -267,7 +310,7 @@ def wished_notional(q05: float, sizing: Sizing, equity: float, regime: int, p: P
 
 @kernel
 def choose(
-    notes: Notes,
+    rows: Rows,
     s: int,
     preds: Array,
     price: float,
@@ -301,19 +344,19 @@ def choose(
     if ev_short > ev_long:
         side, ev, q05, e_mae = -1, ev_short, preds[Q05_SHORT, s], preds[E_MAE_SHORT, s]
     if ev <= p.ev_min:
-        note(notes, s, rc.EV_BELOW_MIN, ev, p.ev_min)
+        note(rows, s, rc.EV_BELOW_MIN, ev, p.ev_min)
         if not all_reasons:
             return Plan(side, ev_long, ev_short, np.nan, 0, sizing.loss, sizing.stop, b.k_tp * sizing.atr)
     q05_limit = p.q05_min * sizing.atr - (0.0 if p.q05_literal else sizing.planned)
     if q05 < q05_limit:
-        note(notes, s, rc.Q05_BELOW_MIN, q05, q05_limit)
+        note(rows, s, rc.Q05_BELOW_MIN, q05, q05_limit)
     if e_mae > p.mae_max * sizing.atr:
-        note(notes, s, rc.MAE_ABOVE_MAX, e_mae, p.mae_max * sizing.atr)
+        note(rows, s, rc.MAE_ABOVE_MAX, e_mae, p.mae_max * sizing.atr)
     if sizing.stop * price < p.min_stop_ticks * tick:
-        note(notes, s, rc.STOP_TOO_TIGHT, sizing.stop * price / tick, p.min_stop_ticks)
+        note(rows, s, rc.STOP_TOO_TIGHT, sizing.stop * price / tick, p.min_stop_ticks)
     wish = wished_notional(q05, sizing, equity, regime, p)
     leverage = choose_leverage(side, wish, price, sizing.stop, regime, tier, max_leverage, brackets, p)
     distance = liquidation_distance(side, wish, leverage, price, brackets)
     if distance < p.liquidation_stops * sizing.stop:
-        note(notes, s, rc.LIQUIDATION_TOO_NEAR, distance, p.liquidation_stops * sizing.stop)
+        note(rows, s, rc.LIQUIDATION_TOO_NEAR, distance, p.liquidation_stops * sizing.stop)
     return Plan(side, ev_long, ev_short, wish, leverage, sizing.loss, sizing.stop, b.k_tp * sizing.atr)

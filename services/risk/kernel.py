@@ -55,12 +55,9 @@ class Candidate(NamedTuple):
     max_qty: float
 
 
-class Room(NamedTuple):
-    """Each limit (N_LIMITS,): ``value`` is what it would be with the whole wish, ``room`` the notional it leaves."""
-
-    value: Array
-    limit: Array
-    room: Array
+# Rows of a room table, float64 (3, N_LIMITS): what the limit would be at with the whole wish, the limit itself, and the
+# notional it leaves.
+VALUE, LIMIT, ROOM = 0, 1, 2
 
 
 @kernel
@@ -98,16 +95,16 @@ def book_add(book: Array, side: int, notional: float, leverage: int, tier: int, 
 
 
 @kernel
-def _set(room: Room, code: int, used: float, ask: float, limit: float, unit: float) -> None:
+def _set(room: Array, code: int, used: float, ask: float, limit: float, unit: float) -> None:
     i = code - FIRST_LIMIT
-    room.value[i] = used + ask
-    room.limit[i] = limit
-    room.room[i] = np.inf if unit == 0.0 else (limit - used) / unit
+    room[VALUE, i] = used + ask
+    room[LIMIT, i] = limit
+    room[ROOM, i] = np.inf if unit == 0.0 else (limit - used) / unit
 
 
 @kernel
 def measure(
-    room: Room, book: Array, c: Candidate, equity: float, day_room: float, stop_path_ok: bool, p: RiskParams
+    room: Array, book: Array, c: Candidate, equity: float, day_room: float, stop_path_ok: bool, p: RiskParams
 ) -> None:
     """Fill ``room`` for a candidate. ``equity`` is what the kernel sizes on, ``day_room`` the day's loss still allowed
     (equity - day start * (1 - limit)), before what the book already risks."""
@@ -117,7 +114,7 @@ def measure(
     same_side = book[LONG] if c.side > 0 else book[SHORT]
     _set(room, rc.MAX_POSITIONS, book[COUNT], 1.0, p.max_positions, 0.0)
     if book[COUNT] >= p.max_positions:
-        room.room[0] = 0.0
+        room[ROOM, 0] = 0.0
     _set(room, rc.MAX_TOTAL_NOTIONAL, book[TOTAL], c.wish, p.max_total_notional_pct * equity, 1.0)
     _set(room, rc.MAX_DIRECTIONAL_NOTIONAL, same_side, c.wish, p.max_directional_notional_pct * equity, 1.0)
     _set(room, rc.TIER_CAP, book[TIER_A + tier], c.wish, p.tier_caps[tier] * equity, 1.0)
@@ -128,17 +125,17 @@ def measure(
     _set(room, rc.PARTICIPATION, 0.0, c.wish, p.participation * c.qm, 1.0)
     _set(room, rc.STOP_PATH_UNPROVEN, 0.0, 1.0, 0.0, 0.0)
     if not stop_path_ok:
-        room.room[rc.STOP_PATH_UNPROVEN - FIRST_LIMIT] = 0.0
+        room[ROOM, rc.STOP_PATH_UNPROVEN - FIRST_LIMIT] = 0.0
 
 
 @kernel
-def primary_limit(room: Room) -> int:
+def primary_limit(room: Array) -> int:
     """Index of the limit that binds: MAX_POSITIONS when it is reached, else the smallest room, the first on a tie."""
-    if room.room[0] == 0.0:
+    if room[ROOM, 0] == 0.0:
         return 0
     smallest = 0
     for i in range(1, N_LIMITS):
-        if room.room[i] < room.room[smallest]:
+        if room[ROOM, i] < room[ROOM, smallest]:
             smallest = i
     return smallest
 

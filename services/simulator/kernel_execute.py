@@ -1,4 +1,4 @@
-"""Steps 1-4 of kernel.md, compiled: ordered exits, pending entries, triggers, funding. In live these are the exchange's.
+"""Steps 1-4 of kernel.md, compiled: ordered exits, pending entries, triggers, funding. Live, the exchange does them.
 
 A fill at the open of bar t uses volume and ATR of the last bar closed before it, which the state holds.
 """
@@ -25,7 +25,8 @@ MINUTE_MS = 60_000
 @kernel
 def clear_events(events: Events) -> None:
     """Forget the last minute's."""
-    events.n[:] = 0
+    for k in range(events.n.size):
+        events.n[k] = 0
 
 
 @kernel
@@ -80,14 +81,14 @@ def close_position(
     """
     pos = state.positions[s]
     side, qty = pos["side"], pos["qty"]
-    slip = slippage_atr(qty * reference, state.qm[s], params.barriers.slippage_k)
-    fill = fill_price(reference, -side, slip, state.atr1[s], constants.tick[s])
+    slip = slippage_atr(qty * reference, state.memory[s]["qm"], params.barriers.slippage_k)
+    fill = fill_price(reference, -side, slip, state.memory[s]["atr1"], constants.rules[s]["tick"])
     fee = qty * fill * constants.fee_now
     liquidation_fee = 0.0
     absorbed = 0.0
     realized = side * qty * (fill - pos["entry_fill"])
     if reason == rc.LIQUIDATION:
-        liquidation_fee = qty * fill * constants.liquidation_fee[s]
+        liquidation_fee = qty * fill * constants.rules[s]["liquidation_fee"]
         absorbed = max(0.0, -realized + fee + liquidation_fee + pos["funding"] - pos["margin"])
     state.account[0]["wallet"] += realized - fee - liquidation_fee + absorbed
 
@@ -112,15 +113,13 @@ def close_position(
     trade["liquidation_fee"] = liquidation_fee
     trade["funding"] = pos["funding"]
     trade["absorbed"] = absorbed
-    trade["net"] = (
-        trade["gross"] - trade["slippage"] - trade["fees"] - liquidation_fee - trade["funding"] + absorbed
-    )
+    trade["net"] = trade["gross"] - trade["slippage"] - trade["fees"] - liquidation_fee - trade["funding"] + absorbed
     trade["mae"] = pos["mae"]
     trade["mfe"] = pos["mfe"]
     trade["reason"] = reason
 
     _clear_position(state, s)
-    state.exit_bar[s] = t
+    state.memory[s]["exit_bar"] = t
     count_outcome(state, t, trade["net"], params)
 
 
@@ -162,8 +161,8 @@ def _open_position(
 ) -> None:
     pending, pos = state.pending[s], state.positions[s]
     qty = pending["qty"]
-    slip = slippage_atr(qty * reference, state.qm[s], params.barriers.slippage_k)
-    fill = fill_price(reference, pending["side"], slip, state.atr1[s], constants.tick[s])
+    slip = slippage_atr(qty * reference, state.memory[s]["qm"], params.barriers.slippage_k)
+    fill = fill_price(reference, pending["side"], slip, state.memory[s]["atr1"], constants.rules[s]["tick"])
     fee = qty * fill * constants.fee_now
     state.account[0]["wallet"] -= fee
     pos["side"] = pending["side"]
@@ -203,9 +202,7 @@ def _lapse(state: State, s: int, code: int, events: Events) -> None:
 
 
 @kernel
-def _enter(
-    state: State, s: int, t: int, inputs: Inputs, params: Params, constants: Constants, events: Events
-) -> None:
+def _enter(state: State, s: int, t: int, inputs: Inputs, params: Params, constants: Constants, events: Events) -> None:
     """Step 2 for one symbol: lapse, or fill at the open and leave at once where the mark is already past a level."""
     flags = inputs.flags[s]
     if not flags & PRESENT:
@@ -297,8 +294,8 @@ def execute(state: State, inputs: Inputs, params: Params, constants: Constants, 
     for s in range(n):
         pos = state.positions[s]
         rate = inputs.rate[s]
-        if pos["side"] != 0 and rate == rate:  # noqa: PLR0124 - not NaN
-            mark = inputs.mark[3, s] if inputs.flags[s] & PRESENT else state.mark[s]
+        if pos["side"] != 0 and rate == rate:
+            mark = inputs.mark[3, s] if inputs.flags[s] & PRESENT else state.memory[s]["mark"]
             amount = pos["side"] * pos["qty"] * mark * rate
             state.account[0]["wallet"] -= amount
             pos["funding"] += amount

@@ -1,7 +1,5 @@
 """Steps 5-9 of kernel.md, compiled: mark, day, halt, time exits, decisions. The same in backtest, shadow and live."""
 
-import numpy as np
-
 from packages.common import reasons as rc
 from packages.common.jit import kernel
 from packages.common.math import round_down, stop_price, target_price
@@ -13,8 +11,9 @@ from services.policy.kernel import (
     PRESENT,
     STOP_PATH_OK,
     TRADING_ON,
+    Rows,
     choose,
-    clear_notes,
+    clear_row,
     count_unusable,
     ev_bound,
     gates,
@@ -22,9 +21,11 @@ from services.policy.kernel import (
 )
 from services.risk.kernel import (
     FIRST_LIMIT,
+    LIMIT,
     N_LIMITS,
+    ROOM,
+    VALUE,
     Candidate,
-    Room,
     beta_or_one,
     book_add,
     measure,
@@ -34,7 +35,7 @@ from services.risk.kernel import (
     too_small,
 )
 from services.simulator.kernel_execute import MINUTE_MS, excursions
-from services.simulator.tables import Constants, Floats, Inputs, Out, Params, Rows, State
+from services.simulator.tables import Constants, Floats, Inputs, Out, Params, State
 
 DAY_MS = 86_400_000
 
@@ -49,7 +50,7 @@ def used_margin(state: State) -> float:
     for s in range(state.positions.size):
         pos = state.positions[s]
         if pos["side"] != 0:
-            total += pos["qty"] * state.mark[s] / pos["leverage"]
+            total += pos["qty"] * state.memory[s]["mark"] / pos["leverage"]
     return total
 
 
@@ -65,15 +66,26 @@ def equity(state: State, mark: Floats) -> float:
 
 
 @kernel
+def _equity_at_last_marks(state: State) -> float:
+    open_pnl = 0.0
+    for s in range(state.positions.size):
+        pos = state.positions[s]
+        if pos["side"] != 0:
+            open_pnl += pos["side"] * pos["qty"] * (state.memory[s]["mark"] - pos["entry_fill"])
+    return float(state.account[0]["wallet"] + open_pnl)
+
+
+@kernel
 def _mark(state: State, inputs: Inputs) -> None:
     """Step 5: what this bar taught, excursions of the open positions."""
     for s in range(inputs.flags.size):
         if inputs.flags[s] & PRESENT:
-            state.mark[s] = inputs.mark[3, s]
+            memory = state.memory[s]
+            memory["mark"] = inputs.mark[3, s]
             if inputs.qm[s] >= 0.0:
-                state.qm[s] = inputs.qm[s]
+                memory["qm"] = inputs.qm[s]
             if inputs.atr1[s] > 0.0:
-                state.atr1[s] = inputs.atr1[s]
+                memory["atr1"] = inputs.atr1[s]
     for s in range(inputs.flags.size):
         if state.positions[s]["side"] != 0 and inputs.flags[s] & PRESENT:
             excursions(state, s, inputs)
@@ -108,7 +120,7 @@ def _day_and_halt(state: State, inputs: Inputs, params: Params) -> None:
     """Steps 5 (equity), 6 and 7 (the latch)."""
     account = state.account[0]
     before = account["equity"]
-    account["equity"] = equity(state, state.mark)
+    account["equity"] = _equity_at_last_marks(state)
     account["bar"] = inputs.ts_ms // MINUTE_MS
     day = inputs.ts_ms // DAY_MS
     if day != account["day"]:
@@ -123,15 +135,16 @@ def _day_and_halt(state: State, inputs: Inputs, params: Params) -> None:
 
 @kernel
 def _fill_book(state: State, inputs: Inputs, params: Params, constants: Constants, book: Floats) -> None:
-    book[:] = 0.0
+    for i in range(book.size):
+        book[i] = 0.0
     for s in range(inputs.flags.size):
         pos = state.positions[s]
         pending = state.pending[s]
-        mark, tier, beta = state.mark[s], inputs.tier[s], inputs.beta[s]
+        mark, tier, beta = state.memory[s]["mark"], inputs.tier[s], inputs.beta[s]
         if pos["side"] != 0:
             risk = position_risk(
                 pos["side"], pos["qty"], mark, pos["sl"], constants.fee_now,
-                state.qm[s], state.atr1[s], params.barriers.slippage_k,
+                state.memory[s]["qm"], state.memory[s]["atr1"], params.barriers.slippage_k,
             )  # fmt: skip
             book_add(book, pos["side"], pos["qty"] * mark, pos["leverage"], tier, beta, risk)
         elif pending["side"] != 0:
@@ -140,15 +153,15 @@ def _fill_book(state: State, inputs: Inputs, params: Params, constants: Constant
 
 
 @kernel
-def _note_limits(rows: Rows, s: int, room: Room, least: float) -> bool:
+def _note_limits(rows: Rows, s: int, room: Floats, least: float) -> bool:
     """Record every limit whose room is under ``least``, the binding one first; true when there is one."""
     primary = primary_limit(room)
-    if not room.room[primary] < least:
+    if not room[ROOM, primary] < least:
         return False
-    note(rows.notes, s, FIRST_LIMIT + primary, room.value[primary], room.limit[primary])
+    note(rows, s, FIRST_LIMIT + primary, room[VALUE, primary], room[LIMIT, primary])
     for i in range(N_LIMITS):
-        if i != primary and room.room[i] < least:
-            note(rows.notes, s, FIRST_LIMIT + i, room.value[i], room.limit[i])
+        if i != primary and room[ROOM, i] < least:
+            note(rows, s, FIRST_LIMIT + i, room[VALUE, i], room[LIMIT, i])
     return True
 
 
@@ -156,12 +169,13 @@ def _note_limits(rows: Rows, s: int, room: Room, least: float) -> bool:
 def _admit(state: State, s: int, t: int, inputs: Inputs, params: Params, constants: Constants, out: Out) -> None:
     """Cut the wish of candidate ``s`` to the smallest room; pending entry and book entry, or reasons."""
     rows, room, risk = out.rows, out.scratch.room, params.risk
-    price, side, wish, loss = inputs.mark[3, s], rows.best_side[s], rows.wish[s], out.scratch.loss[s]
+    row = rows.table[s]
+    price, side, wish, loss = inputs.mark[3, s], row["best_side"], row["wish"], row["loss"]
     account_equity = state.account[0]["equity"]
     sized_on = min(account_equity, params.policy.capital_limit)
     candidate = Candidate(
-        side, wish, price, rows.leverage[s], loss, tier_or_last(inputs.tier[s]), beta_or_one(inputs.beta[s]),
-        inputs.qm[s], constants.max_qty[s],
+        side, wish, price, row["leverage"], loss, tier_or_last(inputs.tier[s]), beta_or_one(inputs.beta[s]),
+        inputs.qm[s], constants.rules[s]["max_qty"],
     )  # fmt: skip
     day_room = account_equity - day_floor(state, params)
     stop_path_ok = (inputs.account_flags & STOP_PATH_OK) != 0
@@ -170,39 +184,26 @@ def _admit(state: State, s: int, t: int, inputs: Inputs, params: Params, constan
         return
     notional = wish
     for i in range(N_LIMITS):
-        notional = min(notional, room.room[i])
-    qty = round_down(notional / price, constants.step[s])
-    if too_small(qty, price, constants.min_notional[s], constants.min_qty[s], risk):
-        least = max(constants.min_notional[s] * risk.min_notional_margin, constants.min_qty[s] * price)
-        note(rows.notes, s, rc.MIN_NOTIONAL, qty * price, least)
+        notional = min(notional, room[ROOM, i])
+    qty = round_down(notional / price, constants.rules[s]["step"])
+    rules = constants.rules[s]
+    if too_small(qty, price, rules["min_notional"], rules["min_qty"], risk):
+        least = max(rules["min_notional"] * risk.min_notional_margin, rules["min_qty"] * price)
+        note(rows, s, rc.MIN_NOTIONAL, qty * price, least)
         return
     size = qty * price
-    rows.side[s] = side
-    rows.qty[s] = qty
-    rows.size_notional[s] = size
+    row["side"] = side
+    row["qty"] = qty
+    row["size_notional"] = size
     pending = state.pending[s]
     pending["side"] = side
     pending["qty"] = qty
-    pending["leverage"] = rows.leverage[s]
-    pending["sl"] = rows.sl[s]
-    pending["tp"] = rows.tp[s]
+    pending["leverage"] = row["leverage"]
+    pending["sl"] = row["sl"]
+    pending["tp"] = row["tp"]
     pending["loss"] = loss
     pending["bar"] = t
-    book_add(out.scratch.book, side, size, rows.leverage[s], inputs.tier[s], inputs.beta[s], size * loss)
-
-
-@kernel
-def _clear_row(rows: Rows, s: int) -> None:
-    rows.side[s] = 0
-    rows.best_side[s] = 0
-    rows.ev_long[s] = np.nan
-    rows.ev_short[s] = np.nan
-    rows.wish[s] = np.nan
-    rows.size_notional[s] = 0.0
-    rows.qty[s] = 0.0
-    rows.leverage[s] = 0
-    rows.sl[s] = np.nan
-    rows.tp[s] = np.nan
+    book_add(out.scratch.book, side, size, row["leverage"], inputs.tier[s], inputs.beta[s], size * loss)
 
 
 @kernel
@@ -211,32 +212,34 @@ def _wish(
 ) -> bool:
     """Gates to bracket of symbol ``s``; true when it is a candidate."""
     rows, account = out.rows, state.account[0]
+    row = rows.table[s]
     price = inputs.mark[3, s]
     unusable = count_unusable(inputs.preds, s, inputs.qm[s], inputs.atr[s], inputs.atr1[s])
     in_position = state.positions[s]["side"] != 0 or state.pending[s]["side"] != 0
     passed = gates(
-        rows.notes, s, inputs.flags[s], unusable, inputs.account_flags, account["halted"] != 0, account["equity"],
-        day_floor(state, params), in_position, t - state.exit_bar[s], t - account["pause_bar"], inputs.regime,
+        rows, s, inputs.flags[s], unusable, inputs.account_flags, account["halted"] != 0, account["equity"],
+        day_floor(state, params), in_position, t - state.memory[s]["exit_bar"], t - account["pause_bar"], inputs.regime,
         params.policy,
     )  # fmt: skip
     if not passed:
         return False
+    rules = constants.rules[s]
     plan = choose(
-        rows.notes, s, inputs.preds, price, inputs.atr[s], inputs.atr1[s], inputs.qm[s],
+        rows, s, inputs.preds, price, inputs.atr[s], inputs.atr1[s], inputs.qm[s],
         min(account["equity"], params.policy.capital_limit), inputs.regime, tier_or_last(inputs.tier[s]),
-        constants.tick[s], constants.max_qty[s], constants.max_leverage[s], constants.brackets[s], constants.fee_now,
+        rules["tick"], rules["max_qty"], rules["max_leverage"], constants.brackets[s], constants.fee_now,
         all_rows, params.barriers, params.policy,
     )  # fmt: skip
-    rows.best_side[s] = plan.side
-    rows.ev_long[s] = plan.ev_long
-    rows.ev_short[s] = plan.ev_short
-    rows.wish[s] = plan.wish
-    rows.leverage[s] = plan.leverage
-    rows.sl[s] = stop_price(price, plan.side, plan.stop, constants.tick[s])
-    rows.tp[s] = target_price(price, plan.side, plan.target, constants.tick[s])
+    row["best_side"] = plan.side
+    row["ev_long"] = plan.ev_long
+    row["ev_short"] = plan.ev_short
+    row["wish"] = plan.wish
+    row["leverage"] = plan.leverage
+    row["sl"] = stop_price(price, plan.side, plan.stop, rules["tick"])
+    row["tp"] = target_price(price, plan.side, plan.target, rules["tick"])
     out.scratch.ev[s] = plan.ev_long if plan.side > 0 else plan.ev_short
-    out.scratch.loss[s] = plan.loss
-    return bool(rows.notes.n[s] == 0)
+    row["loss"] = plan.loss
+    return bool(row["n_notes"] == 0)
 
 
 @kernel
@@ -258,22 +261,19 @@ def _decide(
     n = inputs.flags.size
     if not all_rows and _nothing_can_enter(state, inputs, t, params):
         return
-    if all_rows:
-        clear_notes(out.rows.notes)
     order, ev = out.scratch.order, out.scratch.ev
     least = params.policy.ev_min
     fee_now, barriers = constants.fee_now, params.barriers
     count = 0
     for s in range(n):
-        if not all_rows:
-            # NaN is no candidate either way: a NaN prediction fails a gate
-            if not (
-                ev_bound(inputs.preds[ER_LONG, s], fee_now, barriers) > least
-                or ev_bound(inputs.preds[ER_SHORT, s], fee_now, barriers) > least
-            ):
-                continue
-            out.rows.notes.n[s] = 0
-        _clear_row(out.rows, s)
+        # a symbol whose EV cannot pass is no candidate; NaN is none either way, since it fails a gate
+        hopeful = (
+            ev_bound(inputs.preds[ER_LONG, s], fee_now, barriers) > least
+            or ev_bound(inputs.preds[ER_SHORT, s], fee_now, barriers) > least
+        )
+        if not all_rows and not hopeful:
+            continue
+        clear_row(out.rows, s)
         if not _wish(state, s, t, inputs, params, constants, out, all_rows):
             continue
         place = count

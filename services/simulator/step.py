@@ -1,7 +1,7 @@
 """One minute of trading as one call, and its fold over history: the same compiled functions (D20).
 
-    step(state, inputs, params, constants, out)        online, once a minute, rows and events in ``out``
-    fold(state, market, params, constants, out, …)     backtest, over (T, S) arrays
+step(state, inputs, params, constants, out)        online, once a minute, rows and events in ``out``
+fold(state, market, params, constants, out, …)     backtest, over (T, S) arrays
 """
 
 from typing import NamedTuple
@@ -9,8 +9,10 @@ from typing import NamedTuple
 import numpy as np
 
 from packages.common.jit import kernel
-from services.policy.kernel import Notes
-from services.simulator.kernel_execute import execute
+from packages.common.reasons import N_CODES
+from services.policy.kernel import PRESENT, TRADABLE, Barriers, Rows
+from services.simulator.build import SymbolRules, make_constants, make_inputs, make_market, make_params
+from services.simulator.kernel_execute import execute, position_liquidation
 from services.simulator.kernel_judge import ALL_ROWS, TRADES_ONLY, equity, judge, used_margin
 from services.simulator.tables import (
     N_TRADES,
@@ -22,12 +24,13 @@ from services.simulator.tables import (
     Market,
     Out,
     Params,
-    Rows,
     State,
     Table,
     new_out,
     new_rows,
+    new_state,
 )
+from services.simulator.volume import fold_volume, new_window
 
 # What a fold keeps: trades and equity; also primary reasons counted; also every row.
 KEEP_TRADES, KEEP_COUNTS, KEEP_ROWS = 0, 1, 2
@@ -62,7 +65,7 @@ def inputs_at(market: Market, t: int) -> Inputs:
     return Inputs(
         market.ts_ms[t],
         market.flags[t],
-        np.int64(market.account_flags[t]),
+        int(market.account_flags[t]),
         market.regime[t],
         market.exit_request[t],
         market.last[t],
@@ -79,27 +82,16 @@ def inputs_at(market: Market, t: int) -> Inputs:
 
 @kernel
 def _keep_rows(kept: Rows, t: int, rows: Rows) -> None:
-    kept.side[t] = rows.side
-    kept.best_side[t] = rows.best_side
-    kept.ev_long[t] = rows.ev_long
-    kept.ev_short[t] = rows.ev_short
-    kept.wish[t] = rows.wish
-    kept.size_notional[t] = rows.size_notional
-    kept.qty[t] = rows.qty
-    kept.leverage[t] = rows.leverage
-    kept.sl[t] = rows.sl
-    kept.tp[t] = rows.tp
-    kept.notes.n[t] = rows.notes.n
-    kept.notes.code[t] = rows.notes.code
-    kept.notes.value[t] = rows.notes.value
-    kept.notes.limit[t] = rows.notes.limit
-    kept.notes.distance[t] = rows.notes.distance
+    for s in range(rows.table.size):
+        kept.table[t, s] = rows.table[s]
+        for i in range(rows.notes.shape[1]):
+            kept.notes[t, s, i] = rows.notes[s, i]
 
 
 @kernel
-def _count(counts: Ints, notes: Notes) -> None:
-    for s in range(notes.n.size):
-        counts[notes.code[s, 0], s] += 1
+def _count(counts: Ints, rows: Rows) -> None:
+    for s in range(rows.table.size):
+        counts[rows.notes[s, 0]["code"], s] += 1
 
 
 @kernel
@@ -135,7 +127,7 @@ def fold(
         for k in range(4):
             kept.n[k] += events.n[k]
         if keep >= KEEP_COUNTS:
-            _count(kept.counts, out.rows.notes)
+            _count(kept.counts, out.rows)
         if keep == KEEP_ROWS:
             _keep_rows(kept.rows, t, out.rows)
     return stop
@@ -143,8 +135,6 @@ def fold(
 
 def new_kept(n_minutes: int, n_symbols: int, *, keep: int = KEEP_TRADES, capacity: int = 0) -> Kept:
     """Buffers for a fold of ``n_minutes``; ``capacity`` trades at first (``fold`` asks for more by stopping)."""
-    from packages.common.reasons import N_CODES
-
     return Kept(
         equity=np.zeros(n_minutes),
         trades=np.zeros(max(capacity, 4 * n_symbols), TRADE),
@@ -155,9 +145,7 @@ def new_kept(n_minutes: int, n_symbols: int, *, keep: int = KEEP_TRADES, capacit
     )
 
 
-def run(
-    state: State, market: Market, params: Params, constants: Constants, *, keep: int = KEEP_TRADES
-) -> Kept:
+def run(state: State, market: Market, params: Params, constants: Constants, *, keep: int = KEEP_TRADES) -> Kept:
     """Fold the whole market into ``state`` and return what was kept, trades cut to their number."""
     n_minutes, n_symbols = market.flags.shape
     out, kept = new_out(n_symbols), new_kept(n_minutes, n_symbols, keep=keep, capacity=4096)
@@ -167,6 +155,39 @@ def run(
         if at >= n_minutes:
             return kept._replace(trades=kept.trades[: kept.n[N_TRADES]])
         kept = kept._replace(trades=np.concatenate([kept.trades, np.zeros_like(kept.trades)]))
+
+
+def warm() -> None:
+    """Compile, or load from disk, everything a minute and a fold need, on two symbols and three minutes."""
+    n, t = 2, 3
+    spec = Barriers(
+        k_tp=1.5, k_sl=1.0, h_bars=2, risk_mae_atr=3.0, fee_spec=0.0004, slippage_k=0.15, stop_overshoot=0.0
+    )
+    params = make_params(spec)
+    constants = make_constants([SymbolRules(tick=0.1, step=0.1, brackets=((1e5, 0.01, 0.0, 20.0),))] * n, 0.0005)
+    bars = np.full((t, 4, n), 100.0)
+    preds = np.full((t, 10, n), 0.01)
+    preds[:, [1, 6]] = -0.01
+    flat = np.ones((t, n))
+    market = make_market(
+        np.arange(t) * 60_000, flags=np.full((t, n), PRESENT | TRADABLE), last=bars, mark=bars, qm=flat * 1e6, atr=flat,
+        atr1=flat, preds=preds,
+    )  # fmt: skip
+    for keep in (KEEP_TRADES, KEEP_ROWS):
+        run(new_state(n, 1e4), market, params, constants, keep=keep)
+    state, out = new_state(n, 1e4), new_out(n)
+    inputs = make_inputs(
+        0, flags=market.flags[0], account=int(market.account_flags[0]), regime=1.0, last=bars[0], mark=bars[0],
+        qm=market.qm[0], atr=flat[0], atr1=flat[0], rate=flat[0] * np.nan, predictions=preds[0].T, beta=flat[0],
+        tier=market.tier[0],
+    )  # fmt: skip
+    step(state, inputs, params, constants, out)
+    execute(state, inputs, params, constants, out.events)
+    judge(state, inputs, params, constants, out, ALL_ROWS)
+    equity(state, np.ascontiguousarray(state.memory["mark"]))
+    used_margin(state)
+    position_liquidation(state, 0, constants)
+    fold_volume(new_window(n), flat)
 
 
 __all__ = [
@@ -183,4 +204,5 @@ __all__ = [
     "run",
     "step",
     "used_margin",
+    "warm",
 ]

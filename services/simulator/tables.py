@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from services.policy.kernel import MAX_NOTES, N_TARGETS, Barriers, Notes, PolicyParams
-from services.risk.kernel import BOOK_SIZE, N_LIMITS, RiskParams, Room
+from services.policy.kernel import MAX_NOTES, NOTE, ROW, Barriers, PolicyParams, Rows
+from services.risk.kernel import BOOK_SIZE, N_LIMITS, RiskParams
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -93,6 +93,27 @@ TRADE = np.dtype(
     ]
 )
 
+MEMORY = np.dtype(
+    [
+        ("exit_bar", "i8"),  # bar number of the last exit
+        ("mark", "f8"),  # last mark close, NaN before the first bar
+        ("qm", "f8"),  # last known median quote volume
+        ("atr1", "f8"),  # last known 1m ATR, price units
+    ]
+)
+
+RULE = np.dtype(
+    [
+        ("tick", "f8"),  # 0: no filter
+        ("step", "f8"),
+        ("min_qty", "f8"),
+        ("max_qty", "f8"),  # of a market order, inf when there is none
+        ("min_notional", "f8"),
+        ("liquidation_fee", "f8"),  # fraction of the notional
+        ("max_leverage", "i8"),
+    ]
+)
+
 ENTRY = np.dtype([("symbol", "i8"), ("side", "i8"), ("qty", "f8"), ("ref", "f8"), ("fill", "f8"), ("fee", "f8")])
 LAPSE = np.dtype([("symbol", "i8"), ("side", "i8"), ("qty", "f8"), ("code", "i8")])
 PAYMENT = np.dtype([("symbol", "i8"), ("rate", "f8"), ("amount", "f8")])
@@ -106,22 +127,13 @@ class State(NamedTuple):
     account: Table  # (1,) ACCOUNT
     positions: Table  # (S,) POSITION
     pending: Table  # (S,) PENDING
-    exit_bar: Ints  # (S,) bar number of the last exit
-    mark: Floats  # (S,) last mark close, NaN before the first bar
-    qm: Floats  # (S,) last known median quote volume
-    atr1: Floats  # (S,) last known 1m ATR, price units
+    memory: Table  # (S,) MEMORY
 
 
 class Constants(NamedTuple):
     """The exchange's rules and the account's fee."""
 
-    tick: Floats  # (S,) 0: no filter
-    step: Floats  # (S,)
-    min_qty: Floats  # (S,)
-    max_qty: Floats  # (S,) of a market order, inf when none
-    min_notional: Floats  # (S,)
-    liquidation_fee: Floats  # (S,) fraction
-    max_leverage: Ints  # (S,)
+    rules: Table  # (S,) RULE
     brackets: Floats  # (S, B, 4): cap, maintenance rate, cum, maximum leverage; NaN rows: unknown
     fee_now: float  # taker fee per fill, fraction
 
@@ -174,22 +186,6 @@ class Market(NamedTuple):
     day_row: Ints  # (T,)
 
 
-class Rows(NamedTuple):
-    """Exactly one row per symbol and minute. NaN and 0 where a gate left nothing to compute."""
-
-    side: Ints  # (S,) decision: +1, -1, or 0 for not traded
-    best_side: Ints  # (S,) side with the larger EV, 0 when a gate failed
-    ev_long: Floats  # (S,)
-    ev_short: Floats  # (S,)
-    wish: Floats  # (S,) notional the policy wanted
-    size_notional: Floats  # (S,) qty · p of the admitted entry, 0 when not traded
-    qty: Floats  # (S,)
-    leverage: Ints  # (S,)
-    sl: Floats  # (S,) price
-    tp: Floats  # (S,) price
-    notes: Notes
-
-
 class Events(NamedTuple):
     """What one minute did. ``n`` (4,) int64 counts the used places of each table."""
 
@@ -205,9 +201,8 @@ class Scratch(NamedTuple):
 
     order: Ints  # (S,)
     ev: Floats  # (S,)
-    loss: Floats  # (S,)
     book: Floats  # (BOOK_SIZE,)
-    room: Room
+    room: Floats  # (3, N_LIMITS)
 
 
 class Out(NamedTuple):
@@ -224,15 +219,10 @@ def new_state(n_symbols: int, wallet: float) -> State:
     account["wallet"] = account["equity"] = account["day_start"] = wallet
     account["day"] = account["bar"] = -1
     account["pause_bar"] = LONG_AGO
-    return State(
-        account=account,
-        positions=np.zeros(n_symbols, POSITION),
-        pending=np.zeros(n_symbols, PENDING),
-        exit_bar=np.full(n_symbols, LONG_AGO, np.int64),
-        mark=np.full(n_symbols, np.nan),
-        qm=np.zeros(n_symbols),
-        atr1=np.zeros(n_symbols),
-    )
+    memory = np.zeros(n_symbols, MEMORY)
+    memory["exit_bar"] = LONG_AGO
+    memory["mark"] = np.nan
+    return State(account, np.zeros(n_symbols, POSITION), np.zeros(n_symbols, PENDING), memory)
 
 
 def copy_state(state: State) -> State:
@@ -242,11 +232,7 @@ def copy_state(state: State) -> State:
 
 def new_rows(*shape: int) -> Rows:
     """Empty rows: ``new_rows(S)`` for a step, ``new_rows(T, S)`` for a fold."""
-    ints = [np.zeros(shape, np.int64) for _ in range(3)]
-    floats = [np.zeros(shape) for _ in range(7)]
-    wide = (*shape, MAX_NOTES)
-    notes = Notes(np.zeros(shape, np.int64), np.zeros(wide, np.int64), np.zeros(wide), np.zeros(wide), np.zeros(wide))
-    return Rows(ints[0], ints[1], *floats[:5], ints[2], *floats[5:], notes)
+    return Rows(np.zeros(shape, ROW), np.zeros((*shape, MAX_NOTES), NOTE))
 
 
 def new_out(n_symbols: int) -> Out:
@@ -258,13 +244,11 @@ def new_out(n_symbols: int) -> Out:
         lapses=np.zeros(n_symbols, LAPSE),
         payments=np.zeros(n_symbols, PAYMENT),
     )
-    room = Room(np.zeros(N_LIMITS), np.zeros(N_LIMITS), np.zeros(N_LIMITS))
     scratch = Scratch(
         order=np.zeros(n_symbols, np.int64),
         ev=np.zeros(n_symbols),
-        loss=np.zeros(n_symbols),
         book=np.zeros(BOOK_SIZE),
-        room=room,
+        room=np.zeros((3, N_LIMITS)),
     )
     return Out(new_rows(n_symbols), events, scratch)
 
@@ -272,30 +256,3 @@ def new_out(n_symbols: int) -> Out:
 def n_symbols_of(state: State) -> int:
     """S."""
     return int(state.positions.shape[0])
-
-
-__all__ = [
-    "ACCOUNT",
-    "ENTRY",
-    "LAPSE",
-    "MAX_NOTES",
-    "N_TARGETS",
-    "PAYMENT",
-    "PENDING",
-    "POSITION",
-    "TRADE",
-    "Constants",
-    "Events",
-    "Inputs",
-    "Market",
-    "Out",
-    "Params",
-    "Rows",
-    "Scratch",
-    "State",
-    "copy_state",
-    "n_symbols_of",
-    "new_out",
-    "new_rows",
-    "new_state",
-]

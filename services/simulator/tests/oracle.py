@@ -6,14 +6,10 @@ It imports nothing of the product. A market is a list of minutes, each
 
 import math
 
-GATES = (
-    "DATA_STALE FEATURE_NAN SYMBOL_NOT_TRADABLE DRIFT_BLOCK TRADING_OFF KILL_SWITCH DAILY_LOSS_LIMIT "
-    "ALREADY_IN_POSITION COOLDOWN LOSS_PAUSE REGIME_BLOCK"
-).split()
 LIMITS = (
-    "MAX_POSITIONS MAX_TOTAL_NOTIONAL MAX_DIRECTIONAL_NOTIONAL TIER_CAP BETA_CAP MAX_USED_MARGIN "
-    "DAY_RISK_BUDGET MARKET_QTY PARTICIPATION STOP_PATH_UNPROVEN"
-).split()
+    "MAX_POSITIONS", "MAX_TOTAL_NOTIONAL", "MAX_DIRECTIONAL_NOTIONAL", "TIER_CAP", "BETA_CAP", "MAX_USED_MARGIN",
+    "DAY_RISK_BUDGET", "MARKET_QTY", "PARTICIPATION", "STOP_PATH_UNPROVEN",
+)  # fmt: skip
 NAMES = ("er", "q05", "e_mae", "e_hold", "p_tp")
 
 
@@ -387,7 +383,11 @@ class Oracle:
             "MAX_DIRECTIONAL_NOTIONAL": (same_side + wish, p["max_directional_notional_pct"] * equity, 1.0),
             "TIER_CAP": (same_tier + wish, p["tier_caps"][bar["tier"]] * equity, 1.0),
             "BETA_CAP": (d * sign * betas + abs(beta) * wish, p["beta_cap"] * equity, abs(beta)),
-            "MAX_USED_MARGIN": (margin + wish / row["leverage"], p["max_used_margin_pct"] * equity, 1 / row["leverage"]),
+            "MAX_USED_MARGIN": (
+                margin + wish / row["leverage"],
+                p["max_used_margin_pct"] * equity,
+                1 / row["leverage"],
+            ),
             "DAY_RISK_BUDGET": (risk + wish * loss, self.equity - floor, loss),
             "MARKET_QTY": (wish / price, c["max_qty"], 1 / price),
             "PARTICIPATION": (wish, p["participation"] * bar["qm"], 1.0),
@@ -397,9 +397,7 @@ class Oracle:
             "BETA_CAP": d * sign * betas, "MAX_USED_MARGIN": margin, "DAY_RISK_BUDGET": risk, "MARKET_QTY": 0.0,
             "PARTICIPATION": 0.0,
         }  # fmt: skip
-        rooms = {
-            name: math.inf if unit == 0 else (limit - used[name]) / unit for name, (_, limit, unit) in cap.items()
-        }
+        rooms = {name: math.inf if unit == 0 else (limit - used[name]) / unit for name, (_, limit, unit) in cap.items()}
         full = len(held) >= p["max_positions"]
         rooms["MAX_POSITIONS"] = 0.0 if full else math.inf
         rooms["STOP_PATH_UNPROVEN"] = math.inf if minute["stop_path_ok"] else 0.0
