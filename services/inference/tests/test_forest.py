@@ -85,21 +85,14 @@ def test_rows_do_not_affect_each_other(texts):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        (lambda: train("poisson", 1), "objective"),
+        (lambda: train("regression", 1).replace("objective=regression", "objective=poisson"), "objective"),
         (lambda: train("regression", 1, zero_as_missing=True), "decision type"),
         (lambda: train("regression", 1, linear_tree=True, use_missing=False), "linear"),
     ],
 )
 def test_what_is_not_trained_here_is_refused(text, message):
-    def build():
-        try:
-            return text()
-        except lgb.basic.LightGBMError as exc:  # negative labels for poisson: only the header matters here
-            assert "poisson" in str(exc)
-            return train("regression", 1).replace("objective=regression", "objective=poisson")
-
     with pytest.raises(SchemaMismatchError, match=message):
-        forest.parse([build()], WIDTH)
+        forest.parse([text()], WIDTH)
 
 
 def test_another_width_is_refused(texts):

@@ -72,7 +72,7 @@ def test_a_package_of_another_schema_is_refused(package, changes, message):
 
 def test_a_package_that_lacks_a_target_is_refused(package):
     fewer = {t: text for t, text in package.boosters.items() if t != "q05_short"}
-    with pytest.raises(SchemaMismatchError, match="no booster for .*q05_short"):
+    with pytest.raises(SchemaMismatchError, match=r"no booster for .*q05_short"):
         Predictor.load(dataclasses.replace(package, boosters=fewer))
 
 
