@@ -15,7 +15,7 @@ from apps.worker_realtime import rows
 from apps.worker_realtime.engine import DayFacts, Decided, Engine, Permission
 from apps.worker_realtime.feature_book import FeatureBook, FeatureMinute
 from apps.worker_realtime.recovery import checkpoint_state, no_facts
-from packages.common.time import DAY_MS, HOUR_MS, MINUTE_MS, Clock, monotonic_ms
+from packages.common.time import DAY_MS, HOUR_MS, MINUTE_MS, Clock, iso, monotonic_ms
 from packages.common.types import MinuteRecord
 from services.collector.batch import CollectorBatch
 from services.features import kernel, schema
@@ -96,7 +96,10 @@ class MinuteLoop:
         for gap in batch.gaps:
             if gap.status == "unavailable" and gap.dataset != "funding_rates":
                 minutes += self._book.give_up(gap.symbol, gap.to_ts_ms)
-        self._write_market(batch.records, minutes)
+        for record in batch.records:
+            s = self._index[record.bar.symbol]
+            self._qm[s] = push_volume(self._volumes, s, record.bar.quote_volume)
+        self._write_market(minutes)
         features_ms = monotonic_ms() - started
         if batch.closed_ts_ms is not None:
             self._decide(batch, minutes, features_ms)
@@ -117,19 +120,17 @@ class MinuteLoop:
         if batch.quality:
             put("quality_events", [(q.ts_ms, q.symbol, q.code, q.message, q.details) for q in batch.quality])
 
-    def _write_market(self, records: Sequence[MinuteRecord], minutes: Sequence[FeatureMinute]) -> None:
-        for table, values in rows.market_rows(records).items():
-            if values:
-                self._writer.put(table, values)
-        for record in records:
-            s = self._index[record.bar.symbol]
-            self._qm[s] = push_volume(self._volumes, s, record.bar.quote_volume)
-            self.progress.candle_ts_ms = max(self.progress.candle_ts_ms or 0, record.bar.ts_ms)
+    def _write_market(self, minutes: Sequence[FeatureMinute]) -> None:
+        """Candles go with their features into one transaction: a stored bar is a folded bar."""
         for minute in minutes:
+            for table, values in rows.market_rows(minute.records.values()).items():
+                if values:
+                    self._writer.put(table, values)
             values = rows.feature_rows(minute)
             if values:
                 self._writer.put("features_1m", values)
-                self.progress.feature_ts_ms = max(self.progress.feature_ts_ms or 0, minute.ts_ms)
+            self.progress.candle_ts_ms = max(self.progress.candle_ts_ms or 0, minute.ts_ms)
+            self.progress.feature_ts_ms = max(self.progress.feature_ts_ms or 0, minute.ts_ms)
 
     # --- decisions --------------------------------------------------------------------------------------------------
 
@@ -224,11 +225,11 @@ class MinuteLoop:
                 "event_type": "DAILY_LOSS_LIMIT",
                 "symbol": None,
                 "severity": 3,
-                "message": "The day's loss limit is reached: shadow positions are closed, no entries until the next UTC day",
+                "message": "The day's loss limit is reached: positions are closed, no entries until the next UTC day",
                 "details": details,
             }
             self._writer.put("risk_events", [event])
-            self._publish("risk_events", [event | {"ts": rows.iso(ts_ms)}])
+            self._publish("risk_events", [event | {"ts": iso(ts_ms)}])
         self._was_halted = halted
 
     def _day(self, ts_ms: int) -> DayFacts:
@@ -281,5 +282,5 @@ def stale_limit_ms(stale_after_ms: int, speed: float) -> int:
 async def give_way(queued_rows: Callable[[], int], limit: int = 60_000) -> None:
     """Let other tasks run; wait while the writer is ``limit`` rows behind, so that memory stays bounded."""
     await asyncio.sleep(0)
-    while queued_rows() > limit:
+    while queued_rows() > limit:  # noqa: ASYNC110 - the writer knows nothing of us
         await asyncio.sleep(0.02)

@@ -1,0 +1,225 @@
+"""Composition root of the realtime worker: settings in, adapters built, loops awaited (§22)."""
+
+import asyncio
+import math
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import AsyncExitStack, suppress
+from typing import Any
+
+import aiohttp
+import numpy as np
+import psycopg
+import structlog
+
+from apps.worker_realtime import recovery
+from apps.worker_realtime.engine import Engine, Permission
+from apps.worker_realtime.lease import TradingLease
+from apps.worker_realtime.link import DeskLink
+from apps.worker_realtime.loop import LoopConfig, MinuteLoop, give_way, stale_limit_ms
+from apps.worker_realtime.model_source import LoadedModel, ModelSource
+from apps.worker_realtime.publisher import StatePublisher
+from apps.worker_realtime.status import StatusView
+from packages.common.bus import Bus
+from packages.common.config import Settings, load_settings
+from packages.common.db import ensure_identity
+from packages.common.errors import PlatformError, SettingsError, VenueError
+from packages.common.logging import configure_logging
+from packages.common.time import Clock, ManualClock, ScaledClock, wall_ms
+from packages.common.writer import BatchWriter
+from packages.exchange.binance.endpoints import endpoints_for
+from packages.exchange.binance.rest import BinanceRest
+from packages.exchange.binance.streams import BinanceStream
+from packages.exchange.clock_sync import keep_synchronised
+from services.collector.collector import Collector, CollectorConfig
+from services.features import kernel
+
+log = structlog.get_logger(__name__)
+
+
+class Worker:
+    """Builds everything once and runs until told to stop. A broken part ends it; the supervisor starts it anew."""
+
+    def __init__(self, settings: Settings) -> None:
+        if not settings.database_url or not settings.redis_url:
+            raise SettingsError("DATABASE_URL and REDIS_URL: the realtime worker needs both; `perpilot up` sets them")
+        self._settings = settings
+        self._database_url, self._redis_url = settings.database_url, settings.redis_url
+        self._clock: Clock = ManualClock() if math.isinf(settings.clock_speed) else ScaledClock(0, settings.clock_speed)
+        self._streams: list[BinanceStream] = []
+
+    async def run(self) -> None:
+        """Recover, then loop (start-up is the recovery path)."""
+        settings = self._settings
+        state = await asyncio.to_thread(self._recover)
+        models = ModelSource(self._database_url)
+        await asyncio.to_thread(models.load)
+        lease = TradingLease(self._database_url)
+        async with AsyncExitStack() as stack:
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+            bus = await stack.enter_async_context(Bus(self._redis_url))
+            writer = await stack.enter_async_context(
+                BatchWriter(
+                    self._database_url,
+                    settings.var_dir / "spill" / "worker_realtime",
+                    flush_interval_ms=settings.flush_interval_ms,
+                )
+            )
+            endpoints = endpoints_for(settings.exchange, settings.exchange_rest_url, settings.exchange_ws_url)
+            rng = np.random.default_rng(wall_ms())
+            venue = BinanceRest(session, endpoints, self._clock, rng)
+
+            def open_stream(symbols: Sequence[str]) -> BinanceStream:
+                stream = BinanceStream(session, endpoints, self._clock, rng, symbols=symbols)
+                self._streams[:] = [stream]
+                return stream
+
+            collector = Collector(
+                venue,
+                open_stream,
+                self._clock,
+                state.last_ts,
+                CollectorConfig(min_samples=settings.mark_samples_needed),
+            )
+            publisher = StatePublisher(bus.publish)
+            view = StatusView(settings, self._clock, state.instruments, collector, writer, bus, self._streams)
+            link = DeskLink(self._database_url, view.as_json)
+            loop = MinuteLoop(
+                state.book,
+                state.volumes,
+                state.medians,
+                state.days,
+                self._clock,
+                writer,
+                publisher.publish,
+                lambda: Permission(
+                    trading_on=settings.trading_enabled
+                    and settings.mode != "off"
+                    and link.state.toggle != "off"
+                    and link.fresh
+                    and lease.fresh,
+                    kill_switch=link.state.kill_switch != "RUNNING",
+                ),
+                LoopConfig(stale_limit_ms(settings.stale_after_ms, settings.clock_speed)),
+            )
+            view.attach(loop, link, models)
+
+            def take_model(model: LoadedModel | None) -> None:
+                if model is None:
+                    return
+                if loop.engine is None:
+                    rules = state.instruments
+                    loop.engine = Engine(
+                        rules.symbols, rules.tradable, rules.constants, settings, model.predictor, state.account
+                    )
+                elif loop.engine.model is not model.predictor:
+                    loop.engine.use(model.predictor)
+
+            async def pace() -> None:
+                take_model(models.current)
+                if settings.mode != "off" and not loop.progress.catching_up and loop.progress.fresh_symbols:
+                    await link.arm_shadow()
+                await give_way(lambda: writer.metrics.queued_rows if writer.metrics.database_ok else 0)
+
+            take_model(models.current)
+            parts = [
+                self._refresh_days(loop),
+                lease.run(),
+                link.run(),
+                models.follow(),
+                publisher.run(),
+                self._publish_status(publisher, view),
+            ]
+            if isinstance(self._clock, ScaledClock):
+                parts.append(keep_synchronised(venue, self._clock))
+            helpers = [asyncio.create_task(part) for part in parts]
+            main = asyncio.create_task(loop.run(collector.run(), pace), name="minute-loop")
+            self._stop_on_signals(collector, main)
+            try:
+                done, _ = await asyncio.wait([main, *helpers], return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    task.result()
+            finally:
+                for task in (main, *helpers):
+                    task.cancel()
+                await asyncio.gather(main, *helpers, return_exceptions=True)
+                loop.checkpoint()
+                log.info("worker_stopped", minutes=loop.progress.minutes)
+
+    def _recover(self) -> "_Recovered":
+        settings = self._settings
+        kernel.warm()
+        with psycopg.connect(self._database_url, autocommit=True, connect_timeout=10) as conn:
+            ensure_identity(conn, settings.identity)
+            instruments = recovery.load_instruments(conn, settings.universe, settings.taker_fee_rate)
+            if not instruments.listed:
+                raise SettingsError("UNIVERSE: none of its symbols is known yet; run `perpilot data bootstrap` first")
+            book = recovery.restore_features(conn, instruments.symbols, instruments.listed)
+            volumes, medians = recovery.restore_volumes(conn, instruments.symbols)
+            account = recovery.restore_account(conn, instruments.symbols, settings.shadow_equity_usdt)
+            days = recovery.load_days(conn, instruments.symbols)
+            last_ts = recovery.last_stored(conn, instruments.listed)
+        log.info("recovered", symbols=len(instruments.listed), newest=max(book.last_ts(s) for s in instruments.listed))
+        return _Recovered(instruments, book, volumes, medians, account, days, last_ts)
+
+    async def _refresh_days(self, loop: MinuteLoop, every_s: float = 30.0) -> None:
+        """Take in tiers and betas as their job computes them."""
+        while True:
+            await asyncio.sleep(every_s)
+            with suppress(psycopg.Error):
+                loop.days = await asyncio.to_thread(self._load_days)
+
+    def _load_days(self) -> dict[Any, Any]:
+        with psycopg.connect(self._database_url, connect_timeout=5) as conn:
+            return recovery.load_days(conn, self._settings.universe)
+
+    @staticmethod
+    async def _publish_status(publisher: StatePublisher, view: StatusView) -> None:
+        while True:
+            publisher.publish("status_updates", view.as_json())
+            await asyncio.sleep(1.0)
+
+    @staticmethod
+    def _stop_on_signals(collector: Collector, main: "asyncio.Task[None]") -> None:
+        """First signal: end after the batch under way. Second: at once."""
+        running = asyncio.get_running_loop()
+        asked = False
+
+        def stop() -> None:
+            nonlocal asked
+            if asked:
+                main.cancel()
+            asked = True
+            collector.stop()
+
+        for number in (signal.SIGTERM, signal.SIGINT):
+            running.add_signal_handler(number, stop)
+
+
+class _Recovered:
+    """What a start found in the database."""
+
+    def __init__(self, instruments: Any, book: Any, volumes: Any, medians: Any, account: Any, days: Any, last_ts: Any):
+        self.instruments: recovery.Instruments = instruments
+        self.book = book
+        self.volumes, self.medians = volumes, medians
+        self.account, self.days, self.last_ts = account, days, last_ts
+
+
+def main() -> int:
+    """Exit code 0 after a stop that was asked for, 1 with one clear line otherwise."""
+    try:
+        settings = load_settings()
+        configure_logging(settings.log_level)
+        asyncio.run(Worker(settings).run())
+    except (PlatformError, VenueError, psycopg.Error) as exc:
+        print(f"worker_realtime: {exc}", file=sys.stderr)
+        return 1
+    except asyncio.CancelledError:
+        return 0
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

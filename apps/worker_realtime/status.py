@@ -1,0 +1,92 @@
+"""The worker's share of ``StatusDTO``, from what its parts say of themselves."""
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from packages.common.bus import Bus
+from packages.common.config import Settings
+from packages.common.time import MINUTE_MS, Clock, iso
+from packages.common.types import StatusDTO
+from packages.common.writer import BatchWriter
+from packages.exchange.binance.streams import BinanceStream
+from services.collector.collector import Collector
+
+if TYPE_CHECKING:
+    from apps.worker_realtime.link import DeskLink
+    from apps.worker_realtime.loop import MinuteLoop
+    from apps.worker_realtime.model_source import ModelSource
+    from apps.worker_realtime.recovery import Instruments
+
+
+class StatusView:
+    """Reads, never writes. ``attach`` before the first ``as_json``."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        clock: Clock,
+        instruments: "Instruments",
+        collector: Collector,
+        writer: BatchWriter,
+        bus: Bus,
+        streams: list[BinanceStream],
+    ) -> None:
+        self._settings, self._clock, self._instruments = settings, clock, instruments
+        self._collector, self._writer, self._bus, self._streams = collector, writer, bus, streams
+
+    def attach(self, loop: "MinuteLoop", link: "DeskLink", models: "ModelSource") -> None:
+        """Name the parts that are built after this one."""
+        self._loop, self._link, self._models = loop, link, models
+
+    def as_json(self) -> dict[str, Any]:
+        """``StatusDTO`` as a dictionary."""
+        progress, collected = self._loop.progress, self._collector.stats()
+        stream = self._streams[0].stats() if self._streams else None
+        writer, bus = self._writer.metrics, self._bus.metrics
+        now, speed = self._clock.now_ms(), self._clock.speed
+        state, model = self._link.state, self._models.current
+        halted = state.kill_switch != "RUNNING"
+        status = StatusDTO(
+            collector_ok=bool(stream and stream.connected and stream.healthy and not collected.catching_up),
+            userstream_ok=False,  # no account behind shadow trading
+            latest_candle_ts=_iso(progress.candle_ts_ms),
+            latest_feature_ts=_iso(progress.feature_ts_ms),
+            latest_signal_ts=_iso(progress.signal_ts_ms),
+            queue_lag={
+                "writer_rows": float(writer.queued_rows),
+                "writer_ms": round(writer.lag_ms, 1),
+                "spilled_bytes": float(writer.spilled_bytes),
+                "bus_messages": float(bus.buffered),
+                "stream_frames": float(stream.pending if stream else 0),
+                "symbols_behind": float(collected.behind),
+            },
+            latency_ms={
+                **{name: round(value, 3) for name, value in progress.timings.items()},
+                "bar_to_decision": float(progress.late_ms),
+                "flush": round(writer.flush_ms, 1),
+            },
+            ws_connected={"market": bool(stream and stream.connected)},
+            error_rates={
+                "bad_frames": float(stream.bad_frames if stream else 0),
+                "reconnects": float(stream.reconnects if stream else 0),
+                "refused_rows": float(writer.refused_rows),
+                "bus_dropped": float(bus.dropped),
+            },
+            mode="halted" if halted else state.toggle,
+            exchange=self._settings.exchange,
+            clock_speed=None if math.isinf(speed) else speed,
+            market_ts=iso(now) if now > 0 else None,
+            data_age_ms=None if progress.signal_ts_ms is None else float(now - progress.signal_ts_ms - MINUTE_MS),
+            symbols_total=len(self._instruments.symbols),
+            symbols_tradable=int(self._instruments.tradable.sum()),
+            symbols_fresh=progress.fresh_symbols,
+            kill_switch=state.kill_switch,
+            trading_version=state.version,
+            model_id=model.predictor.model_id if model else None,
+            model_kind=model.kind if model else None,
+        )
+        return status.model_dump(mode="json") | {"catching_up": collected.catching_up, "minutes": progress.minutes}
+
+
+def _iso(ts_ms: int | None) -> str | None:
+    return None if ts_ms is None else iso(ts_ms)
