@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from apps.worker_realtime.engine import DayFacts
 from apps.worker_realtime.feature_book import BTC, FeatureBook
-from packages.common.errors import InvalidInputError, SchemaMismatchError
-from packages.common.history import read_columns, read_minutes, read_settlements, settled_rates
+from packages.common.errors import InvalidInputError
+from packages.common.history import read_bars, read_columns
 from packages.common.time import MINUTE_MS, from_datetime, to_datetime
 from services.features import kernel, schema
+from services.features.compute import FeatureState, checkpoint, restore
 from services.simulator.build import SymbolRules, make_constants
 from services.simulator.codec import unpack_state
 from services.simulator.tables import Constants, State, new_state
@@ -128,7 +129,8 @@ def restore_features(conn: Connection, symbols: Sequence[str], listed: Sequence[
     _restore_btc_rows(conn, book, listed)
     for symbol in sorted(listed, key=lambda name: name != BTC):
         s = index[symbol]
-        bars = read_bars(conn, symbol, book.last_ts(symbol) + MINUTE_MS if book.last_ts(symbol) else 0, _END_MS)
+        last = book.last_ts(symbol)
+        bars = read_bars(conn, symbol, last + MINUTE_MS if last else 0, _END_MS)
         if symbol == BTC:
             rows = kernel.btc_fold(bars[:, kernel.BAR_TS].copy(), bars[:, kernel.BAR_CLOSE].copy(), book.market)
             for bar, row in zip(bars, rows, strict=True):
@@ -138,24 +140,6 @@ def restore_features(conn: Connection, symbols: Sequence[str], listed: Sequence[
             kernel.fold(bars, book.btc_rows(bars[:, kernel.BAR_TS]), book.states[s])
     book.trim()
     return book
-
-
-def read_bars(conn: Connection, symbol: str, start_ms: int, end_ms: int) -> F64:
-    """Stored minutes in the kernel's layout ``(n, BAR_SIZE)``: what an offline fold takes."""
-    minutes = read_minutes(conn, symbol, start_ms, end_ms)
-    ts = minutes["ts"].astype(np.int64)
-    bars = np.empty((ts.size, kernel.BAR_SIZE))
-    if ts.size == 0:
-        return bars
-    settled_ts, rates = read_settlements(conn, symbol, int(ts[0]), int(ts[-1]) + MINUTE_MS)
-    columns = (
-        *("ts", "open", "high", "low", "close", "quote_volume"),
-        *("mark_open", "mark_high", "mark_low", "mark_close", "index_close"),
-    )
-    for field, name in enumerate(columns):
-        bars[:, field] = minutes[name]
-    bars[:, kernel.BAR_SETTLED_RATE] = settled_rates(ts, settled_ts, rates)
-    return bars
 
 
 def _restore_btc_rows(conn: Connection, book: FeatureBook, listed: Sequence[str]) -> None:
@@ -175,20 +159,16 @@ def _restore_btc_rows(conn: Connection, book: FeatureBook, listed: Sequence[str]
 
 
 def checkpoint_state(book: FeatureBook, s: int) -> bytes:
-    """State of symbol ``s``; BTCUSDT's carries the market's behind it."""
-    state: bytes = book.states[s].tobytes()
-    return state + book.market.tobytes() if book.symbols[s] == BTC else state
+    """State of symbol ``s`` with the market's."""
+    return checkpoint(FeatureState(book.states[s], book.market))
 
 
 def restore_state(book: FeatureBook, s: int, payload: bytes) -> None:
-    """Inverse of ``checkpoint_state``; raises ``SchemaMismatchError`` on another layout."""
-    values = np.frombuffer(payload, dtype=np.float64)
-    expected = kernel.STATE_SIZE + (kernel.MARKET_SIZE if book.symbols[s] == BTC else 0)
-    if values.size != expected:
-        raise SchemaMismatchError(f"checkpoint of {book.symbols[s]}: {values.size} numbers, expected {expected}")
-    book.states[s] = values[: kernel.STATE_SIZE]
-    if values.size > kernel.STATE_SIZE:
-        book.market[:] = values[kernel.STATE_SIZE :]
+    """Inverse of ``checkpoint_state``; a checkpoint of another schema or layout raises ``SchemaMismatchError``."""
+    state = restore(payload)
+    book.states[s] = state.symbol
+    if book.symbols[s] == BTC:
+        book.market[:] = state.market
         book.resume()
 
 

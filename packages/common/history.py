@@ -18,6 +18,10 @@ MINUTE_COLUMNS = (
     *("open", "high", "low", "close", "volume", "quote_volume"),
     *("mark_open", "mark_high", "mark_low", "mark_close", "index_close"),
 )
+BAR_COLUMNS = (
+    *("ts", "open", "high", "low", "close", "quote_volume"),
+    *("mark_open", "mark_high", "mark_low", "mark_close", "index_close"),
+)
 
 _MINUTES = """
     SELECT c.ts, c.open, c.high, c.low, c.close, c.volume, c.quote_volume,
@@ -33,7 +37,7 @@ def read_columns(
     conn: psycopg.Connection[Any], query: str, params: dict[str, Any], columns: Sequence[str]
 ) -> dict[str, I64 | F64]:
     """Columns of ``query`` ordered by its ``ts``: ``ts`` int64 epoch milliseconds, the others float64, NULL as NaN."""
-    fields = [sql.SQL("(extract(epoch FROM q.ts) * 1000)::int8")]
+    fields: list[sql.Composable] = [sql.SQL("(extract(epoch FROM q.ts) * 1000)::int8")]
     fields += [sql.SQL("coalesce(q.{}::float8, 'NaN')").format(sql.Identifier(name)) for name in columns]
     statement = sql.SQL("COPY (SELECT {} FROM ({}) q ORDER BY q.ts) TO STDOUT (FORMAT binary)").format(
         sql.SQL(", ").join(fields),
@@ -86,3 +90,15 @@ def settled_rates(bar_ts: I64, settled_ts: I64, rates: F64) -> F64:
     found = last >= first
     out[found] = rates[last[found]]
     return out
+
+
+def read_bars(conn: psycopg.Connection[Any], symbol: str, start_ms: int, end_ms: int) -> F64:
+    """Stored minutes as a fold takes them, ``(n, 12)``: ts, OHLC, quote volume, mark OHLC, index close, settled rate.
+
+    The order is ``services.features.kernel.BAR_FIELDS`` (a test holds them together).
+    """
+    minutes = read_minutes(conn, symbol, start_ms, end_ms)
+    ts = minutes["ts"].astype(np.int64)
+    settled_ts, rates = read_settlements(conn, symbol, start_ms, end_ms)
+    columns = [minutes[name] for name in BAR_COLUMNS] + [settled_rates(ts, settled_ts, rates)]
+    return np.column_stack([np.asarray(column, dtype=np.float64) for column in columns])
