@@ -164,7 +164,8 @@ class Collector:
                 break
             through = min(closed, oldest + self._config.catch_up_minutes * MINUTE_MS)
             await self._fill(through, now)
-            for batch in self._drain(now, through + MINUTE_MS, live=False):
+            # A minute that may still come on time is not closed by force: the live loop goes on with it.
+            for batch in self._drain(now, min(through + MINUTE_MS, now - self._deadline_ms), live=False):
                 yield batch
         self._catching_up = False
         self._refresh_due_ms = self._clock.now_ms() + self._config.refresh_ms
@@ -338,11 +339,16 @@ class Collector:
         if not missing or self._asking_funding or mono_ms < self._funding_pause_mono:
             return
         for due, symbols in list(missing.items()):
-            if now_ms - due > self._config.funding_waive_ms:
-                for symbol in symbols:
-                    self._assembler.on_funding_history(symbol, due)
+            for symbol in list(symbols):
+                announced = self._assembler.announced(symbol, due)
+                patience = self._config.funding_waive_ms if announced else self._assembler.config.posted_ms
+                if now_ms - due <= patience:
+                    continue
+                self._assembler.on_funding_history(symbol, due)
+                symbols.remove(symbol)
+                if announced:
                     self._gaps.append(GapReport(symbol, "funding_rates", due, due, 1, now_ms, status="unavailable"))
-                del missing[due]
+        missing = {due: symbols for due, symbols in missing.items() if symbols}
         if missing:
             self._asking_funding = True
             self._spawn(self._settle(missing))

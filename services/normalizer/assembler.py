@@ -235,13 +235,24 @@ class Assembler:
         return wants
 
     def missing_settlements(self, now_ms: int) -> dict[int, list[str]]:
-        """Settlement instants that are past, hold a minute back or soon will, and whose rate is not known."""
+        """Settlement instants that are past and whose rate is not known: announced ones, and full hours that end a
+        minute of which no sample told whether there is one."""
         missing: dict[int, list[str]] = {}
         for state in self._symbols.values():
             for due in state.announced:
                 if state.last_close < due <= now_ms and due not in state.settled and due > state.funded_through:
                     missing.setdefault(due, []).append(state.name)
+            ts_ms = state.last_ts + MINUTE_MS
+            close_ms = ts_ms + MINUTE_MS
+            if close_ms <= now_ms and ts_ms in state.bars and not self._funded(state, ts_ms, close_ms):
+                unsaid = missing.setdefault(close_ms, [])
+                if state.name not in unsaid:
+                    unsaid.append(state.name)
         return missing
+
+    def announced(self, symbol: str, due_ms: int) -> bool:
+        """Whether the exchange itself named this settlement instant."""
+        return due_ms in self._symbols[symbol].announced
 
     def knows_next_funding(self, symbol: str, ts_ms: int) -> bool:
         """Whether a minute without samples would still know the settlement that follows it."""
