@@ -12,6 +12,7 @@ from redis.exceptions import RedisError
 
 from apps.api.channels import CHANNELS, Kind
 from apps.api.gateway import Hub
+from apps.api.keyed import NewestRows
 from apps.api.queries.status import SILENT_AFTER_MS
 from packages.common.time import monotonic_ms
 
@@ -21,6 +22,7 @@ Entries = list[tuple[bytes, dict[bytes, bytes]]]  # (id, fields), as RESP2 bring
 
 _BLOCK_MS = 1000
 _BATCH = 256
+_REPLAYED = 32  # messages that certainly reach back to a whole minute of signals
 _BACKOFF_S = (0.1, 0.5, 1.0, 2.0)
 
 
@@ -29,6 +31,7 @@ class BusTail:
 
     def __init__(self, redis: Redis, hub: Hub) -> None:
         self._redis, self._hub = redis, hub
+        self._signals = NewestRows()
         self._places: dict[str, bytes] = {}
         self._status_at_ms = monotonic_ms()
 
@@ -54,9 +57,11 @@ class BusTail:
         for channel in CHANNELS:
             if channel in self._places:
                 continue
-            newest: Entries = cast(Entries, await self._redis.xrevrange(channel, count=1))
-            if newest and CHANNELS[channel] is Kind.STATE:
-                self._publish(channel, newest[-1:])
+            kind = CHANNELS[channel]
+            count = _REPLAYED if kind is Kind.KEYED else 1
+            newest: Entries = cast(Entries, await self._redis.xrevrange(channel, count=count))
+            if kind is not Kind.EVENTS:
+                self._publish(channel, newest[::-1])
             self._places[channel] = newest[0][0] if newest else b"0-0"
 
     async def step(self) -> None:
@@ -76,8 +81,11 @@ class BusTail:
         for _, fields in entries:
             data = fields.get(b"data", b"")
             try:
-                orjson.loads(data)  # a broken message must not break every screen's frame
-            except orjson.JSONDecodeError as exc:
+                if CHANNELS[channel] is Kind.KEYED:
+                    data = self._signals.merge(data)
+                else:
+                    orjson.loads(data)  # a broken message must not break every screen's frame
+            except ValueError as exc:  # no JSON, or not rows
                 self._hub.metrics.bus_bad.labels(channel).inc()
                 log.warning("bus_message_refused", channel=channel, error=str(exc))
                 continue

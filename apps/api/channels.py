@@ -14,6 +14,7 @@ from packages.common.config import Settings
 
 class Kind(StrEnum):
     STATE = "state"  # each message is complete: the newest replaces what was not yet sent
+    KEYED = "keyed"  # as state, but a message may hold only some symbols: they are merged before they go out
     EVENTS = "events"  # messages add up: what was not yet sent is joined into one list
 
 
@@ -22,7 +23,7 @@ CHANNELS: dict[str, Kind] = {
     "account_updates": Kind.STATE,
     "position_updates": Kind.STATE,
     "order_updates": Kind.EVENTS,
-    "signal_updates": Kind.STATE,
+    "signal_updates": Kind.KEYED,
     "risk_events": Kind.EVENTS,
     "training_updates": Kind.EVENTS,
 }
@@ -40,7 +41,7 @@ class Snapshots:
         self._mode = "shadow"
 
     async def read(self, channel: str) -> bytes:
-        """JSON of ``channel`` as its next update would carry it; ``null`` for an account that does not exist yet."""
+        """JSON of ``channel`` as its next update would carry it; a list without entries while there is no account."""
         async with self._pool.connection() as conn:
             match channel:
                 case "status_updates":
@@ -66,7 +67,7 @@ class Snapshots:
 
 def _json(value: BaseModel | Sequence[BaseModel] | None) -> bytes:
     if value is None:
-        return b"null"
+        return b"[]"
     if isinstance(value, BaseModel):
         return orjson.dumps(value.model_dump())
     return orjson.dumps([item.model_dump() for item in value])

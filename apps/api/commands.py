@@ -14,7 +14,7 @@ from psycopg_pool import PoolClosed, PoolTimeout
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from apps.api.db import Pool
+from apps.api.db import Connection, Pool
 from apps.api.metrics import Metrics
 from packages.common.time import monotonic_ms
 
@@ -54,17 +54,20 @@ class CommandOutbox:
         self._pool, self._redis, self._metrics = pool, redis, metrics
         self._published: tuple[int, float] = (0, -_AGAIN_AFTER_MS)  # version, when
 
-    async def publish(self) -> bool:
-        """Publish the newest toggle if the worker does not have it; whether it went out. Raises nothing."""
+    async def publish(self, conn: Connection) -> bool:
+        """Publish the newest toggle if the worker does not have it; whether it went out.
+
+        ``conn`` is the caller's: a request that asked the pool for a second connection could wait for itself. Raises
+        nothing: what did not go out is tried again by ``run``.
+        """
         try:
-            return await self._publish()
-        except (RedisError, OSError, DatabaseError, PoolTimeout, PoolClosed) as exc:
+            return await self._publish(conn)
+        except (RedisError, OSError, DatabaseError) as exc:
             log.warning("command_not_published", error=str(exc))
             return False
 
-    async def _publish(self) -> bool:
-        async with self._pool.connection() as conn:
-            row = await (await conn.execute(_STATE)).fetchone()
+    async def _publish(self, conn: Connection) -> bool:
+        row = await (await conn.execute(_STATE)).fetchone()
         if row is None or (row["acknowledged"] or 0) >= row["version"]:
             return False
         version, at_ms = self._published
@@ -79,5 +82,9 @@ class CommandOutbox:
     async def run(self) -> None:
         """Look every two seconds until cancelled."""
         while True:
-            await self.publish()
+            try:
+                async with self._pool.connection() as conn:
+                    await self.publish(conn)
+            except (DatabaseError, PoolTimeout, PoolClosed) as exc:
+                log.warning("outbox_blind", error=str(exc))
             await asyncio.sleep(_EVERY_S)

@@ -1,10 +1,15 @@
 """DTOs that only the API speaks; those shared with the workers are in ``packages.common.types``."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field, StringConstraints
 
 from packages.common.types import ModelDTO, OrderDTO, SignalDTO
+
+# Why a human changed something: kept for ever, so it says something and fits a line.
+Reason = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500, pattern=r"^[^\x00-\x1f\x7f]*$")
+]
 
 
 class ProcessDTO(BaseModel):
@@ -155,9 +160,9 @@ class ToggleIn(BaseModel):
     model_config = {"extra": "forbid"}
 
     mode: Literal["off", "shadow", "live"]
-    reason: str
-    confirm: str | None = None
-    expected_version: int | None = None
+    reason: Reason
+    confirm: Annotated[str, Field(max_length=20)] | None = None
+    expected_version: Annotated[int, Field(ge=0, lt=2**63)] | None = None
 
 
 class TradingStateDTO(BaseModel):

@@ -50,7 +50,7 @@ class Subscription:
 
     def offer(self, kind: Kind, data: str) -> bool:
         """Take a message over; True when something unsent was replaced."""
-        if kind is Kind.STATE:
+        if kind is not Kind.EVENTS:
             replaced, self.state = self.state is not None, data
             return replaced
         inner = data[1:-1] if data.startswith("[") else data
@@ -265,7 +265,7 @@ class Hub:
 
     def publish(self, channel: str, data: str) -> None:
         """Hand JSON ``data`` to every subscriber of ``channel``. Never waits."""
-        if CHANNELS[channel] is Kind.STATE:
+        if CHANNELS[channel] is not Kind.EVENTS:
             self._newest[channel] = data
         for client in self._channels[channel]:
             client.offer(channel, data)

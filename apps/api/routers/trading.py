@@ -51,7 +51,7 @@ async def toggle_trading(
     )
     if changed:
         log.info("trading_toggled", toggle=mode.value, version=version, reason=body.reason)
-    await res.outbox.publish()
+    await res.outbox.publish(conn)
     state = await trading.state(conn, settings)
     return AcceptedDTO(
         command_id=command_id(version),

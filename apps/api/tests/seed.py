@@ -1,3 +1,4 @@
+# ruff: noqa: E501 - rows stay on one line
 """A little of everything, with the NULLs and NaNs that real rows have."""
 
 from datetime import UTC, datetime, timedelta
@@ -16,9 +17,17 @@ START_MS, NEWEST_MS = from_datetime(START), from_datetime(NEWEST)
 MODEL, CHALLENGER = UUID(int=1), UUID(int=2)
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 NAN = float("nan")
-MONTHLY = (
-    "candles_1m mark_candles_1m index_candles_1m premium_index features_1m signals decisions account_snapshots positions"
-).split()
+MONTHLY = [
+    "candles_1m",
+    "mark_candles_1m",
+    "index_candles_1m",
+    "premium_index",
+    "features_1m",
+    "signals",
+    "decisions",
+    "account_snapshots",
+    "positions",
+]
 
 
 def minute(i: int) -> datetime:
@@ -69,7 +78,9 @@ def _market(conn) -> None:
             # ETHUSDT misses its bars 100..104, SOLUSDT ends ten bars early
             kept = [i for i in range(BARS) if not (symbol == "ETHUSDT" and 100 <= i < 105)]
             kept = [i for i in kept if not (symbol == "SOLUSDT" and i >= BARS - 10)]
-            with cursor.copy("COPY candles_1m (symbol, ts, open, high, low, close, volume, quote_volume) FROM STDIN") as c:
+            with cursor.copy(
+                "COPY candles_1m (symbol, ts, open, high, low, close, volume, quote_volume) FROM STDIN"
+            ) as c:
                 for i in kept:
                     o, x = closes[max(0, i - 1)], closes[i]
                     c.write_row((symbol, minute(i), o, max(o, x) + 0.1, min(o, x) - 0.1, x, 10.0 + i, 1000.0))
@@ -201,7 +212,8 @@ def _quality(conn) -> None:
         (minute(200), Jsonb({"close": "NaN"})),
     )
     conn.execute(
-        "INSERT INTO risk_events (ts, event_type, severity, message) VALUES (%s, 'DAILY_LOSS_LIMIT', 3, 'halted')", (NEWEST,)
+        "INSERT INTO risk_events (ts, event_type, severity, message) VALUES (%s, 'DAILY_LOSS_LIMIT', 3, 'halted')",
+        (NEWEST,),
     )
 
 

@@ -1,0 +1,144 @@
+"""Columns of a symbol: exact, aligned, thinned when long, and not sent twice."""
+
+import asyncio
+import itertools
+
+import numpy as np
+import psycopg
+import pytest
+
+from apps.api.queries.columns import fetch_columns, text_sql
+from apps.api.tests.seed import BARS, NEWEST_MS, START_MS, prices
+from packages.common.time import DAY_MS, MINUTE_MS
+
+pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+
+
+async def series(server, symbol="BTCUSDT", query="", status=200):
+    async with server.client.get(f"/api/symbol/{symbol}/series{query}") as answer:
+        assert answer.status == status, await answer.text()
+        return await answer.json(content_type=None)
+
+
+async def test_the_default_is_the_newest_day(shared_desk):
+    found = await series(shared_desk)
+    assert (found["from_ts"], found["to_ts"]) == (NEWEST_MS + MINUTE_MS - DAY_MS, NEWEST_MS + MINUTE_MS)
+    assert found["interval_min"] == 1
+    candles = found["candles"]
+    assert candles["ts"] == list(range(START_MS, NEWEST_MS + 1, MINUTE_MS))
+    assert candles["close"] == prices("BTCUSDT").tolist()  # to the last bit
+    assert candles["volume"] == [10.0 + i for i in range(BARS)]
+    np.testing.assert_array_equal(found["mark"]["close"], prices("BTCUSDT") + 0.01)
+    for block in (found["candles"], found["mark"], found["signals"]):
+        assert {len(column) for column in block.values()} == {len(block["ts"])}
+
+
+async def test_signals_keep_their_reason_and_leave_the_challenger_out(shared_desk):
+    signals = (await series(shared_desk))["signals"]
+    assert len(signals["ts"]) == len(set(signals["ts"])) == 120
+    assert (signals["decision"][-1], signals["block_reason"][-1]) == ("LONG", None)
+    assert signals["ev_long"][-1] == 0.002
+    assert set(signals["decision"][:-1]) == {"FLAT"}
+    assert set(signals["block_reason"][:-1]) == {"EV_BELOW_MIN"}
+    unknown = (await series(shared_desk, "SOLUSDT"))["signals"]
+    assert set(unknown["ev_long"]) == {None}
+    assert set(unknown["e_hold_short_min"]) == {None}
+
+
+async def test_positions_are_the_closed_and_the_open_one(shared_desk):
+    closed, held = (await series(shared_desk))["positions"]
+    assert (closed["exit_reason"], closed["net"], closed["exit_price"]) == ("TP", 5.0, 103.0)
+    assert closed["from_ts"] < closed["to_ts"]
+    assert (held["to_ts"], held["exit_price"], held["liquidation_price"], held["sl_price"]) == (None, None, 70.0, 98.0)
+    before = await series(shared_desk, query=f"?from={START_MS}&to={START_MS + MINUTE_MS}")
+    assert before["positions"] == []
+
+
+async def test_spans_are_half_open(shared_desk):
+    found = await series(shared_desk, query=f"?from={START_MS + MINUTE_MS}&to={START_MS + 3 * MINUTE_MS}")
+    assert found["candles"]["ts"] == [START_MS + MINUTE_MS, START_MS + 2 * MINUTE_MS]
+
+
+async def test_a_gap_stays_a_gap(shared_desk):
+    ts = (await series(shared_desk, "ETHUSDT"))["candles"]["ts"]
+    assert [b - a for a, b in itertools.pairwise(ts) if b - a != MINUTE_MS] == [6 * MINUTE_MS]
+
+
+async def test_a_delisted_symbol_has_an_empty_history(shared_desk):
+    found = await series(shared_desk, "BNXUSDT")
+    assert found["candles"]["ts"] == found["signals"]["ts"] == found["positions"] == []
+
+
+async def test_a_long_span_is_bars_of_bars(shared_desk):
+    start = NEWEST_MS - 30 * DAY_MS
+    found = await series(shared_desk, query=f"?from={start}&to={NEWEST_MS + MINUTE_MS}")
+    short = (await series(shared_desk))["candles"]
+    step = found["interval_min"] * MINUTE_MS
+    assert found["interval_min"] == 15
+    for i, ts in enumerate(found["candles"]["ts"]):
+        inside = [j for j, at in enumerate(short["ts"]) if ts <= at < ts + step]
+        assert ts % step == 0
+        expected = {
+            "open": short["open"][inside[0]],
+            "close": short["close"][inside[-1]],
+            "high": max(short["high"][j] for j in inside),
+            "low": min(short["low"][j] for j in inside),
+            "volume": sum(short["volume"][j] for j in inside),
+        }
+        assert {name: found["candles"][name][i] for name in expected} == expected
+    signals = found["signals"]
+    assert len(set(signals["ts"])) == len(signals["ts"]) == 8
+    assert signals["decision"][-1] == "LONG"  # the trade is what its bar shows
+
+
+async def test_unchanged_history_costs_no_bytes(shared_desk):
+    path = f"/api/symbol/BTCUSDT/series?from={START_MS}&to={NEWEST_MS}"
+    async with shared_desk.client.get(path) as first:
+        etag = first.headers["ETag"]
+        assert first.headers["Cache-Control"] == "private, no-cache"
+    for header, status in ((etag, 304), (f'W/{etag}, "x"', 304), ("*", 304), ('"x"', 200)):
+        async with shared_desk.client.get(path, headers={"If-None-Match": header}) as again:
+            assert again.status == status
+            assert again.headers["ETag"] == etag
+            assert bool(await again.read()) == (status == 200)
+
+
+async def test_many_screens_cost_one_reading(shared_desk):
+
+    res = shared_desk.resources
+    before = res.pool.get_stats().get("requests_num", 0)
+    path = f"?from={START_MS}&to={START_MS + 7 * MINUTE_MS}"
+    found = await asyncio.gather(*(series(shared_desk, query=path) for _ in range(20)))
+    assert all(one == found[0] for one in found)
+    assert res.pool.get_stats()["requests_num"] - before <= 3  # one of ours; the outbox may have looked too
+
+
+async def test_columns_refuse_what_they_cannot_carry(shared_desk):
+    async with shared_desk.resources.pool.connection() as conn:
+        with pytest.raises(ValueError, match="NULL or mistyped"):
+            await fetch_columns(conn, "SELECT NULL::float8 FROM generate_series(1, 3)", {}, [("x", "f8")])
+        with pytest.raises(ValueError, match="NULL or mistyped"):
+            await fetch_columns(conn, "SELECT 1::int4", {}, [("x", "i8")])
+        none = await fetch_columns(conn, "SELECT 1::bigint WHERE FALSE", {}, [("x", "i8")])
+        assert none["x"].size == 0
+        words = await fetch_columns(
+            conn,
+            f"SELECT {text_sql('w')} FROM (VALUES ('A'), (NULL), ('é'), (repeat('x', 50))) v(w)",
+            {},
+            [("w", "text")],
+        )
+        assert [w.decode().rstrip() for w in words["w"].tolist()] == ["A", "", "?", "x" * 32]
+
+
+async def test_latest_rows_are_found_by_index(shared_desk):
+    """The plans must not walk partitions: no sequential scan of a monthly table for the newest row."""
+    from apps.api.queries import signals
+
+    url = shared_desk.resources.settings.database_url
+    with psycopg.connect(url) as conn:
+        conn.execute("SET enable_seqscan = off")
+        params = {"mode": "shadow", "challenger": None}
+        plan = "\n".join(row[0] for row in conn.execute("EXPLAIN " + signals._SQL, params))
+    assert "Seq Scan on signals" not in plan
+    assert "Seq Scan on candles_1m" not in plan
+    assert "Index" in plan
