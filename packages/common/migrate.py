@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import psycopg
-
 from packages.common.db import connect
 from packages.common.errors import SchemaMismatchError
 
@@ -20,10 +18,9 @@ def head_revision() -> str:
 def current_revision(url: str) -> str | None:
     """The revision of a database, None when it is empty. Raises StoreUnavailableError when it cannot be reached."""
     with connect(url, autocommit=True) as conn:
-        try:
-            row = conn.execute("SELECT version_num FROM alembic_version").fetchone()
-        except psycopg.errors.UndefinedTable:
+        if conn.execute("SELECT to_regclass('alembic_version') IS NULL").fetchone() == (True,):
             return None
+        row = conn.execute("SELECT version_num FROM alembic_version").fetchone()
     return str(row[0]) if row else None
 
 

@@ -1,0 +1,262 @@
+"""``perpilot``: every command. Heavy imports wait until a command needs them, so that --help is instant."""
+
+import importlib
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any
+
+import typer
+
+app = typer.Typer(
+    name="perpilot",
+    help="Learns from, simulates and trades Binance USDT-M perpetual futures.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+data = typer.Typer(help="History: load it, look at it.", no_args_is_help=True)
+models = typer.Typer(help="Trained models and which is in use.", no_args_is_help=True)
+trading = typer.Typer(help="Whether the desk trades.", no_args_is_help=True)
+jobs = typer.Typer(help="Background jobs.", no_args_is_help=True)
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.command()
+def up(headless: Annotated[bool, typer.Option("--headless", help="Open no browser.")] = False) -> None:
+    """Start everything and keep it running until Ctrl-C."""
+    from apps.cli.up import Up
+
+    raise typer.Exit(Up(_settings(), headless).run())
+
+
+@app.command()
+def down(timeout_s: Annotated[float, typer.Option(help="Seconds to wait for the ordered stop.", min=1)] = 60.0) -> None:
+    """Stop the desk of this VAR_DIR."""
+    from apps.cli.down import stop_desk
+
+    stop_desk(_settings().var_dir.resolve(), timeout_s)
+
+
+@app.command()
+def status(as_json: Json = False) -> None:
+    """What runs, and how fresh it is. Exit status 0 only when all is well."""
+    from apps.cli import desk, report
+    from apps.cli.health import collect
+
+    settings = _settings()
+    found = collect(settings, desk.read(settings.var_dir.resolve()))
+    report.show(found, as_json=as_json)
+    raise typer.Exit(0 if found["ok"] else 1)
+
+
+@app.command()
+def doctor(as_json: Json = False) -> None:
+    """Everything status looks at and the machine itself, with advice for what is not well."""
+    from apps.cli import report
+    from apps.cli.doctor import examine
+
+    found = examine()
+    report.show(found, as_json=as_json)
+    raise typer.Exit(0 if found["ok"] else 1)
+
+
+@app.command()
+def train(
+    promote: Annotated[str | None, typer.Option(help='"demo": use the model in shadow once it is trained.')] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the job until it ends.")] = True,
+) -> None:
+    """Train a model on what the research store holds."""
+    if promote not in (None, "demo"):
+        _invalid("--promote", promote, '"demo"; production needs evidence')
+    _run_job("train_model", {"promote": promote} if promote else {}, "Training", wait=wait)
+
+
+@app.command()
+def halt(reason: Annotated[str, typer.Option(help="Why; it is kept.")] = "halted from the command line") -> None:
+    """No new entries from now on; stops and exits stay. `trading shadow` does not lift it."""
+    from apps.cli.trading import halt as stop_entries
+
+    typer.echo(stop_entries(_desk().database_url, reason))
+
+
+@data.command("bootstrap")
+def data_bootstrap(
+    days: Annotated[int | None, typer.Option(help="Days of history; HISTORY_DAYS when left out.", min=1)] = None,
+    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the job until it ends.")] = True,
+) -> None:
+    """Load history from the exchange; goes on where it stopped."""
+    _run_job("bootstrap_history", {"days": days or _settings().history_days}, "Loading history", wait=wait)
+
+
+@data.command("check")
+def data_check(as_json: Json = False) -> None:
+    """Stored bars of each symbol: from when to when, and what is missing between."""
+    from apps.cli import report
+    from apps.cli.data_check import check
+
+    found = check(_desk().database_url)
+    report.show(found, as_json=as_json)
+    raise typer.Exit(0 if found["ok"] else 1)
+
+
+@models.command("list")
+def models_list(as_json: Json = False) -> None:
+    """Models, newest first, and which pointer holds each."""
+    from apps.cli import report
+    from apps.cli.models import rows
+
+    report.table(rows(_desk().database_url), as_json=as_json, hide=("metrics", "label_spec"))
+
+
+@models.command("show")
+def models_show(model_id: str) -> None:
+    """One model with its metrics. MODEL_ID may be its first letters."""
+    from apps.cli import report
+    from apps.cli.models import one
+
+    report.show(one(_desk().database_url, model_id), as_json=True)
+
+
+@models.command("promote")
+def models_promote(
+    model_id: str, kind: Annotated[str, typer.Option("--as", help="Which pointer: demo.")] = "demo"
+) -> None:
+    """Use a model. Only the demo pointer (shadow trading) can be moved without evidence."""
+    from apps.cli.models import one
+
+    if kind != "demo":
+        _invalid("--as", kind, '"demo"; production needs evidence')
+    found = one(_desk().database_url, model_id)
+    _run_job("promote_model", {"model_id": found["model_id"], "kind": kind}, "Promoting", wait=True)
+
+
+@trading.command("off")
+def trading_off(reason: Annotated[str, typer.Option(help="Why; it is kept.")] = "from the command line") -> None:
+    """No new entries; open positions keep their stops."""
+    from apps.cli.trading import toggle
+
+    typer.echo(toggle(_desk().url, "off", reason))
+
+
+@trading.command("shadow")
+def trading_shadow(reason: Annotated[str, typer.Option(help="Why; it is kept.")] = "from the command line") -> None:
+    """Trade the shadow account: real decisions, no orders."""
+    from apps.cli.trading import toggle
+
+    typer.echo(toggle(_desk().url, "shadow", reason))
+
+
+@jobs.command("list")
+def jobs_list(limit: Annotated[int, typer.Option(min=1, max=1000)] = 20, as_json: Json = False) -> None:
+    """Newest jobs first."""
+    from apps.cli import report
+    from apps.cli.jobs import rows
+
+    report.table(rows(_desk().database_url, limit=limit), as_json=as_json, hide=("config", "result", "attempt"))
+
+
+@jobs.command("show")
+def jobs_show(
+    job_id: str, wait: Annotated[bool, typer.Option("--follow", help="Show its progress until it ends.")] = False
+) -> None:
+    """One job."""
+    from apps.cli import report
+    from apps.cli.follow import follow
+    from apps.cli.jobs import check_id, rows
+
+    url, known = _desk().database_url, check_id(job_id)
+    if wait:
+        follow(url, known, "Job")
+    found = rows(url, job_id=known)
+    if not found:
+        _invalid("job_id", job_id, "an id as `perpilot jobs list` shows it")
+    report.show(found[0], as_json=True)
+
+
+@jobs.command("cancel")
+def jobs_cancel(job_id: str) -> None:
+    """Ask a job to stop; it does at its next step."""
+    from apps.cli.jobs import check_id, request_cancel
+
+    request_cancel(_desk().database_url, check_id(job_id))
+    typer.echo("asked to stop")
+
+
+for _name, _group in (("data", data), ("models", models), ("trading", trading), ("jobs", jobs)):
+    app.add_typer(_group, name=_name)
+
+# Groups of other modules, imported only when their name is called: command name, module, help.
+_LAZY = (("emulator", "apps.cli.emulator", "The emulated exchange."),)
+
+
+def _mount(name: str, module: str, text: str) -> None:
+    """A command that hands its arguments to the Typer app of ``module``."""
+
+    @app.command(
+        name, help=text, add_help_option=False,
+        context_settings={"allow_extra_args": True, "ignore_unknown_options": True, "help_option_names": []},
+    )  # fmt: skip
+    def _hand_over(context: typer.Context) -> None:
+        try:
+            group: Callable[..., Any] = importlib.import_module(module).app
+        except ModuleNotFoundError as exc:
+            if exc.name != module:
+                raise
+            _invalid("command", name, "a part that is installed")
+        group(context.args, prog_name=f"perpilot {name}", standalone_mode=True)
+
+
+for _entry in _LAZY:
+    _mount(*_entry)
+
+
+def _settings() -> Any:
+    from packages.common.config import load_settings
+
+    return load_settings()
+
+
+def _desk() -> Any:
+    from apps.cli import desk
+
+    return desk.require_running(_settings().var_dir.resolve())
+
+
+def _invalid(field: str, value: object, expected: str) -> None:
+    from packages.common.errors import InvalidInputError
+
+    raise InvalidInputError(field, value, expected)
+
+
+def _run_job(kind: str, config: dict[str, Any], title: str, *, wait: bool) -> None:
+    from apps.cli.follow import follow
+    from apps.cli.jobs import enqueue
+
+    running = _desk()
+    settings = _settings().model_copy(
+        update={"database_url": running.database_url, "redis_url": running.redis_url, "api_port": running.api_port}
+    )
+    job_id = enqueue(kind, config, settings=settings)
+    typer.echo(job_id)
+    if wait:
+        follow(running.database_url, job_id, title)
+
+
+def main() -> None:
+    """Entry of ``perpilot``: an error of ours is one line and exit status 1."""
+    from packages.common.errors import PlatformError
+
+    try:
+        app()
+    except PlatformError as exc:
+        from apps.cli.console import fail
+
+        sys.exit(fail(exc))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()

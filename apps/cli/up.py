@@ -1,0 +1,352 @@
+"""``perpilot up``: bring the desk up step by step, keep it up, take it down in order."""
+
+import os
+import shutil
+import signal
+import sys
+import threading
+import webbrowser
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import psutil
+
+from apps.cli import desk, health, postgres, redis_server
+from apps.cli.child import Child, Spec
+from apps.cli.console import StoppedError, say, wait_until
+from apps.cli.follow import JobFailedError, follow
+from apps.cli.ports import accepts, free_port, is_free
+from apps.cli.privilege import unprivileged
+from apps.cli.supervisor import Supervisor
+from packages.common import migrate
+from packages.common.config import Settings
+from packages.common.db import connect, ensure_identity
+from packages.common.errors import PlatformError, SettingsError, StoreUnavailableError
+from packages.common.store import ResearchStore
+
+ROOT = Path(__file__).resolve().parents[2]
+# Those who write end first, then what they read from, then the stores.
+STOP_ORDER = (("worker_realtime", "scheduler", "worker_batch", "api"), ("emulator",), ("redis", "postgres"))
+_DISK_NEEDED_MB, _DISK_LOW_MB = 500, 200
+_JOB_TRIES = 3
+
+
+class DiskFullError(PlatformError):
+    """Not enough room to run."""
+
+    code = "DISK_FULL"
+
+
+@dataclass
+class Up:
+    """One run. Only this module and the supervisor's thread change it."""
+
+    settings: Settings
+    headless: bool
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.var = self.settings.var_dir.resolve()
+        self.ports = {"api": self._api_port()}
+        for name in ("postgres", "redis", "emulator"):
+            self.ports[name] = free_port(self._port_of_last_time(name))
+        self.postgres = postgres.Postgres(self.var / "postgres", self.ports["postgres"])
+        self.redis = redis_server.RedisServer(self.var / "redis", self.ports["redis"])
+        self.supervisor = Supervisor(self.var / "logs", say, self._publish)
+        self.phase, self.message = "starting", "starting"
+        self.database_url = self.settings.database_url or ""
+        self.redis_url = self.settings.redis_url or ""
+        self.rest_url, self.ws_url = self.settings.exchange_rest_url, self.settings.exchange_ws_url
+
+    # --- the whole story --------------------------------------------------------------------------------------------
+
+    def run(self) -> int:
+        """Until Ctrl-C or SIGTERM; returns the exit status."""
+        held = desk.lock(self.var)
+        self._clear_the_dead()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        try:
+            self._bring_up()
+            while not self.stopped.wait(5.0):
+                self._watch_disk()
+            return 0
+        except StoppedError:
+            return 130 if self.phase != "ok" else 0
+        finally:
+            self._phase("stopping", "stopping")
+            say("Stopping …")
+            self.supervisor.stop(STOP_ORDER)
+            desk.remove(self.var)
+            held.close()
+            say("Stopped.")
+
+    def _bring_up(self) -> None:
+        self._check_disk()
+        say(f"Perpilot: exchange {self.settings.identity}, data in {self.var}")
+        self._start_stores()
+        self._migrate()
+        self._start_exchange()
+        self._start_workers()  # while the exchange makes its market
+        for name, timeout_s in (("emulator", 180.0), ("api", 60.0)):
+            self._await_child(name, timeout_s)
+        say(f"  the desk is at {self.url}")
+        self._publish()
+        self._job_unless_done("bootstrap_history", {"days": self.settings.history_days}, "Loading history")
+        self._start_worker("worker_realtime", "-m", "apps.worker_realtime", stop_s=20.0)
+        self._train_first_model()
+        self._wait_for_signals()
+        self._phase("ok", "signals are fresh for every tradable symbol")
+        say(f"Ready: {self.message}. Open {self.url} (Ctrl-C stops everything)")
+        self._open_browser()
+
+    # --- steps ------------------------------------------------------------------------------------------------------
+
+    def _start_stores(self) -> None:
+        """Both at once: each is waited for after both were started."""
+        if not self.settings.database_url:
+            self.postgres.prepare()
+            privilege = unprivileged(postgres.find_binaries() / "postgres")
+            say(f"  PostgreSQL on port {self.postgres.port}, {privilege.way}")
+            self.supervisor.start(
+                Spec(
+                    "postgres", self.postgres.command, prepare=self.postgres.prepare, ready=self.postgres.ready,
+                    stop_signal=postgres.STOP_SIGNAL, stop_s=30.0, port=self.postgres.port,
+                    uid=privilege.uid, gid=privilege.gid,
+                )
+            )  # fmt: skip
+            self.database_url = self.postgres.url
+        if not self.settings.redis_url:
+            say(f"  Redis on port {self.redis.port}")
+            self.supervisor.start(
+                Spec(
+                    "redis",
+                    self.redis.command,
+                    prepare=self.redis.prepare,
+                    ready=self.redis.ready,
+                    port=self.redis.port,
+                )
+            )
+            self.redis_url = self.redis.url
+        for name in ("postgres", "redis"):
+            self._await_child(name, 60.0)
+        if not self.settings.database_url:
+            self.postgres.create_database()
+
+    def _migrate(self) -> None:
+        if migrate.upgrade(self.database_url):
+            say("  database migrated")
+        with connect(self.database_url) as conn:
+            ensure_identity(conn, self.settings.identity)
+        ResearchStore(self.settings.store).ensure_identity(self.settings.identity)
+
+    def _start_exchange(self) -> None:
+        if self.settings.exchange != "emulator" or self.rest_url:
+            return
+        port = self.ports["emulator"]
+        self.rest_url, self.ws_url = f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}"
+        speed = "as fast as it can" if self.settings.speed == float("inf") else f"{self.settings.speed:g}×"
+        say(f"  emulated exchange on port {port}, {speed}, {self.settings.mark_updates} mark updates a minute")
+        self._start_worker(
+            "emulator", "-m", "apps.cli.main", "emulator", "serve", "--port", str(port),
+            port=port, ready=lambda: answers(f"http://127.0.0.1:{port}/fapi/v1/time"),
+        )  # fmt: skip
+
+    def _start_workers(self) -> None:
+        port = self.ports["api"]
+        self._start_worker(
+            "api", "-m", "apps.api", port=port, ready=lambda: answers(f"http://127.0.0.1:{port}/healthz")
+        )
+        self._start_worker("worker_batch", "-m", "apps.worker_batch", "worker", stop_s=20.0)
+        self._start_worker("scheduler", "-m", "apps.worker_batch", "scheduler")
+
+    def _train_first_model(self) -> None:
+        with connect(self.database_url, autocommit=True) as conn:
+            if conn.execute("SELECT 1 FROM model_pointers WHERE kind IN ('production', 'demo')").fetchone():
+                return
+        self._job("train_model", {"promote": "demo"}, "Training a first model (demo: valid for shadow only)")
+
+    def _job_unless_done(self, kind: str, config: Mapping[str, Any], title: str) -> None:
+        with connect(self.database_url, autocommit=True) as conn:
+            done = conn.execute(
+                "SELECT 1 FROM jobs WHERE kind = %s AND status = 'succeeded' LIMIT 1", (kind,)
+            ).fetchone()
+        if not done:
+            self._job(kind, config, title)
+
+    def _job(self, kind: str, config: Mapping[str, Any], title: str) -> None:
+        from apps.cli.jobs import enqueue
+
+        self._phase("starting", title)
+        say(f"  {title}")
+        for attempt in range(1, _JOB_TRIES + 1):
+            job_id = enqueue(kind, config, settings=self.as_seen_by_children())
+            try:
+                follow(self.database_url, job_id, title, stopped=self.stopped.is_set)
+                return
+            except JobFailedError as exc:
+                if attempt == _JOB_TRIES:
+                    self._phase("failed", str(exc))
+                    raise
+                say(f"  {exc}; trying again ({attempt + 1} of {_JOB_TRIES})")
+
+    def _wait_for_signals(self) -> None:
+        notes = [""]
+
+        def fresh() -> bool:
+            done, notes[0] = health.signals_fresh(self.settings, self.database_url)
+            return done
+
+        self._phase("starting", "waiting for fresh signals")
+        say("  waiting for fresh signals of every tradable symbol")
+        while not wait_until(
+            "Fresh signals", fresh, stopped=self.stopped.is_set, note=lambda: notes[0], timeout_s=120.0, every_s=0.25
+        ):
+            say(f"  still waiting: {notes[0]} symbols are fresh; `perpilot doctor` says more")
+
+    # --- children ---------------------------------------------------------------------------------------------------
+
+    def environment(self) -> dict[str, str]:
+        """What children learn from us: addresses and folders, nothing else."""
+        values = {
+            "DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url, "API_PORT": str(self.ports["api"]),
+            "VAR_DIR": str(self.var), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1",
+        }  # fmt: skip
+        if self.rest_url:
+            values["EXCHANGE_REST_URL"] = self.rest_url
+        if self.ws_url:
+            values["EXCHANGE_WS_URL"] = self.ws_url
+        return values
+
+    def as_seen_by_children(self) -> Settings:
+        """Our settings with the addresses children get."""
+        return self.settings.model_copy(
+            update={
+                "database_url": self.database_url, "redis_url": self.redis_url, "exchange_rest_url": self.rest_url,
+                "exchange_ws_url": self.ws_url, "api_port": self.ports["api"], "var_dir": self.var,
+            }
+        )  # fmt: skip
+
+    def _start_worker(
+        self, name: str, *arguments: str, stop_s: float = 10.0, port: int | None = None,
+        ready: Callable[[], bool] | None = None,
+    ) -> Child:  # fmt: skip
+        return self.supervisor.start(
+            Spec(name, lambda: [sys.executable, *arguments], self.environment(), ready=ready, stop_s=stop_s, port=port)
+        )
+
+    def _await_child(self, name: str, timeout_s: float) -> None:
+        children = {child.spec.name: child for child in self.supervisor.children}
+        child = children.get(name)
+        if child is None:  # not ours: DATABASE_URL or REDIS_URL
+            return
+        if not wait_until(f"{name} starts", lambda: child.ready, stopped=self.stopped.is_set, timeout_s=timeout_s):
+            words = child.last_words()
+            raise StoreUnavailableError(
+                f"{name} does not answer after {timeout_s:.0f} s" + (f', last words: "{words}"' if words else "")
+                + f"; see {child.log}"
+            )  # fmt: skip
+
+    # --- surroundings -----------------------------------------------------------------------------------------------
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.ports['api']}"
+
+    def _api_port(self) -> int:
+        wanted = self.settings.api_port
+        if is_free(wanted, self.settings.api_host):
+            return wanted or free_port()
+        if "api_port" in self.settings.model_fields_set:
+            raise SettingsError(f"API_PORT: {wanted} is taken by another program; choose another or end that one")
+        port = free_port()
+        say(f"Port {wanted} is taken; the desk moves to {port}")
+        return port
+
+    def _port_of_last_time(self, name: str) -> int:
+        last = desk.read(self.var)
+        return last.ports.get(name, 0) if last else 0
+
+    def _clear_the_dead(self) -> None:
+        last = desk.read(self.var)
+        if last is not None and not last.alive():
+            ended = desk.end_orphans(last)
+            if ended:
+                say(f"A desk was killed here; ended what it left: {', '.join(ended)}")
+        if last is not None:
+            for name in ("postgres", "redis", "emulator"):
+                port = last.ports.get(name, 0)
+                if port and is_free(port) and not accepts(port):
+                    self.ports[name] = port
+            self.postgres = replace(self.postgres, port=self.ports["postgres"])
+            self.redis = replace(self.redis, port=self.ports["redis"])
+
+    def _check_disk(self) -> None:
+        self.var.mkdir(parents=True, exist_ok=True)
+        free_mb = shutil.disk_usage(self.var).free / 2**20
+        if free_mb < _DISK_NEEDED_MB:
+            raise DiskFullError(
+                f"{self.var} has {free_mb:.0f} MB left, {_DISK_NEEDED_MB} MB are needed: free some, or set another "
+                "VAR_DIR"
+            )
+
+    def _watch_disk(self) -> None:
+        free_mb = shutil.disk_usage(self.var).free / 2**20
+        low = free_mb < _DISK_LOW_MB
+        if low and "disk" not in self.message:
+            say(f"DISK_FULL: {free_mb:.0f} MB left under {self.var}: free some; rows wait in memory once it is full")
+            self._phase(self.phase, f"disk almost full: {free_mb:.0f} MB left")
+        elif not low and "disk" in self.message:
+            self._phase(self.phase, "there is room on the disk again")
+
+    def _open_browser(self) -> None:
+        display = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
+        if not self.headless and display:
+            webbrowser.open(self.url)
+
+    def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if self.stopped.is_set():
+            self.supervisor.hurry()  # asked twice
+        self.stopped.set()
+
+    def _phase(self, phase: str, message: str) -> None:
+        self.phase, self.message = phase, message
+        self._publish()
+
+    def _publish(self) -> None:
+        me = psutil.Process()
+        children = tuple(
+            desk.ChildInfo(
+                c.spec.name,
+                c.process.pid if c.process else None,
+                c.create_time,
+                c.restarts,
+                str(c.log),
+                c.spec.stop_signal,
+            )
+            for c in self.supervisor.children
+        )
+        info = desk.DeskInfo(
+            pid=me.pid, create_time=me.create_time(), phase=self.phase, message=self.message,
+            exchange=self.settings.exchange, identity=self.settings.identity, url=self.url,
+            database_url=self.database_url, redis_url=self.redis_url, exchange_rest_url=self.rest_url,
+            exchange_ws_url=self.ws_url, api_port=self.ports["api"], ports=dict(self.ports), children=children,
+        )  # fmt: skip
+        try:
+            desk.write(self.var, info)
+        except OSError as exc:
+            say(f"{desk.path_of(self.var)} cannot be written: {exc}")
+
+
+def answers(url: str) -> bool:
+    """True when an HTTP server answers ``url`` with success."""
+    try:
+        with urlopen(url, timeout=2) as response:  # noqa: S310 - our own loopback address
+            return bool(response.status == 200)
+    except (URLError, OSError, ValueError):
+        return False
