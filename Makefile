@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS := never
 export NEXT_TELEMETRY_DISABLED := 1
 
-.PHONY: help setup up down status doctor test check format lock gen migrate web clean
+.PHONY: help setup up down status doctor test itest check format lock gen migrate web clean
 
 help: ## what can be done
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ —/'
@@ -14,8 +14,8 @@ help: ## what can be done
 $(VENV)/.installed: requirements/base.txt requirements/dev.txt
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Perpilot needs Python 3.11 or newer: set PYTHON=python3.12, for example"; exit 1; }
 	@echo "[1/3] Python packages (about 1.2 GB, once)"
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check uv
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "$(PYTHON) cannot make a virtual environment: install its venv module (Debian: python3-venv)"; exit 1; }
+	@test -x $(BIN)/uv || $(BIN)/pip install --quiet --disable-pip-version-check uv==0.13.9
 	@$(BIN)/uv pip install --python $(BIN)/python --require-hashes -r requirements/base.txt -r requirements/dev.txt
 	@$(BIN)/python -c 'import pathlib, site; pathlib.Path(site.getsitepackages()[0], "perpilot.pth").write_text(str(pathlib.Path.cwd()) + "\n")'
 	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -m apps.cli.main "$$@"\n' > $(BIN)/perpilot && chmod +x $(BIN)/perpilot
@@ -42,6 +42,15 @@ check: $(VENV)/.installed ## style, types, import contracts
 test: setup check ## every test
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
 	$(BIN)/python -m apps.cli.build_web --test
+
+itest: $(VENV)/.installed ## only the tests that need servers
+	$(BIN)/python -m pytest -m integration
+
+migrate: $(VENV)/.installed ## bring the database of DATABASE_URL to this code's schema
+	$(BIN)/python -m alembic upgrade head
+
+web: $(VENV)/.installed ## build the desk's pages
+	@$(BIN)/python -m apps.cli.build_web
 
 format: $(VENV)/.installed ## rewrite style
 	$(BIN)/ruff check --fix . ; $(BIN)/ruff format .
