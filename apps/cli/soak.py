@@ -1,4 +1,4 @@
-"""``perpilot soak``: a desk of its own on a replayed or generated market, hours of it, with kills if asked for, then proof."""
+"""``perpilot soak``: a desk of its own, hours of market at full speed, kills on request, then proof."""
 
 import json
 import os

@@ -121,7 +121,7 @@ def _look_at(conn: Connection, symbol: str, market: dict[int, Any], from_ms: int
     for ts, version, features in stored:
         online = schema.feature_row(features, version)
         expected = offline[from_datetime(ts)]
-        if online.tobytes() != _plain_nan(expected).tobytes():
+        if (_comparable(online) != _comparable(expected)).any():
             different += 1
             first = first or _describe(symbol, ts, online, expected)
     return Finding(
@@ -130,14 +130,14 @@ def _look_at(conn: Connection, symbol: str, market: dict[int, Any], from_ms: int
     )  # fmt: skip
 
 
-def _plain_nan(row: Any) -> Any:
-    """NaN has many bit patterns and NULL one: compare with the usual one."""
-    return np.where(np.isnan(row), np.nan, row)
+def _comparable(row: Any) -> Any:
+    """The bits of a row as the table can hold them: one NaN (NULL), one zero (JSON numbers have no -0)."""
+    return np.where(np.isnan(row), np.nan, row + 0.0).view(np.int64)
 
 
 def _describe(symbol: str, ts: datetime, online: Any, offline: Any) -> str:
-    key = next(k for k, a, b in zip(schema.KEYS, online, offline, strict=True) if not (a == b or (a != a and b != b)))
-    at = schema.INDEX[key]
+    at = int(np.flatnonzero(_comparable(online) != _comparable(offline))[0])
+    key = schema.KEYS[at]
     return f"{symbol} {ts.isoformat()} {key}: stored {online[at]!r}, offline {offline[at]!r}"
 
 
