@@ -1,0 +1,88 @@
+"""A small exchange on a free port, whose answers a test scripts one by one."""
+
+import asyncio
+import contextlib
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Callable
+
+import aiohttp
+import numpy as np
+from aiohttp import web
+
+from packages.exchange.binance.endpoints import Endpoints
+
+
+class FakeExchange:
+    """``script`` holds (status, body, headers) answers that are given before the normal ones."""
+
+    def __init__(self) -> None:
+        self.now_ms = 1_700_000_000_000
+        self.script: deque[tuple[int, bytes, dict[str, str]]] = deque()
+        self.answers: dict[str, Callable[[web.Request], object]] = {
+            "/fapi/v1/time": lambda _: {"serverTime": self.now_ms}
+        }
+        self.seen: list[web.Request] = []
+        self.sockets: list[web.WebSocketResponse] = []
+        self.requests: list[dict] = []
+        self.mute = False
+        self.url = ""
+
+    def endpoints(self, *before: str) -> Endpoints:
+        ws = self.url.replace("http", "ws")
+        return Endpoints(rest=(*before, self.url), ws=(ws,))
+
+    async def rest(self, request: web.Request) -> web.Response:
+        self.seen.append(request)
+        if self.script:
+            status, body, headers = self.script.popleft()
+            return web.Response(status=status, body=body, headers=headers)
+        return web.json_response(self.answers[request.path](request), headers={"X-MBX-USED-WEIGHT-1M": "1"})
+
+    async def stream(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        self.sockets.append(socket)
+        with contextlib.suppress(ConnectionError):
+            async for message in socket:
+                asked = json.loads(message.data)
+                self.requests.append(asked)
+                await socket.send_str(json.dumps({"result": None, "id": asked["id"]}))
+        return socket
+
+    async def push(self, text: str) -> None:
+        """To every open socket."""
+        for socket in list(self.sockets):
+            with contextlib.suppress(ConnectionError):
+                if not socket.closed and not self.mute:
+                    await socket.send_str(text)
+
+    async def until(self, condition: Callable[[], object], seconds: float = 5.0) -> None:
+        """Wait for something to become true."""
+        async with asyncio.timeout(seconds):
+            while not condition():  # noqa: ASYNC110 - any condition of any object
+                await asyncio.sleep(0.002)
+
+
+@contextlib.asynccontextmanager
+async def fake_exchange() -> AsyncIterator[tuple[FakeExchange, aiohttp.ClientSession]]:
+    exchange = FakeExchange()
+    app = web.Application()
+    app.router.add_get("/market/stream", exchange.stream)
+    app.router.add_route("*", "/{path:.*}", exchange.rest)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    exchange.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        async with aiohttp.ClientSession() as session:
+            yield exchange, session
+    finally:
+        for socket in exchange.sockets:
+            await socket.close()
+        await runner.cleanup()
+
+
+def rng() -> np.random.Generator:
+    return np.random.default_rng(1)
