@@ -21,7 +21,7 @@ def make_pool(url: str, *, size: int = 8) -> Pool:
             url,
             min_size=1,
             max_size=size,
-            timeout=5,
+            timeout=3,
             max_waiting=256,
             reconnect_timeout=0,  # give up quickly and start over at the next request: the server may be restarting
             check=AsyncConnectionPool.check_connection,

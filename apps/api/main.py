@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import errno
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -21,7 +23,7 @@ from apps.api.routers import account, operations, risk, settings, signals, statu
 from apps.api.security import Gate, allowed_hosts
 from apps.api.static import Desk
 from packages.common.config import Settings, load_settings
-from packages.common.errors import PlatformError, SchemaMismatchError, StoreUnavailableError
+from packages.common.errors import PlatformError, SchemaMismatchError, SettingsError, StoreUnavailableError
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,9 @@ def create_app(config: Settings, web_out: Path = WEB_OUT) -> FastAPI:
             await _open(held)
             async with _background(held):
                 yield
+        except PlatformError as exc:
+            app.state.failure = exc  # uvicorn would print it as a traceback
+            raise
         finally:
             await held.redis.aclose()
             await held.pool.close(timeout=2)
@@ -108,9 +113,16 @@ async def _background(held: Resources) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        for task in tasks:
+        await _cancel(tasks)
+
+
+async def _cancel(tasks: list["asyncio.Task[None]"]) -> None:
+    """Cancel until all have ended: a client that is just connecting may swallow one cancellation."""
+    pending = set(tasks)
+    while pending:
+        for task in pending:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        _, pending = await asyncio.wait(pending, timeout=0.5)
 
 
 def _fail_stop(task: "asyncio.Task[None]") -> None:
@@ -125,7 +137,7 @@ def server_config(app: FastAPI, config: Settings) -> uvicorn.Config:
         app,
         host=config.api_host,
         port=config.api_port,
-        log_level="warning",
+        log_level="critical",  # what fails is logged by us, once
         access_log=False,
         server_header=False,
         lifespan="on",
@@ -141,10 +153,29 @@ def serve(config: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         # uvicorn stops on the first signal, then raises it once more for us: a clean end
         signal.signal(number, lambda *_: sys.exit(0))
-    server = uvicorn.Server(server_config(create_app(config), config))
-    server.run()
+    app = create_app(config)
+    with _listen(config.api_host, config.api_port) as listener:
+        server = uvicorn.Server(server_config(app, config))
+        try:
+            server.run(sockets=[listener])
+        except SystemExit:
+            if server.started:
+                raise
     if not server.started:
-        sys.exit(1)
+        raise getattr(app.state, "failure", None) or StoreUnavailableError("the api did not start; its log says why")
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    try:
+        return socket.create_server((host, port), family=_family(host), backlog=1024)
+    except OSError as exc:
+        if exc.errno == errno.EADDRINUSE:
+            raise SettingsError(f"API_PORT: port {port} is taken; expected a free one") from exc
+        raise SettingsError(f"API_HOST: cannot listen on {host!r}: {exc.strerror or exc}") from exc
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def main() -> None:

@@ -29,8 +29,8 @@ async def connect(server, *channels):
     return socket
 
 
-async def frame(socket, timeout=5.0):
-    return json.loads(await socket.receive_str(timeout=timeout))
+async def frame(socket, seconds=5.0):
+    return json.loads(await socket.receive_str(timeout=seconds))
 
 
 async def tell(server, channel, value):
@@ -104,7 +104,7 @@ def test_late_symbols_complete_the_picture():
     ],
 )
 def test_what_is_no_row_is_refused(message):
-    with pytest.raises(ValueError, match=""):
+    with pytest.raises(ValueError, match=r"\w"):
         NewestRows().merge(message)
 
 
