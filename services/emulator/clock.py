@@ -60,6 +60,10 @@ class MarketClock:
         else:
             await asyncio.sleep(max(0.0, market_ms) / self._speed / 1e3)
 
+    async def pause(self, market_ms: float) -> None:
+        """Like ``sleep``, but measured as limits are: it ends also while a free clock stands still."""
+        await asyncio.sleep(market_ms / (LIMIT_SPEED if self.free else self._speed) / 1e3)
+
     def limit_ms(self) -> float:
         """Time that windows of rate limits are measured in: market time, also while a free clock stands still."""
         return monotonic_ms() * (LIMIT_SPEED if self.free else self._speed)

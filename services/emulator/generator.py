@@ -33,7 +33,7 @@ DELISTED_LATER = ("LAYERUSDT", 12 * DAY_MS + 9 * HOUR_MS)
 _CRYPTO_VOL = 0.022 / math.sqrt(1440)  # BTC, per minute: 2.2 % a day
 _METAL_VOL = 0.011 / math.sqrt(1440)
 _JUMPS_A_DAY = 0.25
-_CACHED_DAYS = 384  # of symbols; a quarter of a megabyte each
+_CACHED_DAYS = 192  # of symbols; a quarter of a megabyte each
 
 
 @dataclass(frozen=True)

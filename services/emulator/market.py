@@ -1,6 +1,5 @@
 """What the exchange knows of its market: rows by time, minutes across symbols, the unfinished candle, settlements."""
 
-import math
 from typing import NamedTuple
 
 import numpy as np
@@ -42,6 +41,7 @@ class Market:
         self.mark_updates = mark_updates
         self._keys = np.array([spec.key for spec in self.specs], np.int64)
         self._ticks = np.array([spec.tick_units for spec in self.specs], np.int64)
+        self._steps = np.array([spec.step_units for spec in self.specs], np.int64)
         self._ones = np.ones(len(self.specs), np.int64)
         self._block: tuple[int, NDArray[np.int64]] | None = None
         self._minute: Minute | None = None
@@ -97,30 +97,32 @@ class Market:
         minute = self.minute(number)
         if not minute.present[symbol]:
             return None
-        row: Rows = minute.rows[symbol].copy()
-        self.cut(row, minute.last[symbol], elapsed, self.specs[symbol].step_units)
+        row: Rows = self.cut(minute, np.array([symbol]), elapsed)[0]
         seen = 1 + elapsed * self.mark_updates // MINUTE_MS
         for at, path in ((columns.MARK, minute.mark[symbol]), (columns.INDEX, minute.spot[symbol])):
             row[at + 1], row[at + 2], row[at + 3] = path[:seen].max(), path[:seen].min(), path[seen - 1]
         return row
 
-    @staticmethod
-    def cut(row: Rows, path: NDArray[np.int64], elapsed_ms: int, step: int) -> None:
-        """Reduce last price and volumes of ``row`` in place to what has happened after ``elapsed_ms`` of its minute."""
+    def cut(self, minute: Minute, symbols: NDArray[np.int64], elapsed_ms: int) -> Rows:
+        """Last price and volumes of ``symbols`` as known after ``elapsed_ms`` of the minute, (n, WIDTH).
+
+        Volumes grow in proportion to time, in whole lots; the quote volume keeps the minute's mean price.
+        """
+        rows: Rows = minute.rows[symbols]
         seen = min(1 + elapsed_ms * SECONDS // MINUTE_MS, SECONDS)
-        row[columns.HIGH], row[columns.LOW] = path[:seen].max(), path[:seen].min()
-        row[columns.CLOSE] = path[seen - 1]
-        if row[columns.VOLUME] == 0:
-            return
-        share = max(elapsed_ms, 1000) / MINUTE_MS
-        volume, taker = int(row[columns.VOLUME]), int(row[columns.TAKER_VOLUME])
-        part = max(step, int(volume * share) // step * step)
-        taker_part = min(part, int(taker * share) // step * step)
-        # the quote volume keeps the minute's mean price, clamped into what has traded so far by the caller's prices
-        row[columns.QUOTE_VOLUME] = int(row[columns.QUOTE_VOLUME]) * part // volume
-        row[columns.TAKER_QUOTE] = int(row[columns.TAKER_QUOTE]) * taker_part // max(taker, 1)
-        row[columns.VOLUME], row[columns.TAKER_VOLUME] = part, taker_part
-        row[columns.TRADES] = max(1, math.floor(row[columns.TRADES] * share))
+        path = minute.last[symbols, :seen]
+        rows[:, columns.HIGH], rows[:, columns.LOW], rows[:, columns.CLOSE] = path.max(1), path.min(1), path[:, -1]
+        elapsed_ms = min(max(elapsed_ms, 1000), MINUTE_MS)
+        steps, volume, taker = self._steps[symbols], rows[:, columns.VOLUME], rows[:, columns.TAKER_VOLUME]
+        part = np.minimum(volume, np.maximum(steps, volume // steps * elapsed_ms // MINUTE_MS * steps))
+        taker_part = np.minimum(part, taker // steps * elapsed_ms // MINUTE_MS * steps)
+        quote, taker_quote = rows[:, columns.QUOTE_VOLUME], rows[:, columns.TAKER_QUOTE]
+        rows[:, columns.QUOTE_VOLUME] = np.round(quote * (part / np.maximum(volume, 1)))
+        rows[:, columns.TAKER_QUOTE] = np.round(taker_quote * (taker_part / np.maximum(taker, 1)))
+        rows[:, columns.VOLUME], rows[:, columns.TAKER_VOLUME] = part, taker_part
+        trades = rows[:, columns.TRADES]
+        rows[:, columns.TRADES] = np.minimum(trades, np.maximum(1, trades * elapsed_ms // MINUTE_MS))
+        return rows
 
     def now_row(self, symbol: int, now_ms: int) -> Rows | None:
         """Like ``unfinished``, or the last finished row of the hour before when this minute has none yet."""

@@ -88,6 +88,8 @@ class Pump:
     async def _readers_ready(self) -> None:
         """Wait for a reader, for subscriptions to settle, and briefly for one that just left."""
         while True:
+            if not self._hub.market_listeners():
+                self._save(self._clock.now_ms())
             await self._hub.market_listener()
             now = monotonic_ms()
             wait = max(self._hub.joined_ms + SETTLE_MS - now, self._hub.left_ms + RETURN_MS - now)

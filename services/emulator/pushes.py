@@ -103,11 +103,7 @@ class Pushes:
         *,
         final: bool,
     ) -> None:
-        rows = minute.rows[symbols]
-        if not final:
-            elapsed = event_ms - minute.open_ms
-            for row, symbol in zip(rows, symbols, strict=True):
-                self._market.cut(row, minute.last[symbol], elapsed, self._market.specs[symbol].step_units)
+        rows = minute.rows[symbols] if final else self._market.cut(minute, symbols, event_ms - minute.open_ms)
         open_ms = floor_open(minute.open_ms, interval)
         end_ms = next_open(open_ms, interval)
         if interval != "1m":

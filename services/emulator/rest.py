@@ -50,7 +50,7 @@ class Rest:
             self._count(endpoint, caller, request.query, headers)
             delay_ms = self._faults.answer_delay(now_ms)
             if delay_ms:
-                await self._clock.sleep(delay_ms)
+                await self._clock.pause(delay_ms)
             return web.Response(body=endpoint.answer(request.query, now_ms), headers=headers)
         except ApiError as error:
             body = {"code": error.code, "msg": error.message} if error.code else {"msg": error.message}

@@ -5,15 +5,16 @@ from typing import Any
 
 import orjson
 
-from packages.common.time import HOUR_MS, MINUTE_MS
+from packages.common.time import DAY_MS, HOUR_MS, MINUTE_MS
 from services.emulator import params
 from services.emulator.limits import Limits
 from services.emulator.market import Market
 from services.emulator.params import ApiError
-from services.emulator.symbols import SymbolSpec, brackets_json
+from services.emulator.symbols import NEVER_MS, SymbolSpec, brackets_json
 
 _ORDER_TYPES = ["LIMIT", "MARKET", "STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET"]
 _ASSETS = [("USDT", "-10000"), ("BTC", "-0.10000000"), ("BNB", "-10"), ("USDC", "-10000")]
+ANNOUNCED_MS = 3 * DAY_MS  # a delisting is known this long before
 JITTER_MS = 10  # settlements are posted a few milliseconds late
 
 
@@ -121,7 +122,7 @@ def _symbol(spec: SymbolSpec, now_ms: int) -> dict[str, Any]:
         "symbol": spec.symbol,
         "pair": spec.symbol,
         "contractType": "TRADIFI_PERPETUAL" if spec.tradifi else "PERPETUAL",
-        "deliveryDate": spec.delivery_ms,
+        "deliveryDate": spec.delivery_ms if now_ms >= spec.delivery_ms - ANNOUNCED_MS else NEVER_MS,
         "onboardDate": spec.onboard_ms,
         "status": spec.status(now_ms),
         "maintMarginPercent": "2.5000",
