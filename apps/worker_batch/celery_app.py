@@ -46,7 +46,7 @@ def make_app(settings: Settings) -> Celery:
         enable_utc=True,
     )
 
-    @app.task(name=TASK, bind=True, max_retries=None)
+    @app.task(name=TASK, bind=True, max_retries=None)  # type: ignore[untyped-decorator]
     def run_job(self: Task[Any, Any], job_id: str) -> str:
         outcome = runner.run_job(job_id, settings, stopping=_stopping.is_set)
         if outcome == "busy" or (outcome == "queued" and not _stopping.is_set()):
@@ -62,12 +62,12 @@ def send(app: Celery, job_id: str, kind: str) -> None:
     app.send_task(TASK, (job_id,), queue=queue_of(kind))
 
 
-@signals.worker_process_init.connect
+@signals.worker_process_init.connect  # type: ignore[untyped-decorator]
 def _be_modest(**_: Any) -> None:
     os.nice(10)  # training never slows the realtime worker (D36)
 
 
-@signals.worker_shutting_down.connect
+@signals.worker_shutting_down.connect  # type: ignore[untyped-decorator]
 def _tell_children(**_: Any) -> None:
     _stopping.set()
 

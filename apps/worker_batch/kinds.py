@@ -14,6 +14,12 @@ def _bootstrap_history(context: JobContext) -> Mapping[str, Any]:
     return bootstrap_history(context)
 
 
+def _sync_universe(context: JobContext) -> Mapping[str, Any]:
+    from apps.worker_batch.tasks_data import sync_universe
+
+    return sync_universe(context)
+
+
 def _sync_store(context: JobContext) -> Mapping[str, Any]:
     from apps.worker_batch.tasks_data import sync_store
 
@@ -52,6 +58,7 @@ def _promote_model(context: JobContext) -> Mapping[str, Any]:
 
 KINDS: dict[str, Handler] = {
     "bootstrap_history": _bootstrap_history,
+    "sync_universe": _sync_universe,
     "sync_store": _sync_store,
     "instrument_days": _instrument_days,
     "retention": _retention,

@@ -113,7 +113,8 @@ def predict(forest: Forest, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
 
 @kernel
 def _next(forest: Forest, x: NDArray[np.float64], row: int, node: int) -> int:
-    return forest.child[2 * node + (not (x[row, forest.column[node]] <= forest.threshold[node]))]
+    right = not (x[row, forest.column[node]] <= forest.threshold[node])
+    return int(forest.child[2 * node + right])
 
 
 def _append_tree(nodes: list[tuple[float, int, int, int]], tree: dict[str, str], width: int) -> int:

@@ -40,9 +40,9 @@ class Predictor:
             raise SchemaMismatchError(f"model {package.model_id}: no booster for {sorted(lacking)}")
         fields = {name: value for name, value in package.label_spec.items() if name != "hash"}
         try:
-            spec = LabelSpec(**fields)
-        except TypeError as exc:
-            raise SchemaMismatchError(f"model {package.model_id}: label specification {fields}: {exc}") from exc
+            spec = LabelSpec.from_dict(fields)
+        except InvalidInputError as exc:
+            raise SchemaMismatchError(f"model {package.model_id}: label specification: {exc}") from exc
         if spec.hash() != package.label_spec["hash"]:
             raise SchemaMismatchError(
                 f"model {package.model_id}: label specification hashes to {spec.hash()}, "

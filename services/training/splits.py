@@ -104,7 +104,9 @@ def make_split(
         train,
         valid,
         test,
-        *(np.flatnonzero(m) for m in (in_train & ~purge_train, in_valid & ~purge_valid, in_test)),
+        np.flatnonzero(in_train & ~purge_train),
+        np.flatnonzero(in_valid & ~purge_valid),
+        np.flatnonzero(in_test),
         np.flatnonzero(purge_train | purge_valid),
         np.flatnonzero(embargoed),
     )

@@ -2,9 +2,11 @@
 
 import json
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from packages.common.config import Settings, load_settings
 from packages.common.errors import InvalidInputError, SchemaMismatchError, StoreUnavailableError
@@ -46,14 +48,14 @@ class StoreEnv:
         except StoreUnavailableError as exc:
             known = ", ".join(self.store.versions(LABELS["long"])) or "none yet"
             raise InvalidInputError("label_spec_hash", spec_hash, f"a hash with stored labels ({known})") from exc
-        spec = LabelSpec(**fields)
+        spec = LabelSpec.from_dict(fields)
         if spec.hash() != spec_hash:
             raise SchemaMismatchError(f"label specification {spec_hash}: this release hashes it to {spec.hash()}")
         return spec
 
     def put_label_spec(self, spec: LabelSpec) -> None:
         """Keep the specification beside its labels."""
-        self.store.put_object(_spec_key(spec.hash()), json.dumps(asdict(spec), sort_keys=True).encode())
+        self.store.put_object(_spec_key(spec.hash()), json.dumps(spec.to_dict(), sort_keys=True).encode())
 
     def symbols(self, spec_hash: str) -> tuple[str, ...]:
         """Symbols with stored labels of this hash, sorted."""
@@ -81,7 +83,7 @@ class StoreEnv:
             sides = [self._labels(LABELS[side], spec.hash(), symbol, ts) for side in ("long", "short")]
             yield SymbolRows(symbol, ts.astype(np.int64), values, mark["close"][at_mark].astype(np.float64), *sides)
 
-    def _labels(self, dataset: str, spec_hash: str, symbol: str, ts: np.ndarray) -> SideLabels:
+    def _labels(self, dataset: str, spec_hash: str, symbol: str, ts: NDArray[Any]) -> SideLabels:
         stored = self.store.read(dataset, spec_hash, symbol, SideLabels.names())
         _, here, there = np.intersect1d(ts, stored["ts"], assume_unique=True, return_indices=True)
         columns = []

@@ -18,6 +18,7 @@ from packages.common.errors import InvalidInputError
 from packages.common.types import TARGETS
 from services.features.schema import KEYS
 
+Side = Literal["long", "short"]
 Objective = Literal["regression", "quantile", "binary"]
 
 
@@ -26,7 +27,7 @@ class Target:
     """``column`` of the labels it is read from; ``scaled``: learned in barrier ATRs."""
 
     name: str
-    side: Literal["long", "short"]
+    side: Side
     column: Literal["ret_net", "mae", "time_to_event_min", "y"]
     objective: Objective
     metric: str
@@ -61,9 +62,8 @@ class SideLabels:
 
 
 def _target(name: str) -> Target:
-    kind, _, side = name.rpartition("_")
-    if side not in ("long", "short"):
-        raise InvalidInputError("target", name, "one of " + ", ".join(TARGETS))
+    kind, _, word = name.rpartition("_")
+    side: Side = "long" if word == "long" else "short"
     match kind:
         case "er":
             return Target(name, side, "ret_net", "regression", "l2", scaled=True)

@@ -152,7 +152,7 @@ def train_package(cfg: TrainConfig, dataset: Dataset, spec: LabelSpec, progress:
     return ModelPackage(
         boosters={item.target.name: item.text for item in fitted},
         schema=_schema(fitted, spec),
-        label_spec=dataclasses.asdict(spec) | {"hash": spec.hash()},
+        label_spec=spec.to_dict() | {"hash": spec.hash()},
         manifest={
             "config": _plain(dataclasses.asdict(cfg)),
             "dataset": dataset.manifest,

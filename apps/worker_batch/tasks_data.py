@@ -1,0 +1,181 @@
+"""Jobs that move data: history in, PostgreSQL → research store, tiers and betas, retention."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import numpy as np
+import psycopg
+
+from apps.worker_batch.context import JobContext, database_url
+from apps.worker_batch.history_sink import StoresSink, upsert_rows
+from apps.worker_batch.market_store import newest_minute_ms, stored_until, sync_symbol
+from packages.common.config import Settings
+from packages.common.db import connect, drop_months_before
+from packages.common.errors import InvalidInputError, PlatformError
+from packages.common.store import ResearchStore
+from packages.common.time import DAY_MS, MINUTE_MS, ManualClock, ScaledClock, iso
+from packages.exchange.binance.endpoints import endpoints_for
+from packages.exchange.binance.rest import BinanceRest
+from packages.exchange.clock_sync import sample_clock
+from services.collector.bootstrap import bootstrap_history as fetch_history
+from services.collector.tiers import instrument_day_rows
+from services.collector.universe_worker import UniverseWorker
+from services.training.market import CANDLES, VERSION
+
+
+@asynccontextmanager
+async def open_venue(settings: Settings) -> AsyncIterator[BinanceRest]:
+    """The exchange of the settings over REST, its clock sampled."""
+    endpoints = endpoints_for(settings.exchange, settings.exchange_rest_url, settings.exchange_ws_url)
+    speed = settings.clock_speed
+    clock = ManualClock() if speed == float("inf") else ScaledClock(0, speed)
+    async with aiohttp.ClientSession() as session:
+        venue = BinanceRest(session, endpoints, clock, np.random.default_rng(settings.seed))
+        await sample_clock(venue, clock)
+        yield venue
+
+
+def bootstrap_history(context: JobContext) -> Mapping[str, Any]:
+    """Instruments, rules, tiers and ``days`` of history of the universe into both stores; then tiers and betas per day.
+
+    ``{"days": 20, "symbols": [...], "as_of": …}``, all optional. A killed run goes on where PostgreSQL ends.
+    """
+    config = context.config
+    unknown = sorted(config.keys() - {"days", "symbols", "as_of"})
+    if unknown:
+        raise InvalidInputError("config", unknown, "days, symbols, as_of")
+    days = config.get("days", context.settings.history_days)
+    if isinstance(days, bool) or not isinstance(days, int) or days < 1:
+        raise InvalidInputError("days", days, "a whole number of days, at least 1")
+    symbols = tuple(config.get("symbols") or context.settings.universe)
+    store = ResearchStore(context.settings.store)
+    store.ensure_identity(context.settings.identity)
+    with connect(database_url(context.settings), autocommit=True) as conn:
+        try:
+            report = asyncio.run(_bootstrap(context, conn, store, symbols, days))
+        except BaseExceptionGroup as group:
+            raise _first_of(group) from group
+        done = context.scaled(0.9, 1.0)
+        for number, symbol in enumerate(symbols):
+            done(number / len(symbols), f"comparing stores: {symbol}")
+            sync_symbol(conn, store, symbol)
+        day_rows = _store_days(conn, store, _last_days(conn, days))
+    return {**report, "instrument_days": day_rows}
+
+
+async def _bootstrap(
+    context: JobContext, conn: psycopg.Connection[Any], store: ResearchStore, symbols: Sequence[str], days: int
+) -> dict[str, Any]:
+    async with open_venue(context.settings) as venue:
+        now_ms = await venue.server_time_ms()
+        start_ms = (now_ms - days * DAY_MS) // DAY_MS * DAY_MS
+        context.progress(0.0, "instruments")
+        resume, fresh = stored_until(conn, symbols, start_ms)
+        sink = StoresSink(conn, store, fresh)
+        clock = ManualClock(now_ms)
+        await UniverseWorker(venue, sink, clock, context.settings.universe).sync_once()
+        report = await fetch_history(
+            venue, symbols, start_ms, now_ms, sink, progress=context.scaled(0.01, 0.9), resume_from=resume
+        )
+        await asyncio.to_thread(sink.flush)
+    return {
+        "rows": report.rows,
+        "gaps": len(report.gaps),
+        "refused": {f"{symbol} {dataset}": why for (dataset, symbol), why in report.refused.items()},
+        "from": iso(start_ms),
+        "to": iso(now_ms),
+    }
+
+
+def sync_universe(context: JobContext) -> Mapping[str, Any]:
+    """``instruments`` as the exchange has them now; once a day its rules and leverage tiers too (§26.3, D42)."""
+
+    async def sync(conn: psycopg.Connection[Any]) -> dict[str, int]:
+        async with open_venue(context.settings) as venue:
+            known = [row[0] for row in conn.execute("SELECT symbol FROM instruments").fetchall()]
+            sink = StoresSink(conn, ResearchStore(context.settings.store), frozenset())
+            clock = ManualClock(await venue.server_time_ms())
+            rows = await UniverseWorker(venue, sink, clock, context.settings.universe).sync_once(known)
+        statuses = [str(row["status"]) for row in rows]
+        return {status: statuses.count(status) for status in sorted(set(statuses))}
+
+    with connect(database_url(context.settings), autocommit=True) as conn:
+        return {"instruments": asyncio.run(sync(conn))}
+
+
+def sync_store(context: JobContext) -> Mapping[str, Any]:
+    """PostgreSQL rows newer than the research store → Parquet (D4)."""
+    store = ResearchStore(context.settings.store)
+    store.ensure_identity(context.settings.identity)
+    added: dict[str, int] = {}
+    with connect(database_url(context.settings), autocommit=True) as conn:
+        symbols = [row[0] for row in conn.execute("SELECT DISTINCT symbol FROM instruments ORDER BY 1").fetchall()]
+        for number, symbol in enumerate(symbols):
+            context.progress(number / len(symbols), f"storing {symbol}")
+            for dataset, rows in sync_symbol(conn, store, symbol).items():
+                added[dataset] = added.get(dataset, 0) + rows
+    return {"rows": added}
+
+
+def instrument_days(context: JobContext) -> Mapping[str, Any]:
+    """Tier and beta of the current day and of days the table lacks, from the bars before each (D45)."""
+    with connect(database_url(context.settings), autocommit=True) as conn:
+        symbols = [row[0] for row in conn.execute("SELECT DISTINCT symbol FROM instruments ORDER BY 1").fetchall()]
+        store = ResearchStore(context.settings.store)
+        for number, symbol in enumerate(symbols):
+            context.progress(0.8 * number / len(symbols), f"storing {symbol}")
+            sync_symbol(conn, store, symbol)
+        return {"instrument_days": _store_days(conn, store, _last_days(conn, 2))}
+
+
+def retention(context: JobContext) -> Mapping[str, Any]:
+    """Drop months of the operational store that are older than ``RETENTION_DAYS`` of market time, once the research
+    store has them."""
+    with connect(database_url(context.settings), autocommit=True) as conn:
+        now_ms = newest_minute_ms(conn)
+        if now_ms is None:
+            return {"dropped": []}
+        sync_store(context)
+        return {"dropped": drop_months_before(conn, now_ms - context.settings.retention_days * DAY_MS)}
+
+
+def _last_days(conn: psycopg.Connection[Any], count: int) -> list[int]:
+    now_ms = newest_minute_ms(conn)
+    if now_ms is None:
+        return []
+    today = (now_ms - MINUTE_MS) // DAY_MS * DAY_MS
+    return [today - back * DAY_MS for back in range(count)][::-1]
+
+
+def _store_days(conn: psycopg.Connection[Any], store: ResearchStore, days: Sequence[int]) -> int:
+    if not days:
+        return 0
+    known = {row[0] for row in conn.execute("SELECT symbol FROM instruments")}
+    bars = {}
+    for symbol in store.symbols(CANDLES, VERSION):
+        if symbol in known:
+            found = store.read(CANDLES, VERSION, symbol, ("close", "quote_volume"), from_ts_ms=days[0] - 31 * DAY_MS)
+            bars[symbol] = (found["ts"], found["close"], found["quote_volume"])
+    rows = [row for day_ms in days for row in instrument_day_rows(day_ms, bars)]
+    upsert_rows(conn, "instrument_days", rows)
+    conn.execute(
+        """UPDATE instruments i SET liquidity_tier = d.tier FROM instrument_days d
+           WHERE d.symbol = i.symbol AND d.day = (SELECT max(day) FROM instrument_days x WHERE x.symbol = i.symbol)"""
+    )
+    return len(rows)
+
+
+def _first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error that matters of a task group: the first of ours, else the first."""
+    flat: list[BaseException] = []
+    stack: list[BaseException] = [group]
+    while stack:
+        item = stack.pop(0)
+        if isinstance(item, BaseExceptionGroup):
+            stack = [*item.exceptions, *stack]
+        else:
+            flat.append(item)
+    return next((item for item in flat if isinstance(item, PlatformError)), flat[0])

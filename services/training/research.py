@@ -1,0 +1,125 @@
+"""Features and labels of stored minutes, written back to the research store (§7, §8): what a dataset is made of."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from packages.common.errors import InvalidInputError
+from packages.common.store import ResearchStore
+from packages.common.time import MINUTE_MS
+from services.features import kernel as bar
+from services.features import schema
+from services.features.compute import MarketFeatures, compute_market, compute_symbol
+from services.labeling.triple_barrier import BothLabels, Labels, LabelSpec, label_both
+from services.training import market
+from services.training.market import Minutes, read_minutes
+from services.training.store_env import FEATURES, FEATURES_VERSION, LABELS, StoreEnv
+from services.training.targets import scale_column
+
+F64 = NDArray[np.float64]
+I64 = NDArray[np.int64]
+BTC = "BTCUSDT"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledMinutes:
+    """One symbol's minutes with features (n, 17) and both sides' labels, all of the same rows."""
+
+    minutes: Minutes
+    features: F64
+    labels: BothLabels
+
+
+def market_of(store: ResearchStore) -> MarketFeatures:
+    """The shared features of BTCUSDT, from its first stored bar; the same for every symbol."""
+    btc = read_minutes(store, BTC)
+    if not btc.ts_ms.size:
+        raise InvalidInputError("store", BTC, "stored minutes of BTCUSDT: three features of every symbol are its own")
+    return compute_market(btc.ts_ms, btc.bars[:, bar.BAR_CLOSE])
+
+
+def label_minutes(minutes: Minutes, shared: MarketFeatures, spec: LabelSpec) -> LabelledMinutes:
+    """Fold features from the symbol's first bar and label every bar. Barriers trigger on the mark (D14)."""
+    features = compute_symbol(minutes.bars, shared).values
+    mark_close = minutes.bars[:, bar.BAR_MARK_CLOSE]
+    rates, instants = settlements_by_bar(minutes)
+    labels = label_both(
+        minutes.ts_ms,
+        minutes.bars[:, bar.BAR_MARK_HIGH],
+        minutes.bars[:, bar.BAR_MARK_LOW],
+        mark_close,
+        mark_close,
+        features[:, scale_column(spec.atr_interval_min)],
+        rates,
+        instants,
+        spec,
+        features[:, schema.ATR],
+    )
+    return LabelledMinutes(minutes, features, labels)
+
+
+def settlements_by_bar(minutes: Minutes) -> tuple[F64, I64]:
+    """Per bar the rate settled in ``(ts, ts + 60 s]`` and its instant; NaN and 0 where none."""
+    ts = minutes.ts_ms
+    place = np.searchsorted(ts, minutes.settled_ts_ms, side="left") - 1
+    inside = place >= 0
+    inside[inside] = minutes.settled_ts_ms[inside] <= ts[place[inside]] + MINUTE_MS
+    rates, instants = np.full(ts.size, np.nan), np.zeros(ts.size, np.int64)
+    rates[place[inside]] = minutes.settled_rate[inside]
+    instants[place[inside]] = minutes.settled_ts_ms[inside]
+    return rates, instants
+
+
+def label_columns(labels: Labels, ts_ms: I64) -> dict[str, NDArray[Any]]:
+    """The labelled rows as columns of ``labels_*_1m``, without symbol and hash."""
+    rows = labels.labelled
+    return {
+        "ts": ts_ms[rows],
+        "y": labels.y[rows],
+        "ret_net": labels.ret_net[rows],
+        "mae": labels.mae[rows],
+        "mfe": labels.mfe[rows],
+        "time_to_event_min": labels.bars[rows],
+        "ret_gross": labels.ret_gross[rows],
+        "fees": labels.fees[rows],
+        "slippage": labels.slippage[rows],
+        "funding": labels.funding[rows],
+    }
+
+
+def label_symbols(
+    env: StoreEnv,
+    symbols: tuple[str, ...],
+    spec: LabelSpec,
+    progress: Callable[[float, str], None],
+    each: Callable[[str, LabelledMinutes], None] = lambda _symbol, _labelled: None,
+) -> Mapping[str, int]:
+    """Compute and store features and labels of ``symbols``; returns the labels per symbol. ``each`` sees every symbol's
+    arrays once, while they are in memory. Repeating it on the same minutes rewrites nothing."""
+    shared = market_of(env.store)
+    env.put_label_spec(spec)
+    counts = {}
+    for number, symbol in enumerate(symbols):
+        progress(number / len(symbols), f"labelling {symbol}")
+        minutes = read_minutes(env.store, symbol)
+        if not minutes.ts_ms.size:
+            counts[symbol] = 0
+            continue
+        labelled = label_minutes(minutes, shared, spec)
+        columns = {key: labelled.features[:, i] for i, key in enumerate(schema.KEYS)}
+        env.store.write(FEATURES, FEATURES_VERSION, symbol, {"ts": minutes.ts_ms, **columns})
+        for side, labels in (("long", labelled.labels.long), ("short", labelled.labels.short)):
+            if labels.labelled.any():
+                env.store.write(LABELS[side], spec.hash(), symbol, label_columns(labels, minutes.ts_ms))
+        counts[symbol] = int(labelled.labels.long.labelled.sum())
+        each(symbol, labelled)
+    progress(1.0, "labelled")
+    return counts
+
+
+def research_hash(env: StoreEnv, symbols: tuple[str, ...]) -> dict[str, Any]:
+    """What features and labels of these symbols depend on in the store."""
+    return {"schema": schema.SCHEMA_VERSION, "market": market.market_hashes(env.store, symbols)}
