@@ -142,7 +142,7 @@ async def test_a_slow_consumer_holds_the_sender_back_instead_of_filling_memory()
 
     async def flood(exchange) -> None:
         while True:
-            await exchange.sockets[0].send_str(mark(len(sent)))
+            await exchange.sockets[0].send_str(mark(len(sent)).replace('"st"', f'"note": "{"x" * 4_000}", "st"'))
             sent.append(len(sent))
 
     async with fake_exchange() as (exchange, session):
@@ -159,7 +159,7 @@ async def test_a_slow_consumer_holds_the_sender_back_instead_of_filling_memory()
             assert stream.stats().pending <= 101
             assert stream.stats().silences == 0  # we are the slow ones, not the exchange
             reader = Reader(stream)
-            await exchange.until(lambda: len(reader.events()) > before)
+            await exchange.until(lambda: len(reader.items) > before)
             flooding.cancel()
             assert reader.events() == list(range(len(reader.events())))
         await reader.task
