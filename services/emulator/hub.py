@@ -118,13 +118,17 @@ class Hub:
         """Details (intervals) of ``kind`` that somebody listens to."""
         return (detail for known, detail in self._all() if known == kind)
 
-    def market_listeners(self) -> list[Connection]:
-        """Live connections on the market path with at least one stream that is produced."""
+    def readers(self) -> list[Connection]:
+        """Live connections that something is pushed to."""
         return [
             c
             for c in self.connections
-            if c.alive and c.category == "market" and any(not t.kind.startswith("quiet") for t in c.topics.values())
+            if c.alive and any(c.carries(t) and not t.kind.startswith("quiet") for t in c.topics.values())
         ]
+
+    def market_listeners(self) -> list[Connection]:
+        """Those on the market path: a free clock moves only for them."""
+        return [c for c in self.readers() if c.category == "market"]
 
     async def market_listener(self) -> None:
         """Return when there is one."""

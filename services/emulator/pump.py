@@ -57,7 +57,7 @@ class Pump:
             self._push(number, instant)
         self._hub.flush()
         self._save_sometimes()
-        readers = self._hub.market_listeners()
+        readers = self._hub.readers()
         for connection in readers:
             await connection.drain()
         await asyncio.gather(*(self._mark(connection) for connection in readers))

@@ -264,11 +264,12 @@ async def test_a_free_market_waits_for_its_reader(source):
         assert clock.now_ms() == stood  # the reader has gone
 
 
-async def test_a_free_market_is_as_slow_as_its_slowest_reader(source):
+@pytest.mark.parametrize("slow_one", ["/market/ws/ethusdt@kline_1m", "/public/ws/ethusdt@bookTicker"])
+async def test_a_free_market_is_as_slow_as_its_slowest_reader(source, slow_one):
     async with (
         exchange(source) as client,
         client.socket("/market/ws/btcusdt@kline_1m") as quick,
-        client.socket("/market/ws/ethusdt@kline_1m") as slow,
+        client.socket(slow_one) as slow,
     ):
         task = asyncio.create_task(_read_all(quick))
         await receive(slow, 1)
