@@ -121,7 +121,9 @@ def models_show(model_id: str) -> None:
 
 @models.command("promote")
 def models_promote(
-    model_id: str, kind: Annotated[str, typer.Option("--as", help="Which pointer: demo.")] = "demo"
+    model_id: str,
+    kind: Annotated[str, typer.Option("--as", help="Which pointer: demo.")] = "demo",
+    reason: Annotated[str, typer.Option(help="Why; it is kept.")] = "from the command line",
 ) -> None:
     """Use a model. Only the demo pointer (shadow trading) can be moved without evidence."""
     from apps.cli.models import one
@@ -129,7 +131,8 @@ def models_promote(
     if kind != "demo":
         _invalid("--as", kind, '"demo"; production needs evidence')
     found = one(_desk().database_url, model_id)
-    _run_job("promote_model", {"model_id": found["model_id"], "kind": kind}, "Promoting", wait=True)
+    config = {"model_id": found["model_id"], "kind": kind, "author": "command line", "reason": reason}
+    _run_job("promote_model", config, "Promoting", wait=True)
 
 
 @trading.command("off")

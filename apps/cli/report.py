@@ -52,7 +52,10 @@ def table(rows: Sequence[Mapping[str, Any]], *, as_json: bool, hide: Sequence[st
     names = [name for name in rows[0] if name not in hide]
     shown = Table(box=None, pad_edge=False)
     for name in names:
-        shown.add_column(name)
+        shown.add_column(name, overflow="fold")
     for row in rows:
         shown.add_row(*("" if row[name] is None else str(row[name]) for name in names))
-    Console(highlight=False).print(shown, markup=False)
+    console = Console(highlight=False)
+    if not console.is_terminal:
+        console = Console(highlight=False, width=1_000)  # whoever reads a pipe wants whole words
+    console.print(shown, markup=False)

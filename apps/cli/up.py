@@ -190,7 +190,7 @@ class Up:
                 follow(self.database_url, job_id, title, stopped=self.stopped.is_set)
                 return
             except JobFailedError as exc:
-                if attempt == _JOB_TRIES:
+                if attempt == _JOB_TRIES or "INVALID_INPUT" in str(exc):  # the same question has the same answer
                     self._phase("failed", str(exc))
                     raise
                 say(f"  {exc}; trying again ({attempt + 1} of {_JOB_TRIES})")
