@@ -16,14 +16,15 @@ WHERE symbol = %(symbol)s AND ts >= %(from)s AND ts < %(to)s ORDER BY ts
 """  # noqa: S608
 # Bars of several minutes are aggregates of the stored ones, never a second source (D37). First and last are looked
 # up by key: cheaper than carrying every row through an ordered aggregate.
+_WITHIN: LiteralString = "ts >= %(from)s AND ts < %(to)s"  # keeps other months out of the plan
 _BUCKET: LiteralString = "date_bin(%(step)s, ts, timestamptz 'epoch')"
 _LONG_CANDLES: LiteralString = f"""
 SELECT {millis_sql("b.bucket")}, o.open, b.high, b.low, c.close, b.volume
 FROM (SELECT {_BUCKET} AS bucket, min(ts) AS first, max(ts) AS last, max(high) AS high, min(low) AS low,
              sum(volume) AS volume
       FROM candles_1m WHERE symbol = %(symbol)s AND ts >= %(from)s AND ts < %(to)s GROUP BY 1) b
-CROSS JOIN LATERAL (SELECT open FROM candles_1m WHERE symbol = %(symbol)s AND ts = b.first) o
-CROSS JOIN LATERAL (SELECT close FROM candles_1m WHERE symbol = %(symbol)s AND ts = b.last) c
+CROSS JOIN LATERAL (SELECT open FROM candles_1m WHERE symbol = %(symbol)s AND ts = b.first AND {_WITHIN}) o
+CROSS JOIN LATERAL (SELECT close FROM candles_1m WHERE symbol = %(symbol)s AND ts = b.last AND {_WITHIN}) c
 ORDER BY 1
 """  # noqa: S608
 _MARK: LiteralString = f"""
@@ -34,7 +35,7 @@ _LONG_MARK: LiteralString = f"""
 SELECT {millis_sql("b.bucket")}, c.close
 FROM (SELECT {_BUCKET} AS bucket, max(ts) AS last FROM mark_candles_1m
       WHERE symbol = %(symbol)s AND ts >= %(from)s AND ts < %(to)s GROUP BY 1) b
-CROSS JOIN LATERAL (SELECT close FROM mark_candles_1m WHERE symbol = %(symbol)s AND ts = b.last) c
+CROSS JOIN LATERAL (SELECT close FROM mark_candles_1m WHERE symbol = %(symbol)s AND ts = b.last AND {_WITHIN}) c
 ORDER BY 1
 """  # noqa: S608
 _FLOATS = ("ev_long", "ev_short", "er_long", "er_short", "q05_long", "q05_short", "e_mae_long", "e_mae_short")
@@ -51,11 +52,16 @@ FROM signals WHERE symbol = %(symbol)s AND ts >= %(from)s AND ts < %(to)s AND mo
   AND model_id IS DISTINCT FROM (SELECT model_id FROM model_pointers WHERE kind = 'challenger')
 """
 _SIGNALS: LiteralString = f"SELECT DISTINCT ON (ts) {_SIGNAL_LIST} {_SIGNAL_FROM} ORDER BY ts, model_id"
-# One real row a bar, never a mean of several: the trade if there was one, else where the model was surest.
+# One real row a bar, never a mean of several: the trade if there was one, else where the model was surest. The rows are
+# chosen by their keys first, so that the sort carries no predictions.
 _LONG_SIGNALS: LiteralString = f"""
-SELECT DISTINCT ON ({_BUCKET}) {_SIGNAL_LIST} {_SIGNAL_FROM}
-ORDER BY {_BUCKET}, (decision = 'FLAT'), greatest(nullif(ev_long, 'NaN'), nullif(ev_short, 'NaN')) DESC NULLS LAST, ts
-"""
+SELECT {_SIGNAL_LIST}
+FROM (SELECT DISTINCT ON ({_BUCKET}) symbol, ts, model_id, mode {_SIGNAL_FROM}
+      ORDER BY {_BUCKET}, (decision = 'FLAT'),
+               greatest(nullif(ev_long, 'NaN'), nullif(ev_short, 'NaN')) DESC NULLS LAST, ts) chosen
+JOIN signals USING (symbol, ts, model_id, mode)
+ORDER BY ts
+"""  # noqa: S608
 _SIGNAL_KINDS = [
     ("ts", "i8"),
     *((name, "f8") for name in (*_FLOATS, *_HOLDS)),
