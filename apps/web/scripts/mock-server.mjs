@@ -1,0 +1,97 @@
+// A stand-in for the API, for looking at the desk without the system behind it: serves out/, plausible REST answers
+// and the gateway. Development only; nothing of the product talks to it.
+//   node scripts/mock-server.mjs [port] [--speed=60] [--seed=1]
+import { readFile, stat } from "node:fs/promises";
+import http from "node:http";
+import path from "node:path";
+import { WebSocketServer } from "ws";
+import { Market } from "./mock-market.mjs";
+
+const arg = (name, fallback) => Number(process.argv.find((word) => word.startsWith(`--${name}=`))?.split("=")[1] ?? fallback);
+const PORT = Number(process.argv[2]?.startsWith("-") ? 0 : (process.argv[2] ?? 8010));
+const SPEED = arg("speed", 60);
+const OUT = path.resolve("out");
+const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".txt": "text/plain", ".woff2": "font/woff2", ".svg": "image/svg+xml", ".json": "application/json", ".ico": "image/x-icon" };
+const CSP = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self' ws:; frame-ancestors 'none'; base-uri 'none'";
+
+const market = new Market({ seed: arg("seed", 1), speed: SPEED });
+
+const ROUTES = [
+  [/^\/api\/status$/, () => market.status()],
+  [/^\/api\/universe$/, () => market.universe()],
+  [/^\/api\/account\/latest$/, () => market.account()],
+  [/^\/api\/account\/equity$/, () => market.equity()],
+  [/^\/api\/positions\/latest$/, () => market.positions()],
+  [/^\/api\/signals\/latest$/, () => ({ ts: market.signals()[0]?.ts ?? null, items: market.signals() })],
+  [/^\/api\/symbol\/([A-Z0-9]+)\/series$/, ([, symbol], query) => market.series(symbol, query)],
+  [/^\/api\/orders$/, () => ({ items: market.orders(), next_cursor: null })],
+  [/^\/api\/trades$/, () => ({ items: market.trades(), next_cursor: null })],
+  [/^\/api\/training\/jobs$/, () => market.jobs()],
+  [/^\/api\/models$/, () => market.models()],
+];
+
+function json(response, status, body) {
+  response.writeHead(status, { "content-type": "application/json" });
+  response.end(JSON.stringify(body));
+}
+
+// The symbol page is exported once: every name is served by its placeholder, also for client navigation.
+function mapped(pathname) {
+  return pathname.replace(/^\/symbol\/[A-Z0-9]{2,20}(?=\/|$)/, "/symbol/_");
+}
+
+async function file(pathname) {
+  const full = path.join(OUT, path.normalize(mapped(pathname)));
+  if (!full.startsWith(OUT)) return null;
+  const found = await stat(full).catch(() => null);
+  const target = found?.isDirectory() ? path.join(full, "index.html") : full;
+  const bytes = await readFile(target).catch(() => null);
+  return bytes === null ? null : { bytes, type: TYPES[path.extname(target)] ?? "application/octet-stream" };
+}
+
+const server = http.createServer(async (request, response) => {
+  const url = new URL(request.url, "http://localhost");
+  if (url.pathname === "/api/trading/toggle" && request.method === "POST") {
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    return json(response, 202, market.toggle(JSON.parse(body).mode));
+  }
+  for (const [pattern, answer] of ROUTES) {
+    const match = pattern.exec(url.pathname);
+    if (match) return json(response, 200, answer(match, url.searchParams));
+  }
+  if (url.pathname.startsWith("/api/")) return json(response, 404, { title: "not found", status: 404, code: "NOT_FOUND", detail: url.pathname });
+  const found = await file(decodeURIComponent(url.pathname));
+  const answer = found ?? (await file("/404.html"));
+  response.writeHead(found ? 200 : 404, { "content-type": answer?.type ?? "text/plain", "content-security-policy": CSP });
+  response.end(answer?.bytes ?? "not found");
+});
+
+const STATE = { status_updates: () => market.status(), signal_updates: () => market.signals(), position_updates: () => market.positions(), account_updates: () => market.account() };
+const sockets = new WebSocketServer({ server, path: "/ws" });
+sockets.on("connection", (socket) => {
+  socket.seqs = new Map();
+  const send = (channel, type) => {
+    const seq = (socket.seqs.get(channel) ?? 0) + 1;
+    socket.seqs.set(channel, seq);
+    socket.send(JSON.stringify({ channel, type, seq, data: STATE[channel]() }));
+  };
+  socket.push = (channel) => socket.seqs.has(channel) && send(channel, "update");
+  socket.on("message", (raw) => {
+    const message = JSON.parse(raw);
+    if (message.op === "ping") socket.send(JSON.stringify({ type: "pong" }));
+    if (message.op === "subscribe") for (const channel of message.channels) if (STATE[channel]) send(channel, "snapshot");
+    if (message.op === "unsubscribe") for (const channel of message.channels) socket.seqs.delete(channel);
+  });
+});
+const push = (...channels) => {
+  for (const socket of sockets.clients) for (const channel of channels) socket.push(channel);
+};
+setInterval(() => push("status_updates"), 1_000);
+setInterval(() => {
+  market.step();
+  push("signal_updates", "position_updates", "account_updates");
+}, 60_000 / SPEED);
+
+server.listen(PORT, "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}`));
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(0));

@@ -1,0 +1,5 @@
+import { ToDashboard } from "@/components/views/ToDashboard";
+
+export default function Page() {
+  return <ToDashboard />;
+}

@@ -1,0 +1,5 @@
+import { PageLoading } from "@/components/views/PageLoading";
+
+export default function Loading() {
+  return <PageLoading what="nav.signals" />;
+}

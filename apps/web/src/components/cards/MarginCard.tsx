@@ -1,0 +1,81 @@
+"use client";
+
+import { useQuery } from "@tanstack/react-query";
+import { QueryView } from "@/components/data/QueryView";
+import { Badge } from "@/components/ui/badge";
+import { Card, Figure } from "@/components/ui/card";
+import { Meter } from "@/components/ui/meter";
+import { Signed } from "@/components/ui/signed";
+import { Sparkline } from "@/components/ui/sparkline";
+import { Empty } from "@/components/ui/states";
+import type { Account } from "@/lib/api/schemas";
+import { useText } from "@/lib/i18n/useText";
+import { accountQuery, equityQuery } from "@/lib/queries/live";
+
+const fraction = (part: number | null, whole: number | null) => (part === null || whole === null || whole === 0 ? null : part / whole);
+
+function Curve({ account }: { account: Account }) {
+  const { t } = useText();
+  const { data: points = [] } = useQuery(equityQuery);
+  if (points.length < 2) return <p className="flex h-12 items-center justify-center text-2xs text-faint">{t("margin.curve.waiting")}</p>;
+  return <Sparkline label={t("margin.curve")} xs={points.map((point) => point.ts)} ys={points.map((point) => point.equity)} base={account.start_equity} />;
+}
+
+function Body({ account }: { account: Account }) {
+  const { t, money, percent } = useText();
+  const dayFrac = fraction(account.day_pnl, account.day_start_equity);
+  const totalFrac = fraction(account.total_pnl, account.start_equity);
+  return (
+    <div className="flex h-full flex-col gap-2">
+      <div className="flex items-end justify-between gap-3">
+        <div data-testid="margin-equity">
+          <div className="label">{t("margin.equity")}</div>
+          <div className="num text-xl leading-6 font-semibold tracking-tight">{money(account.equity)}</div>
+        </div>
+        <div className="text-right" data-testid="margin-day-pnl">
+          <div className="label">{t("margin.day")}</div>
+          <Signed withArrow value={account.day_pnl} text={money(account.day_pnl, true)} className="font-semibold" />{" "}
+          <Signed value={dayFrac} text={percent(dayFrac, 2, true)} className="text-xs" />
+        </div>
+      </div>
+      <Curve account={account} />
+      <div className="grid grid-cols-3 gap-x-3 gap-y-1.5">
+        <Figure label={t("margin.total")} data-testid="margin-total-pnl">
+          <Signed withArrow value={account.total_pnl} text={money(account.total_pnl, true)} />
+        </Figure>
+        <Figure label={`${t("margin.total")} %`}>
+          <Signed value={totalFrac} text={percent(totalFrac, 2, true)} />
+        </Figure>
+        <Figure label={t("margin.unrealized")} data-testid="margin-unrealized">
+          <Signed value={account.unrealized_pnl} text={money(account.unrealized_pnl, true)} />
+        </Figure>
+        <Figure label={t("margin.used")} data-testid="margin-used">
+          {money(account.used_margin)}
+        </Figure>
+        <Figure label={t("margin.available")} data-testid="margin-available">
+          {money(account.available_margin)}
+        </Figure>
+        <Figure label={t("margin.ratio")} data-testid="margin-ratio">
+          {percent(account.margin_ratio, 1)}
+          <Meter label={t("margin.ratio")} value={account.margin_ratio} tone={account.margin_ratio > 0.5 ? "bad" : account.margin_ratio > 0.3 ? "amber" : "brand"} className="mt-0.5" />
+        </Figure>
+        <Figure label={t("margin.fees")}>{money(account.fees)}</Figure>
+        <Figure label={t("margin.slippage")}>{money(account.slippage)}</Figure>
+        <Figure label={t("margin.funding")}>{money(account.funding)}</Figure>
+      </div>
+    </div>
+  );
+}
+
+/** The shadow account always runs (D33); a live one will stand beside it. */
+export function MarginCard() {
+  const { t } = useText();
+  const query = useQuery(accountQuery);
+  return (
+    <Card title={t("margin.title")} data-testid="card-margin" aside={<Badge tone="violet">{t("mode.SHADOW")}</Badge>}>
+      <QueryView query={query} what="margin.title" rows={7}>
+        {(account) => (account === null ? <Empty title={t("margin.empty")}>{t("margin.empty.what")}</Empty> : <Body account={account} />)}
+      </QueryView>
+    </Card>
+  );
+}

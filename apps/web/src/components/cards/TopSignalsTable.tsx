@@ -1,0 +1,114 @@
+"use client";
+
+import { useQuery } from "@tanstack/react-query";
+import { X } from "lucide-react";
+import { useMemo } from "react";
+import { QueryView } from "@/components/data/QueryView";
+import { Button } from "@/components/ui/button";
+import { Card } from "@/components/ui/card";
+import { DataTable, TableTools } from "@/components/ui/data-table";
+import { Segmented } from "@/components/ui/segmented";
+import { Empty, Loading } from "@/components/ui/states";
+import type { Instrument, Signal } from "@/lib/api/schemas";
+import { bestEv, decisionOf, primaryReason, signalRows, type SignalRow } from "@/lib/domain/signals";
+import { useText } from "@/lib/i18n/useText";
+import { signalsQuery, universeQuery } from "@/lib/queries/live";
+import { useTable } from "@/lib/table/useTable";
+import { setUrlParams, useUrlParam } from "@/lib/useUrlState";
+import { signalColumns } from "./signalColumns";
+
+const FILTERS = {
+  all: () => true,
+  traded: (row: SignalRow) => decisionOf(row.signal) !== "FLAT",
+  blocked: (row: SignalRow) => row.signal !== null && primaryReason(row.signal) !== null,
+  ev: (row: SignalRow) => row.signal !== null && (bestEv(row.signal) ?? 0) > 0,
+} as const;
+type Filter = keyof typeof FILTERS;
+const NAMES = Object.keys(FILTERS) as Filter[];
+
+function useFilteredRows(rows: SignalRow[]) {
+  const [filterParam, setFilter] = useUrlParam("filter");
+  const [reason] = useUrlParam("reason");
+  const [search, setSearch] = useUrlParam("q");
+  const filter: Filter = NAMES.find((name) => name === filterParam) ?? "all";
+  const wanted = (search ?? "").trim().toUpperCase();
+  const shown = rows.filter(
+    (row) => FILTERS[filter](row) && (wanted === "" || row.symbol.includes(wanted)) && (reason === null || (row.signal !== null && primaryReason(row.signal) === reason)),
+  );
+  return { shown, filter, reason, search: search ?? "", setSearch, setFilter: (name: Filter) => setFilter(name === "all" ? null : name) };
+}
+
+function Body({ instruments, signals }: { instruments: readonly Instrument[]; signals: readonly Signal[] }) {
+  const text = useText();
+  const { t, words } = text;
+  const rows = useMemo(() => signalRows(instruments, signals), [instruments, signals]);
+  const columns = useMemo(() => signalColumns(text), [text]);
+  // The order is that of all rows, so that filtering takes lines out and moves none.
+  const table = useTable({ id: "signals", columns, rows, rowKey: (row) => row.symbol, defaultSort: { column: "ev", descending: true } });
+  const { shown, filter, reason, search, setSearch, setFilter } = useFilteredRows([...table.rows]);
+  const filtered = { ...table, rows: shown };
+  if (rows.length === 0) return <Empty title={t("signals.empty")}>{t("signals.empty.what")}</Empty>;
+  return (
+    <>
+      <div className="flex flex-wrap items-center gap-1.5 border-b border-line px-2 py-1.5">
+        <Segmented label={t("signals.filter")} testId="signals-filter" value={filter} onChange={setFilter} options={NAMES.map((name) => ({ value: name, text: t(`signals.filter.${name}`) }))} />
+        <input
+          type="search"
+          data-testid="signals-search"
+          aria-label={t("signals.filter")}
+          placeholder={t("search.placeholder")}
+          value={search}
+          onChange={(event) => setSearch(event.target.value)}
+          className="h-6 w-36 rounded border border-line bg-panel-2 px-2 text-xs outline-none placeholder:text-faint focus-visible:border-brand"
+        />
+        {reason !== null && (
+          <Button size="sm" variant="ghost" className="text-amber" data-testid="signals-reason-filter" title={t("signals.clear_filter")} onClick={() => setUrlParams({ reason: null })}>
+            {words("reason", reason)} <X aria-hidden />
+          </Button>
+        )}
+        <span className="num label" data-testid="signals-count">
+          {t("table.rows", { count: shown.length })}
+        </span>
+        <div className="ml-auto flex items-center gap-1.5">
+          <TableTools table={filtered} />
+        </div>
+      </div>
+      <DataTable
+        table={filtered}
+        caption={t("signals.caption")}
+        rowClassName={(row) => (row.instrument?.tradable === false ? "text-faint" : undefined)}
+        empty={
+          <Empty
+            title={t("signals.none_match")}
+            action={
+              <Button size="sm" className="mt-1.5" onClick={() => setUrlParams({ filter: null, reason: null, q: null })}>
+                {t("signals.clear_filter")}
+              </Button>
+            }
+          />
+        }
+      />
+    </>
+  );
+}
+
+/** Every symbol of the universe with what was expected, decided and why: one row each, also the delisted ones (D46). */
+export function TopSignalsTable({ title }: { title?: string }) {
+  const { t } = useText();
+  const universe = useQuery(universeQuery);
+  const signals = useQuery(signalsQuery);
+  return (
+    <Card title={title ?? t("signals.title")} data-testid="card-signals" bodyClassName="p-0">
+      <QueryView query={universe} what="signals.title" rows={12}>
+        {(instruments) =>
+          // The first order is made of numbers, so it waits for them; afterwards it holds still.
+          signals.isPending ? (
+            <Loading className="p-3" rows={12} label={t("state.loading", { what: t("signals.title") })} />
+          ) : (
+            <Body instruments={instruments} signals={signals.data ?? []} />
+          )
+        }
+      </QueryView>
+    </Card>
+  );
+}

@@ -1,0 +1,96 @@
+import { Badge } from "@/components/ui/badge";
+import { Signed } from "@/components/ui/signed";
+import { Reason } from "@/components/data/Reason";
+import { SideBadge } from "@/components/data/SideBadge";
+import { SymbolLink } from "@/components/data/SymbolLink";
+import type { Signal } from "@/lib/api/schemas";
+import { cn } from "@/lib/cn";
+import { bestEv, decisionOf, pick, preferredSide, primaryReason, type SignalRow } from "@/lib/domain/signals";
+import { decimalsOf, signOf } from "@/lib/format/number";
+import { duration } from "@/lib/format/time";
+import type { Text } from "@/lib/i18n/useText";
+import type { Column } from "@/lib/table/useTable";
+
+const of = <T,>(row: SignalRow, read: (signal: Signal) => T): T | null => (row.signal === null ? null : read(row.signal));
+const decimals = ({ instrument }: SignalRow) => instrument?.price_decimals ?? decimalsOf(instrument?.tick_size);
+
+/** Shown with the symbol when it does not trade as usual; the row stays, for the universe is whole (D8). */
+function StatusBadge({ row, text }: { row: SignalRow; text: Text }) {
+  const { instrument } = row;
+  if (instrument === null || instrument.tradable) return null;
+  const delisted = instrument.status === "delisted";
+  return <Badge tone={delisted ? "outline" : "amber"}>{instrument.status === "active" ? text.t("status.not_tradable") : text.words("status", instrument.status)}</Badge>;
+}
+
+/** EV in basis points; the side the kernel prefers is the brighter one. */
+function Ev({ row, side, text }: { row: SignalRow; side: "LONG" | "SHORT"; text: Text }) {
+  const value = of(row, (signal) => (side === "LONG" ? signal.ev_long : signal.ev_short));
+  const preferred = row.signal !== null && preferredSide(row.signal) === side;
+  return <span className={cn(preferred ? (signOf(value) > 0 ? "font-semibold text-up" : "text-soft") : "text-faint")}>{text.bps(value)}</span>;
+}
+
+export function signalColumns(text: Text): Column<SignalRow>[] {
+  const { t, words } = text;
+  const minuteOf = (row: SignalRow) => (row.signal === null ? null : Date.parse(row.signal.ts));
+  return [
+    {
+      id: "symbol",
+      label: "col.symbol",
+      pinned: true,
+      cell: (row) => (
+        <span className="inline-flex items-center gap-1.5">
+          <SymbolLink symbol={row.symbol} navRow />
+          <StatusBadge row={row} text={text} />
+        </span>
+      ),
+      sort: (row) => row.symbol,
+    },
+    { id: "status", label: "col.status", optional: true, cell: (row) => words("status", row.instrument?.status ?? "unknown"), sort: (row) => row.instrument?.status },
+    { id: "tier", label: "col.tier", optional: true, cell: (row) => row.instrument?.liquidity_tier, sort: (row) => row.instrument?.liquidity_tier },
+    { id: "price", label: "col.price", numeric: true, cell: (row) => text.price(of(row, (signal) => signal.close), decimals(row)), sort: (row) => of(row, (signal) => signal.close) },
+    {
+      id: "change",
+      label: "col.change",
+      numeric: true,
+      cell: (row) => <Signed value={of(row, (signal) => signal.ret_60)} text={text.percent(of(row, (signal) => signal.ret_60), 2, true)} />,
+      sort: (row) => of(row, (signal) => signal.ret_60),
+    },
+    { id: "decision", label: "col.decision", cell: (row) => (row.signal === null ? null : <SideBadge side={decisionOf(row.signal)} />), sort: (row) => of(row, decisionOf) },
+    { id: "ev_long", label: "col.ev_long", numeric: true, cell: (row) => <Ev row={row} side="LONG" text={text} />, sort: (row) => of(row, (signal) => signal.ev_long) },
+    { id: "ev_short", label: "col.ev_short", numeric: true, cell: (row) => <Ev row={row} side="SHORT" text={text} />, sort: (row) => of(row, (signal) => signal.ev_short) },
+    { id: "ev", label: "col.ev_best", numeric: true, optional: true, cell: (row) => text.bps(of(row, bestEv)), sort: (row) => of(row, bestEv) },
+    { id: "er", label: "col.er", numeric: true, cell: (row) => text.bps(of(row, (signal) => pick(signal, "er"))), sort: (row) => of(row, (signal) => pick(signal, "er")) },
+    { id: "q05", label: "col.q05", numeric: true, cell: (row) => text.bps(of(row, (signal) => pick(signal, "q05"))), sort: (row) => of(row, (signal) => pick(signal, "q05")) },
+    { id: "p_tp", label: "col.p_tp", numeric: true, optional: true, cell: (row) => text.percent(of(row, (signal) => pick(signal, "p_tp")), 0), sort: (row) => of(row, (signal) => pick(signal, "p_tp")) },
+    {
+      id: "reason",
+      label: "col.reason",
+      cell: (row) => (row.signal === null ? <span className="text-faint">{row.instrument?.tradable === false ? words("reason", "SYMBOL_NOT_TRADABLE") : t("signals.waiting")}</span> : <Reason signal={row.signal} />),
+      sort: (row) => of(row, primaryReason),
+      csv: (row) => of(row, (signal) => signal.block_reasons.join(" ")),
+    },
+    { id: "size", label: "col.size", numeric: true, cell: (row) => text.fixed(of(row, (signal) => signal.size_notional)), sort: (row) => of(row, (signal) => signal.size_notional) },
+    {
+      id: "leverage",
+      label: "col.leverage",
+      numeric: true,
+      cell: (row) => of(row, (signal) => (signal.leverage === null ? "–" : `${signal.leverage}×`)) ?? "–",
+      sort: (row) => of(row, (signal) => signal.leverage),
+    },
+    { id: "sl", label: "col.sl", numeric: true, cell: (row) => text.price(of(row, (signal) => signal.sl_price), decimals(row)), sort: (row) => of(row, (signal) => signal.sl_price) },
+    { id: "tp", label: "col.tp", numeric: true, cell: (row) => text.price(of(row, (signal) => signal.tp_price), decimals(row)), sort: (row) => of(row, (signal) => signal.tp_price) },
+    { id: "funding_rate", label: "col.funding_rate", numeric: true, optional: true, cell: (row) => text.percent(of(row, (signal) => signal.funding_rate), 4, true), sort: (row) => of(row, (signal) => signal.funding_rate) },
+    {
+      id: "minute",
+      label: "col.minute",
+      numeric: true,
+      cell: (row) => (
+        <span className="text-faint" title={row.signal?.late_ms ? t("signals.late", { late: duration(row.signal.late_ms) }) : undefined}>
+          {row.signal === null ? "–" : text.minute(minuteOf(row))}
+        </span>
+      ),
+      sort: minuteOf,
+      csv: (row) => row.signal?.ts,
+    },
+  ];
+}

@@ -1,0 +1,90 @@
+"use client";
+
+import { useQuery } from "@tanstack/react-query";
+import { DistanceBar } from "@/components/data/DistanceBar";
+import { PositionAge } from "@/components/data/PositionAge";
+import { SideBadge } from "@/components/data/SideBadge";
+import { Card, Figure } from "@/components/ui/card";
+import { Signed } from "@/components/ui/signed";
+import type { Position, Trade } from "@/lib/api/schemas";
+import { isLong, roeFrac } from "@/lib/domain/positions";
+import { useText } from "@/lib/i18n/useText";
+import { positionsQuery } from "@/lib/queries/live";
+
+function Holding({ position, decimals }: { position: Position; decimals: number | null }) {
+  const { t, price, money, percent, fixed } = useText();
+  const roe = roeFrac(position);
+  return (
+    <div className="flex flex-col gap-2" data-testid="ops-position">
+      <div className="flex items-center gap-2">
+        <SideBadge side={isLong(position) ? "LONG" : "SHORT"} />
+        <span className="num text-xs text-soft">
+          {price(position.amt)} · {position.leverage}×
+        </span>
+        <Signed withArrow value={position.unrealized_pnl} text={money(position.unrealized_pnl, true)} className="ml-auto text-base font-semibold" />
+      </div>
+      <DistanceBar position={position} />
+      <div className="grid grid-cols-3 gap-x-3 gap-y-1.5">
+        <Figure label={t("col.entry")}>{price(position.entry_price, decimals)}</Figure>
+        <Figure label={t("col.mark")}>{price(position.mark_price, decimals)}</Figure>
+        <Figure label={t("col.liquidation")}>{price(position.liquidation_price, decimals)}</Figure>
+        <Figure label={t("col.sl")}>{price(position.sl_price, decimals)}</Figure>
+        <Figure label={t("col.tp")}>{price(position.tp_price, decimals)}</Figure>
+        <Figure label={t("col.r")}>
+          <Signed value={position.r_multiple} text={fixed(position.r_multiple, 2, true)} />
+        </Figure>
+        <Figure label={t("col.margin")}>{money(position.isolated_margin)}</Figure>
+        <Figure label={t("col.roe")}>
+          <Signed value={roe} text={percent(roe, 1, true)} />
+        </Figure>
+        <Figure label={t("col.age")}>
+          <PositionAge position={position} />
+        </Figure>
+      </div>
+    </div>
+  );
+}
+
+function TradeRow({ trade, decimals }: { trade: Trade; decimals: number | null }) {
+  const { t, words, dayMinute, price, money } = useText();
+  return (
+    <li className="flex items-baseline gap-2 border-t border-line py-1 text-xs">
+      <SideBadge side={trade.side.toUpperCase() === "SHORT" ? "SHORT" : "LONG"} />
+      <span className="num text-faint">{dayMinute(trade.from_ts)}</span>
+      <span className="num truncate">
+        {price(trade.entry_price, decimals)} → {trade.exit_price === null ? "…" : price(trade.exit_price, decimals)}
+      </span>
+      <span className="text-2xs text-faint">{trade.exit_reason === null ? t("ops.open") : words("exit", trade.exit_reason)}</span>
+      <Signed value={trade.net} text={money(trade.net, true)} className="ml-auto font-medium" />
+    </li>
+  );
+}
+
+/** What is held of this symbol now, and its trades in the shown range. */
+export function LiveOpsPanel({ symbol, trades, decimals }: { symbol: string; trades: readonly Trade[]; decimals: number | null }) {
+  const { t } = useText();
+  const { data: positions = [] } = useQuery(positionsQuery);
+  const position = positions.find((held) => held.symbol === symbol);
+  const newestFirst = [...trades].reverse().slice(0, 12);
+  return (
+    <Card title={t("ops.title")} data-testid="panel-ops">
+      {position === undefined ? (
+        <p className="text-xs text-faint" data-testid="ops-flat">
+          {t("ops.flat")}
+        </p>
+      ) : (
+        <Holding position={position} decimals={decimals} />
+      )}
+      <h3 className="label mt-3">{t("ops.trades")}</h3>
+      {newestFirst.length === 0 ? (
+        <p className="mt-1 text-xs text-faint">{t("ops.trades.none")}</p>
+      ) : (
+        <ul className="mt-1">
+          {newestFirst.map((trade) => (
+            <TradeRow key={`${trade.from_ts}:${trade.side}`} trade={trade} decimals={decimals} />
+          ))}
+        </ul>
+      )}
+    </Card>
+  );
+}

@@ -1,0 +1,59 @@
+"use client";
+
+import { useQueryClient } from "@tanstack/react-query";
+import { useEffect, useState, type ReactNode } from "react";
+import type { Connection } from "@/lib/domain/health";
+import { ConnectionContext } from "@/lib/live/context";
+import { keys } from "@/lib/queries/keys";
+import { POLL_MS } from "@/lib/queries/live";
+import { CacheWriter, CHANNELS } from "@/lib/ws/cacheWriter";
+import { GatewayClient, type SocketLike } from "@/lib/ws/client";
+
+function openSocket(): SocketLike {
+  const scheme = window.location.protocol === "https:" ? "wss" : "ws";
+  return new WebSocket(`${scheme}://${window.location.host}/ws`) as unknown as SocketLike;
+}
+
+const LIVE_KEYS = [keys.status, keys.signals, keys.positions, keys.account];
+
+/** The one place where the socket meets the cache: everything live on screen came through here or over REST. */
+export function LiveProvider({ children }: { children: ReactNode }) {
+  const client = useQueryClient();
+  const [connection, setConnection] = useState<Connection>("connecting");
+
+  useEffect(() => {
+    const writer = new CacheWriter({
+      client,
+      schedule: (run) => requestAnimationFrame(run),
+      now: () => performance.now(),
+      onProblem: (message) => console.warn("gateway:", message),
+    });
+    const gateway = new GatewayClient({
+      open: openSocket,
+      channels: CHANNELS,
+      onData: (channel, type, data) => writer.push(channel, type, data),
+      onConnection: setConnection,
+      onProblem: (message) => console.warn("gateway:", message),
+    });
+    const nudge = () => document.visibilityState === "visible" && gateway.nudge();
+    gateway.start();
+    window.addEventListener("online", nudge);
+    document.addEventListener("visibilitychange", nudge);
+    return () => {
+      window.removeEventListener("online", nudge);
+      document.removeEventListener("visibilitychange", nudge);
+      gateway.stop();
+    };
+  }, [client]);
+
+  // Without a socket the same entries are polled, so that a broken gateway costs seconds, not the picture.
+  useEffect(() => {
+    if (connection !== "reconnecting" && connection !== "offline") return;
+    const handle = setInterval(() => {
+      for (const queryKey of LIVE_KEYS) void client.invalidateQueries({ queryKey, exact: true });
+    }, POLL_MS);
+    return () => clearInterval(handle);
+  }, [client, connection]);
+
+  return <ConnectionContext.Provider value={connection}>{children}</ConnectionContext.Provider>;
+}

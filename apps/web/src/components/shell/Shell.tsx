@@ -1,0 +1,38 @@
+"use client";
+
+import { useRouter } from "next/navigation";
+import { useCallback, useState, type ReactNode } from "react";
+import { useText } from "@/lib/i18n/useText";
+import { Header } from "./Header";
+import { HelpSheet } from "./HelpSheet";
+import { PhoneNav } from "./PhoneNav";
+import { Sidebar } from "./Sidebar";
+import { StaleBoundary } from "./StaleBoundary";
+import { SymbolSearch } from "./SymbolSearch";
+import { useShortcuts } from "./useShortcuts";
+
+/** The frame of every page. */
+export function Shell({ children }: { children: ReactNode }) {
+  const { t } = useText();
+  const router = useRouter();
+  const [open, setOpen] = useState<"search" | "help" | null>(null);
+  const go = useCallback((href: string) => router.push(href), [router]);
+  const openSearch = useCallback(() => setOpen("search"), []);
+  const openHelp = useCallback(() => setOpen("help"), []);
+  useShortcuts({ go, openSearch, openHelp, suspended: open !== null });
+  return (
+    <div className="flex min-h-dvh">
+      <a href="#content" className="sr-only z-50 rounded bg-brand px-3 py-2 text-brand-ink focus:not-sr-only focus:fixed focus:top-2 focus:left-2">
+        {t("skip.to_content")}
+      </a>
+      <Sidebar />
+      <div className="flex min-w-0 flex-1 flex-col">
+        <Header onSearch={openSearch} onHelp={openHelp} />
+        <StaleBoundary>{children}</StaleBoundary>
+      </div>
+      <PhoneNav />
+      <SymbolSearch open={open === "search"} onOpenChange={(isOpen) => setOpen(isOpen ? "search" : null)} />
+      <HelpSheet open={open === "help"} onOpenChange={(isOpen) => setOpen(isOpen ? "help" : null)} />
+    </div>
+  );
+}

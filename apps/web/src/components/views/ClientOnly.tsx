@@ -1,0 +1,12 @@
+"use client";
+
+import type { ReactNode } from "react";
+import { useHydrated } from "@/lib/useHydrated";
+
+/**
+ * What shows live data is rendered in the browser only: a boundary may hydrate after the first message has come, and
+ * would then differ from the exported page.
+ */
+export function ClientOnly({ fallback, children }: { fallback: ReactNode; children: ReactNode }) {
+  return useHydrated() ? children : fallback;
+}

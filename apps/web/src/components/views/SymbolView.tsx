@@ -1,0 +1,137 @@
+"use client";
+
+import { useQuery } from "@tanstack/react-query";
+import dynamic from "next/dynamic";
+import { usePathname, useSearchParams } from "next/navigation";
+import { useMemo, useState } from "react";
+import { ChartLegend } from "@/components/charts/ChartLegend";
+import { QueryView } from "@/components/data/QueryView";
+import { ExplainPanel } from "@/components/panels/ExplainPanel";
+import { LiveOpsPanel } from "@/components/panels/LiveOpsPanel";
+import { SymbolHeader } from "@/components/panels/SymbolHeader";
+import { WhyPanel } from "@/components/panels/WhyPanel";
+import { Button } from "@/components/ui/button";
+import { Card } from "@/components/ui/card";
+import { Segmented } from "@/components/ui/segmented";
+import { Empty, Loading, Skeleton } from "@/components/ui/states";
+import type { Series } from "@/lib/api/schemas";
+import { ChartSync } from "@/lib/chart/sync";
+import { parseWindow, RANGES } from "@/lib/domain/range";
+import { aggregate, candlesOf, TIMEFRAMES, type Timeframe } from "@/lib/domain/series";
+import { decimalsOf } from "@/lib/format/number";
+import { useText } from "@/lib/i18n/useText";
+import { positionsQuery, signalsQuery, universeQuery } from "@/lib/queries/live";
+import { useSymbolSeries } from "@/lib/queries/useSymbolSeries";
+import { symbolOfPath } from "@/lib/symbolPath";
+import { useHydrated } from "@/lib/useHydrated";
+import { setUrlParams } from "@/lib/useUrlState";
+
+// The chart library is fetched with the first chart, not with the desk.
+const PriceChart = dynamic(() => import("@/components/charts/PriceChart").then((module) => module.PriceChart), { ssr: false, loading: () => <Skeleton className="h-full" /> });
+const SignalSeriesChart = dynamic(() => import("@/components/charts/SignalSeriesChart").then((module) => module.SignalSeriesChart), { ssr: false, loading: () => <Skeleton className="h-full" /> });
+
+function useSymbol(): string | null {
+  const pathname = usePathname();
+  // The exported page stands for every symbol and must not name one before the browser has said which.
+  return useHydrated() ? symbolOfPath(pathname) : null;
+}
+
+function useView() {
+  const params = useSearchParams();
+  const timeframe: Timeframe = TIMEFRAMES.find((name) => name === params.get("tf")) ?? "1m";
+  return {
+    window: parseWindow(params),
+    timeframe,
+    source: params.get("price") === "mark" ? ("mark" as const) : ("last" as const),
+    logScale: params.get("log") === "1",
+    showNotTaken: params.get("skipped") !== "0",
+  };
+}
+
+function Charts({ series, decimals, view }: { series: Series; decimals: number | null; view: ReturnType<typeof useView> }) {
+  const { t } = useText();
+  const [sync] = useState(() => new ChartSync());
+  const { data: positions = [] } = useQuery(positionsQuery);
+  const { data: signals = [] } = useQuery(signalsQuery);
+  const { timeframe } = view;
+  const candles = useMemo(() => aggregate(candlesOf(series), timeframe), [series, timeframe]);
+  const position = positions.find((held) => held.symbol === series.symbol) ?? null;
+  const current = signals.find((signal) => signal.symbol === series.symbol) ?? null;
+  if (candles.length === 0) return <Empty title={t("chart.empty")} className="h-96">{t("chart.empty.what")}</Empty>;
+  return (
+    <>
+      <div className="relative h-[22rem] sm:h-[26rem] xl:h-[46vh]">
+        <ChartLegend series={series} candles={candles} timeframe={timeframe} decimals={decimals} sync={sync} />
+        <PriceChart {...view} series={series} candles={candles} position={position} decimals={decimals} sync={sync} />
+      </div>
+      <div className="h-[26rem] border-t border-line xl:h-[30rem]">
+        <SignalSeriesChart series={series} candles={candles} timeframe={timeframe} current={current} sync={sync} />
+      </div>
+    </>
+  );
+}
+
+function Toolbar({ view }: { view: ReturnType<typeof useView> }) {
+  const { t, dayMinute } = useText();
+  const { window } = view;
+  const same = <T extends string>(values: readonly T[]) => values.map((value) => ({ value, text: value }));
+  return (
+    <>
+      <Segmented label={t("symbol.price_source")} testId="price-source" value={view.source} options={[{ value: "last", text: t("symbol.last") }, { value: "mark", text: t("symbol.mark") }]} onChange={(value) => setUrlParams({ price: value === "last" ? null : value })} />
+      <Segmented label={t("symbol.timeframe")} testId="timeframe" value={view.timeframe} options={same(TIMEFRAMES)} onChange={(value) => setUrlParams({ tf: value === "1m" ? null : value })} />
+      {window.kind === "absolute" ? (
+        <Button size="sm" onClick={() => setUrlParams({ from: null, to: null })}>
+          {t("symbol.range.absolute", { from: dayMinute(window.from), to: dayMinute(window.to) })} · {t("symbol.range.back")}
+        </Button>
+      ) : (
+        <Segmented label={t("symbol.range")} testId="range" value={window.range} options={same(RANGES)} onChange={(value) => setUrlParams({ range: value, from: null, to: null })} />
+      )}
+      <Button size="sm" aria-pressed={view.logScale} title={t("chart.log.what")} data-testid="log-scale" className={view.logScale ? "text-brand" : ""} onClick={() => setUrlParams({ log: view.logScale ? null : "1" })}>
+        {t("chart.log")}
+      </Button>
+      <Button size="sm" aria-pressed={view.showNotTaken} title={t("chart.markers.what")} data-testid="not-taken" className={view.showNotTaken ? "text-brand" : ""} onClick={() => setUrlParams({ skipped: view.showNotTaken ? "0" : null })}>
+        {t("chart.markers")}
+      </Button>
+    </>
+  );
+}
+
+function Loaded({ symbol }: { symbol: string }) {
+  const { t } = useText();
+  const view = useView();
+  const query = useSymbolSeries(symbol, view.window);
+  const universe = useQuery(universeQuery);
+  const instrument = universe.data?.find((one) => one.symbol === symbol) ?? null;
+  const decimals = instrument?.price_decimals ?? decimalsOf(instrument?.tick_size);
+  if (universe.data !== undefined && universe.data.length > 0 && instrument === null) {
+    return (
+      <Card title={symbol} data-testid="symbol-unknown">
+        <Empty title={t("symbol.unknown", { symbol })}>{t("symbol.unknown.what")}</Empty>
+      </Card>
+    );
+  }
+  return (
+    <div className="flex flex-col gap-2 sm:gap-3" data-testid="page-symbol">
+      <SymbolHeader symbol={symbol} instrument={instrument} decimals={decimals} />
+      <div className="grid gap-2 sm:gap-3 xl:grid-cols-[minmax(0,1fr)_23rem]">
+        <Card title={<span className="num">{symbol}</span>} aside={<Toolbar view={view} />} bodyClassName="p-0">
+          <QueryView query={query} what="chart.price" rows={14}>
+            {(series) => <Charts key={symbol} series={series} decimals={decimals} view={view} />}
+          </QueryView>
+        </Card>
+        <div className="flex flex-col gap-2 sm:gap-3">
+          <WhyPanel symbol={symbol} />
+          <LiveOpsPanel symbol={symbol} trades={query.data?.positions ?? []} decimals={decimals} />
+          <ExplainPanel symbol={symbol} />
+        </div>
+      </div>
+    </div>
+  );
+}
+
+/** One symbol: price, predictions, the decision and what is held. */
+export function SymbolView() {
+  const symbol = useSymbol();
+  const { t } = useText();
+  return symbol === null ? <Loading className="p-3" rows={12} label={t("state.loading", { what: t("nav.symbol") })} /> : <Loaded symbol={symbol} />;
+}

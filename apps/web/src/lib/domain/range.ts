@@ -1,0 +1,31 @@
+/** The time range of a chart, kept in the URL so that a link reproduces a view: `range=6h`, or `from=…&to=…`. Pure. */
+export const RANGES = ["1h", "3h", "6h", "1d", "3d", "7d"] as const;
+export type Range = (typeof RANGES)[number];
+export const DEFAULT_RANGE: Range = "6h";
+
+const HOUR_MS = 3_600_000;
+const RANGE_MS: Record<Range, number> = {
+  "1h": HOUR_MS,
+  "3h": 3 * HOUR_MS,
+  "6h": 6 * HOUR_MS,
+  "1d": 24 * HOUR_MS,
+  "3d": 72 * HOUR_MS,
+  "7d": 168 * HOUR_MS,
+};
+
+export type Window = { kind: "relative"; range: Range } | { kind: "absolute"; from: number; to: number };
+
+/** Parse the URL; what cannot be read falls back to the default instead of breaking the page. */
+export function parseWindow(params: { get(name: string): string | null }): Window {
+  const from = Date.parse(params.get("from") ?? "");
+  const to = Date.parse(params.get("to") ?? "");
+  if (Number.isFinite(from) && Number.isFinite(to) && from < to) return { kind: "absolute", from, to };
+  const range = params.get("range");
+  return { kind: "relative", range: RANGES.find((name) => name === range) ?? DEFAULT_RANGE };
+}
+
+/** Milliseconds [from, to) in market time; a relative range ends at the market's now, not at ours. */
+export function resolveWindow(window: Window, marketNow: number): { from: number; to: number } {
+  if (window.kind === "absolute") return { from: window.from, to: window.to };
+  return { from: marketNow - RANGE_MS[window.range], to: marketNow };
+}

@@ -1,0 +1,74 @@
+/** Times on screen: UTC unless switched to local, never mixed, and always saying which. */
+export type Zone = "utc" | "local";
+
+const cache = new Map<string, Intl.DateTimeFormat>();
+
+function formatter(locale: string, zone: Zone, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
+  const key = `${locale}:${zone}:${JSON.stringify(options)}`;
+  let found = cache.get(key);
+  if (found === undefined) {
+    found = new Intl.DateTimeFormat(locale, { ...options, hourCycle: "h23", ...(zone === "utc" && { timeZone: "UTC" }) });
+    cache.set(key, found);
+  }
+  return found;
+}
+
+const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit" } as const;
+const MINUTE = { hour: "2-digit", minute: "2-digit" } as const;
+const DAY = { year: "numeric", month: "2-digit", day: "2-digit" } as const;
+const SHORT_DAY = { month: "2-digit", day: "2-digit" } as const;
+
+function valid(ts: number | null | undefined): ts is number {
+  return ts !== null && ts !== undefined && Number.isFinite(ts);
+}
+
+/** 13:45:07 */
+export function clock(ts: number | null, locale: string, zone: Zone): string {
+  return valid(ts) ? formatter(locale, zone, CLOCK).format(ts) : "--:--:--";
+}
+
+/** 13:45 */
+export function minute(ts: number | null, locale: string, zone: Zone): string {
+  return valid(ts) ? formatter(locale, zone, MINUTE).format(ts) : "--:--";
+}
+
+/** 2025-05-04, the same in every language: dates in tables sort by eye. */
+export function day(ts: number | null, zone: Zone): string {
+  if (!valid(ts)) return "–";
+  const parts = Object.fromEntries(formatter("en-GB", zone, DAY).formatToParts(ts).map((part) => [part.type, part.value]));
+  return `${parts.year}-${parts.month}-${parts.day}`;
+}
+
+/** 05-04 13:45 */
+export function dayMinute(ts: number | null, zone: Zone): string {
+  if (!valid(ts)) return "–";
+  const parts = Object.fromEntries(formatter("en-GB", zone, { ...SHORT_DAY, ...MINUTE }).formatToParts(ts).map((part) => [part.type, part.value]));
+  return `${parts.month}-${parts.day} ${parts.hour}:${parts.minute}`;
+}
+
+/** What the times are in: `UTC`, or the local offset as `UTC+9`. */
+export function zoneName(zone: Zone, offsetMinutes: number): string {
+  if (zone === "utc" || offsetMinutes === 0) return "UTC";
+  const sign = offsetMinutes < 0 ? "\u2212" : "+";
+  const absolute = Math.abs(offsetMinutes);
+  const minutes = absolute % 60;
+  return `UTC${sign}${Math.floor(absolute / 60)}${minutes === 0 ? "" : `:${String(minutes).padStart(2, "0")}`}`;
+}
+
+/** A length of time in its two largest units: 850 ms, 12.4 s, 3m 20s, 2h 05m, 3d 04h. */
+export function duration(ms: number | null | undefined): string {
+  if (ms === null || ms === undefined || !Number.isFinite(ms)) return "–";
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
+  const seconds = Math.floor(ms / 1_000);
+  if (seconds < 60) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`;
+  const pad = (value: number) => String(value).padStart(2, "0");
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)}m ${pad(seconds % 60)}s`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)}h ${pad(Math.floor(seconds / 60) % 60)}m`;
+  return `${Math.floor(seconds / 86_400)}d ${pad(Math.floor(seconds / 3_600) % 24)}h`;
+}
+
+/** Whole seconds, so that a ticking age does not flicker in its tenths. */
+export function wholeSeconds(ms: number | null | undefined): string {
+  if (ms === null || ms === undefined || !Number.isFinite(ms)) return "–";
+  return ms < 60_000 ? `${Math.floor(ms / 1_000)} s` : duration(ms);
+}

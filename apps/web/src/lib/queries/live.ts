@@ -1,0 +1,71 @@
+/** What the socket keeps fresh. REST gives the first picture; while the socket is away it is polled instead. */
+import { queryOptions } from "@tanstack/react-query";
+import * as z from "zod";
+import { ApiError, get } from "@/lib/api/client";
+import { accountSchema, equitySchema, instrumentSchema, positionSchema, signalSchema, statusSchema, type Status } from "@/lib/api/schemas";
+import type { EquityPoint } from "@/lib/domain/equity";
+import type { Stamped } from "@/lib/ws/cacheWriter";
+import { keys } from "./keys";
+
+/** Polling interval without a socket, milliseconds. */
+export const POLL_MS = 5_000;
+const live = { staleTime: Number.POSITIVE_INFINITY, gcTime: Number.POSITIVE_INFINITY } as const;
+
+/** What is not there yet is null. */
+export async function absent<T>(answer: Promise<T>): Promise<T | null> {
+  try {
+    return await answer;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 404) return null;
+    throw error;
+  }
+}
+
+export const statusQuery = queryOptions({
+  ...live,
+  queryKey: keys.status,
+  queryFn: async ({ signal }): Promise<Stamped<Status>> => ({
+    ...(await get(statusSchema, "/api/status", signal)),
+    receivedAt: performance.now(),
+  }),
+});
+
+export const accountQuery = queryOptions({
+  ...live,
+  queryKey: keys.account,
+  // No account yet is a state, not a failure: trading has not begun.
+  queryFn: ({ signal }) => absent(get(accountSchema.nullable(), "/api/account/latest", signal)),
+});
+
+export const positionsQuery = queryOptions({
+  ...live,
+  queryKey: keys.positions,
+  queryFn: ({ signal }) => get(z.array(positionSchema), "/api/positions/latest", signal),
+});
+
+export const signalsQuery = queryOptions({
+  ...live,
+  queryKey: keys.signals,
+  queryFn: async ({ signal }) => (await get(z.object({ items: z.array(signalSchema) }), "/api/signals/latest?sort=ev&limit=500", signal)).items,
+});
+
+/** The account's curve so far; the socket appends to it. */
+export const equityQuery = queryOptions({
+  ...live,
+  queryKey: keys.equity,
+  queryFn: async ({ signal }): Promise<EquityPoint[]> => {
+    const columns = await get(equitySchema, "/api/account/equity", signal);
+    return columns.ts.flatMap((ts, index) => {
+      const equity = columns.equity[index];
+      return equity === null || equity === undefined ? [] : [{ ts, equity }];
+    });
+  },
+});
+
+/** Listings and delistings are rare: the universe is synced hourly. */
+export const universeQuery = queryOptions({
+  queryKey: keys.universe,
+  queryFn: ({ signal }) => get(z.array(instrumentSchema), "/api/universe", signal),
+  staleTime: 60_000,
+  refetchInterval: 60_000,
+});

@@ -1,0 +1,78 @@
+/** The series of the symbol page: fetched once, then carried on minute by minute. */
+import { useQuery, useQueryClient, type UseQueryResult } from "@tanstack/react-query";
+import { useEffect, useRef } from "react";
+import type { Series, Status } from "@/lib/api/schemas";
+import { marketNowMs } from "@/lib/domain/health";
+import { resolveWindow, type Window } from "@/lib/domain/range";
+import { MINUTE_MS } from "@/lib/domain/series";
+import type { Stamped } from "@/lib/ws/cacheWriter";
+import { keys } from "./keys";
+import { signalsQuery, statusQuery } from "./live";
+import { extendSeries, fetchSeries } from "./series";
+
+/** At most one tail a second, however fast the market's clock runs. */
+const TAIL_EVERY_MS = 1_000;
+
+function endOfData(status: Stamped<Status>): number | null {
+  const told = marketNowMs(status, performance.now() - status.receivedAt);
+  if (told !== null) return told;
+  const newest = Date.parse(status.latest_candle_ts ?? "");
+  return Number.isNaN(newest) ? null : newest + MINUTE_MS;
+}
+
+function windowKey(window: Window): string {
+  return window.kind === "relative" ? window.range : `${window.from}-${window.to}`;
+}
+
+export function useSymbolSeries(symbol: string, window: Window): UseQueryResult<Series> {
+  const client = useQueryClient();
+  const { data: status } = useQuery(statusQuery);
+  const { data: newest } = useQuery({ ...signalsQuery, select: (rows) => rows.find((row) => row.symbol === symbol)?.ts ?? null });
+  const queryKey = keys.series(symbol, windowKey(window));
+  const query = useQuery({
+    queryKey,
+    enabled: status !== undefined,
+    staleTime: Number.POSITIVE_INFINITY,
+    gcTime: 60_000,
+    queryFn: ({ signal }) => {
+      const now = status === undefined ? null : endOfData(status);
+      const { from, to } = resolveWindow(window, now ?? Date.now());
+      return fetchSeries(symbol, from, to, signal);
+    },
+  });
+
+  const busy = useRef(false);
+  const lastAt = useRef(0);
+  const live = window.kind === "relative" && query.data !== undefined && query.data.interval_min === 1;
+  const key = windowKey(window);
+  useEffect(() => {
+    if (!live) return;
+    let cancelled = false;
+    const extend = async () => {
+      const now = client.getQueryData<Stamped<Status>>(keys.status);
+      const old = client.getQueryData<Series>(keys.series(symbol, key));
+      const end = now === undefined ? null : endOfData(now);
+      if (busy.current || old === undefined || end === null) return;
+      busy.current = true;
+      lastAt.current = performance.now();
+      try {
+        const { from, to } = resolveWindow(window, end);
+        const grown = await extendSeries(old, from, to);
+        if (!cancelled) client.setQueryData(keys.series(symbol, key), grown);
+      } catch {
+        // The stale state tells of it; the next minute tries again.
+      } finally {
+        busy.current = false;
+      }
+    };
+    const wait = Math.max(0, lastAt.current + TAIL_EVERY_MS - performance.now());
+    const handle = setTimeout(() => void extend(), wait);
+    return () => {
+      cancelled = true;
+      clearTimeout(handle);
+    };
+    // `window` is made anew on each rendering; `key` stands for it.
+    // eslint-disable-next-line react-hooks/exhaustive-deps
+  }, [client, key, live, newest, symbol]);
+  return query;
+}

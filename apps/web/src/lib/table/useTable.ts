@@ -1,0 +1,105 @@
+/** State of one table: columns shown, order, and what is remembered of both in the browser. */
+import { useState, type ReactNode } from "react";
+import type { Cell } from "@/lib/format/csv";
+import type { MessageKey } from "@/lib/i18n/en";
+import { inOrder, sortedKeys, type Sort, type SortValue } from "./order";
+
+export interface Column<Row> {
+  id: string;
+  label: MessageKey;
+  /** Numbers stand right, words left. */
+  numeric?: boolean;
+  cell: (row: Row) => ReactNode;
+  sort?: (row: Row) => SortValue;
+  /** Raw value of the CSV; the sort value when left out. */
+  csv?: (row: Row) => Cell;
+  /** Not shown until chosen. */
+  optional?: boolean;
+  /** Cannot be hidden, and stays in sight when the table scrolls sideways. */
+  pinned?: boolean;
+}
+
+export interface TableOptions<Row> {
+  id: string;
+  columns: readonly Column<Row>[];
+  rows: readonly Row[];
+  rowKey: (row: Row) => string;
+  defaultSort?: Sort;
+}
+
+export interface Table<Row> {
+  id: string;
+  columns: readonly Column<Row>[];
+  visible: readonly Column<Row>[];
+  rows: readonly Row[];
+  rowKey: (row: Row) => string;
+  sort: Sort | null;
+  /** The kept order is no longer that of the numbers shown. */
+  drifted: boolean;
+  sortBy: (column: string) => void;
+  resort: () => void;
+  isShown: (column: string) => boolean;
+  show: (column: string, shown: boolean) => void;
+}
+
+interface Remembered {
+  shown?: Record<string, boolean>;
+  sort?: Sort | null;
+}
+
+function recall(id: string): Remembered {
+  try {
+    return JSON.parse(localStorage.getItem(`perpilot.table.${id}`) ?? "{}") as Remembered;
+  } catch {
+    return {};
+  }
+}
+
+function remember(id: string, change: Remembered): void {
+  localStorage.setItem(`perpilot.table.${id}`, JSON.stringify({ ...recall(id), ...change }));
+}
+
+export function useTable<Row>({ id, columns, rows, rowKey, defaultSort }: TableOptions<Row>): Table<Row> {
+  const keysFor = (sort: Sort | null): string[] => {
+    const value = columns.find((column) => column.id === sort?.column)?.sort;
+    return sort === null || value === undefined ? rows.map(rowKey) : sortedKeys(rows, rowKey, value, sort.descending);
+  };
+  const [shown, setShown] = useState<Record<string, boolean>>(() => recall(id).shown ?? {});
+  const [order, setOrder] = useState(() => {
+    const sort = recall(id).sort ?? defaultSort ?? null;
+    return { sort, keys: keysFor(sort) };
+  });
+
+  const isShown = (name: string) => {
+    const column = columns.find((candidate) => candidate.id === name);
+    return column !== undefined && (column.pinned === true || (shown[name] ?? column.optional !== true));
+  };
+  const apply = (sort: Sort | null) => {
+    setOrder({ sort, keys: keysFor(sort) });
+    remember(id, { sort });
+  };
+  const ordered = inOrder(rows, rowKey, order.keys);
+  const now = order.sort === null ? null : keysFor(order.sort);
+  return {
+    id,
+    columns,
+    rowKey,
+    isShown,
+    visible: columns.filter((column) => isShown(column.id)),
+    rows: ordered,
+    sort: order.sort,
+    drifted: now !== null && ordered.some((row, index) => rowKey(row) !== now[index]),
+    // First the largest, then the smallest, then as it came.
+    sortBy: (column) => {
+      if (order.sort?.column !== column) apply({ column, descending: true });
+      else if (order.sort.descending) apply({ column, descending: false });
+      else apply(defaultSort?.column === column ? { column, descending: true } : (defaultSort ?? null));
+    },
+    resort: () => apply(order.sort),
+    show: (column, isOn) => {
+      const next = { ...shown, [column]: isOn };
+      setShown(next);
+      remember(id, { shown: next });
+    },
+  };
+}
