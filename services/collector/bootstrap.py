@@ -70,9 +70,13 @@ async def bootstrap_history(
         async with slots:
             await run.symbol(symbol)
 
-    async with asyncio.TaskGroup() as group:
-        for symbol in listed:
-            group.create_task(one(symbol))
+    tasks = [asyncio.create_task(one(symbol)) for symbol in listed]
+    try:
+        await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
     if run.report.gaps:
         await sink.write_rows("data_gaps", [gap_row(gap) for gap in run.report.gaps])
     run.tell(1.0, "done")

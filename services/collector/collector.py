@@ -85,6 +85,7 @@ class Collector:
         self._checked_mono = 0.0
         self._refresh_due_ms = 0
         self._funding_pause_mono = 0.0
+        self._funding_pause_ms = 0
         self._asking_funding = self._refreshing = False
         self._failure: BaseException | None = None
         self._stopped = False
@@ -336,7 +337,7 @@ class Collector:
 
     def _ask_settlements(self, now_ms: int, mono_ms: float) -> None:
         missing = self._assembler.missing_settlements(now_ms)
-        if not missing or self._asking_funding or mono_ms < self._funding_pause_mono:
+        if not missing or self._asking_funding or mono_ms < self._funding_pause_mono or now_ms < self._funding_pause_ms:
             return
         for due, symbols in list(missing.items()):
             for symbol in list(symbols):
@@ -362,8 +363,9 @@ class Collector:
         except VenueError as exc:
             self._quality.add(self._clock.now_ms(), None, "REST_FAILED", f"funding: {exc}"[:300], error=exc.code)
         finally:
-            speed = self._clock.speed
-            self._funding_pause_mono = monotonic_ms() + (20 if math.isinf(speed) else max(20, 1_000 / speed))
+            # A second of market time; where events alone move it, asking again before they did could not help.
+            self._funding_pause_ms = self._now() + 1_000
+            self._funding_pause_mono = monotonic_ms() + 20
             self._asking_funding = False
             self._wake.set()
 
