@@ -1,18 +1,13 @@
 """``perpilot up``: bring the desk up step by step, keep it up, take it down in order."""
 
-import os
-import shutil
 import signal
 import sys
 import threading
-import webbrowser
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Any
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import psutil
 
@@ -23,23 +18,17 @@ from apps.cli.follow import JobFailedError, follow
 from apps.cli.ports import accepts, free_port, is_free
 from apps.cli.privilege import unprivileged
 from apps.cli.supervisor import Supervisor
+from apps.cli.surroundings import DISK_LOW_MB, answers, check_disk, choose_api_port, disk_free_mb, open_browser
 from packages.common import migrate
 from packages.common.config import Settings
 from packages.common.db import connect, ensure_identity
-from packages.common.errors import PlatformError, SettingsError, StoreUnavailableError
+from packages.common.errors import StoreUnavailableError
 from packages.common.store import ResearchStore
 
 ROOT = Path(__file__).resolve().parents[2]
 # Those who write end first, then what they read from, then the stores.
 STOP_ORDER = (("worker_realtime", "scheduler", "worker_batch", "api"), ("emulator",), ("redis", "postgres"))
-_DISK_NEEDED_MB, _DISK_LOW_MB = 500, 200
 _JOB_TRIES = 3
-
-
-class DiskFullError(PlatformError):
-    """Not enough room to run."""
-
-    code = "DISK_FULL"
 
 
 @dataclass
@@ -52,7 +41,7 @@ class Up:
 
     def __post_init__(self) -> None:
         self.var = self.settings.var_dir.resolve()
-        self.ports = {"api": self._api_port()}
+        self.ports = {"api": choose_api_port(self.settings)}
         for name in ("postgres", "redis", "emulator"):
             self.ports[name] = free_port(self._port_of_last_time(name))
         self.postgres = postgres.Postgres(self.var / "postgres", self.ports["postgres"])
@@ -87,7 +76,7 @@ class Up:
             say("Stopped.")
 
     def _bring_up(self) -> None:
-        self._check_disk()
+        check_disk(self.var)
         say(f"Perpilot: exchange {self.settings.identity}, data in {self.var}")
         self._start_stores()
         self._migrate()
@@ -103,7 +92,8 @@ class Up:
         self._wait_for_signals()
         self._phase("ok", "signals are fresh for every tradable symbol")
         say(f"Ready: {self.message}. Open {self.url} (Ctrl-C stops everything)")
-        self._open_browser()
+        if not self.headless:
+            open_browser(self.url)
 
     # --- steps ------------------------------------------------------------------------------------------------------
 
@@ -258,16 +248,6 @@ class Up:
     def url(self) -> str:
         return f"http://127.0.0.1:{self.ports['api']}"
 
-    def _api_port(self) -> int:
-        wanted = self.settings.api_port
-        if is_free(wanted, self.settings.api_host):
-            return wanted or free_port()
-        if "api_port" in self.settings.model_fields_set:
-            raise SettingsError(f"API_PORT: {wanted} is taken by another program; choose another or end that one")
-        port = free_port()
-        say(f"Port {wanted} is taken; the desk moves to {port}")
-        return port
-
     def _port_of_last_time(self, name: str) -> int:
         last = desk.read(self.var)
         return last.ports.get(name, 0) if last else 0
@@ -286,28 +266,14 @@ class Up:
             self.postgres = replace(self.postgres, port=self.ports["postgres"])
             self.redis = replace(self.redis, port=self.ports["redis"])
 
-    def _check_disk(self) -> None:
-        self.var.mkdir(parents=True, exist_ok=True)
-        free_mb = shutil.disk_usage(self.var).free / 2**20
-        if free_mb < _DISK_NEEDED_MB:
-            raise DiskFullError(
-                f"{self.var} has {free_mb:.0f} MB left, {_DISK_NEEDED_MB} MB are needed: free some, or set another "
-                "VAR_DIR"
-            )
-
     def _watch_disk(self) -> None:
-        free_mb = shutil.disk_usage(self.var).free / 2**20
-        low = free_mb < _DISK_LOW_MB
+        free_mb = disk_free_mb(self.var)
+        low = free_mb < DISK_LOW_MB
         if low and "disk" not in self.message:
             say(f"DISK_FULL: {free_mb:.0f} MB left under {self.var}: free some; rows wait in memory once it is full")
             self._phase(self.phase, f"disk almost full: {free_mb:.0f} MB left")
         elif not low and "disk" in self.message:
             self._phase(self.phase, "there is room on the disk again")
-
-    def _open_browser(self) -> None:
-        display = sys.platform == "darwin" or os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
-        if not self.headless and display:
-            webbrowser.open(self.url)
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self.stopped.is_set():
@@ -341,12 +307,3 @@ class Up:
             desk.write(self.var, info)
         except OSError as exc:
             say(f"{desk.path_of(self.var)} cannot be written: {exc}")
-
-
-def answers(url: str) -> bool:
-    """True when an HTTP server answers ``url`` with success."""
-    try:
-        with urlopen(url, timeout=2) as response:  # noqa: S310 - our own loopback address
-            return bool(response.status == 200)
-    except (URLError, OSError, ValueError):
-        return False

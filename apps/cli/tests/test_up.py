@@ -10,7 +10,7 @@ from collections import namedtuple
 import psycopg
 import pytest
 
-from apps.cli import postgres, privilege, up
+from apps.cli import postgres, privilege, surroundings, up
 from apps.cli.ports import accepts, free_port
 from apps.cli.postgres import Postgres
 from apps.cli.privilege import PrivilegeError
@@ -51,10 +51,9 @@ def test_a_busy_default_port_moves_and_a_busy_chosen_one_stops_the_start(tmp_pat
 
 
 def test_a_full_disk_stops_the_start(settings, monkeypatch):
-    run = up.Up(settings, headless=True)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: Usage(10**12, 10**12, 50 << 20))
-    with pytest.raises(up.DiskFullError, match="50 MB left"):
-        run._check_disk()
+    with pytest.raises(surroundings.DiskFullError, match="50 MB left"):
+        surroundings.check_disk(settings.var_dir)
 
 
 def test_children_learn_addresses_from_the_environment(settings):
@@ -72,7 +71,6 @@ def test_children_learn_addresses_from_the_environment(settings):
 def test_stores_come_up_survive_kills_and_go_down(settings, capsys):
     run = up.Up(settings, headless=True)
     try:
-        run._check_disk()
         run._start_stores()
         run._migrate()
         with psycopg.connect(run.database_url) as conn:
