@@ -316,7 +316,7 @@ def make_market(
     return Market(
         ts_ms=times,
         flags=symbol_bits,
-        account_flags=_per_minute(account, t, np.uint8, always_on, "account"),
+        account_flags=_per_minute(account, t, np.int64, always_on, "account"),
         regime=_per_minute(regime, t, np.int64, 1, "regime"),
         exit_request=np.zeros((t, n), np.uint8) if exit_request is None else _own(exit_request, np.uint8),
         last=last_bars,

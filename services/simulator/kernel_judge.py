@@ -39,9 +39,6 @@ from services.simulator.tables import Constants, Floats, Inputs, Out, Params, St
 
 DAY_MS = 86_400_000
 
-# What a minute is asked for: only what trades depend on, or every row with every reason.
-TRADES_ONLY, ALL_ROWS = 0, 1
-
 
 @kernel
 def used_margin(state: State) -> float:
@@ -207,9 +204,7 @@ def _admit(state: State, s: int, t: int, inputs: Inputs, params: Params, constan
 
 
 @kernel
-def _wish(
-    state: State, s: int, t: int, inputs: Inputs, params: Params, constants: Constants, out: Out, all_rows: bool
-) -> bool:
+def _wish(state: State, s: int, t: int, inputs: Inputs, params: Params, constants: Constants, out: Out) -> bool:
     """Gates to bracket of symbol ``s``; true when it is a candidate."""
     rows, account = out.rows, state.account[0]
     row = rows.table[s]
@@ -228,7 +223,7 @@ def _wish(
         rows, s, inputs.preds, price, inputs.atr[s], inputs.atr1[s], inputs.qm[s],
         min(account["equity"], params.policy.capital_limit), inputs.regime, tier_or_last(inputs.tier[s]),
         rules["tick"], rules["max_qty"], rules["max_leverage"], constants.brackets[s], constants.fee_now,
-        all_rows, params.barriers, params.policy,
+        out.all_rows, params.barriers, params.policy,
     )  # fmt: skip
     row["best_side"] = plan.side
     row["ev_long"] = plan.ev_long
@@ -254,12 +249,10 @@ def _nothing_can_enter(state: State, inputs: Inputs, t: int, params: Params) -> 
 
 
 @kernel
-def _decide(
-    state: State, inputs: Inputs, t: int, params: Params, constants: Constants, out: Out, all_rows: bool
-) -> None:
+def _decide(state: State, inputs: Inputs, t: int, params: Params, constants: Constants, out: Out) -> None:
     """Step 9: rows of all symbols, candidates by EV (ties in universe order), admission one after the other."""
     n = inputs.flags.size
-    if not all_rows and _nothing_can_enter(state, inputs, t, params):
+    if not out.all_rows and _nothing_can_enter(state, inputs, t, params):
         return
     order, ev = out.scratch.order, out.scratch.ev
     least = params.policy.ev_min
@@ -271,10 +264,10 @@ def _decide(
             ev_bound(inputs.preds[ER_LONG, s], fee_now, barriers) > least
             or ev_bound(inputs.preds[ER_SHORT, s], fee_now, barriers) > least
         )
-        if not all_rows and not hopeful:
+        if not out.all_rows and not hopeful:
             continue
         clear_row(out.rows, s)
-        if not _wish(state, s, t, inputs, params, constants, out, all_rows):
+        if not _wish(state, s, t, inputs, params, constants, out):
             continue
         place = count
         while place > 0 and ev[order[place - 1]] < ev[s]:
@@ -290,13 +283,13 @@ def _decide(
 
 
 @kernel
-def judge(state: State, inputs: Inputs, params: Params, constants: Constants, out: Out, detail: int) -> None:
+def judge(state: State, inputs: Inputs, params: Params, constants: Constants, out: Out) -> None:
     """Steps 5-9 on bar t, after ``execute`` or, in live, after the state was overwritten from reconciled fills.
 
-    ``detail`` ALL_ROWS writes every row; TRADES_ONLY leaves ``out.rows`` undefined and decides the same trades.
+    Every row is written when ``out.all_rows``; without, ``out.rows`` is left undefined and the same trades are decided.
     """
     t = inputs.ts_ms // MINUTE_MS
     _mark(state, inputs)
     _day_and_halt(state, inputs, params)
     _order_exits(state, inputs, t, params)
-    _decide(state, inputs, t, params, constants, out, detail == ALL_ROWS)
+    _decide(state, inputs, t, params, constants, out)

@@ -13,7 +13,7 @@ from packages.common.reasons import N_CODES
 from services.policy.kernel import PRESENT, TRADABLE, Barriers, Rows
 from services.simulator.build import SymbolRules, make_constants, make_inputs, make_market, make_params
 from services.simulator.kernel_execute import execute, position_liquidation
-from services.simulator.kernel_judge import ALL_ROWS, TRADES_ONLY, equity, judge, used_margin
+from services.simulator.kernel_judge import equity, judge, used_margin
 from services.simulator.tables import (
     N_TRADES,
     TRADE,
@@ -55,7 +55,7 @@ def step(state: State, inputs: Inputs, params: Params, constants: Constants, out
     a minute without data is given with its flags not PRESENT.
     """
     execute(state, inputs, params, constants, out.events)
-    judge(state, inputs, params, constants, out, ALL_ROWS)
+    judge(state, inputs, params, constants, out)
 
 
 @kernel
@@ -65,7 +65,7 @@ def inputs_at(market: Market, t: int) -> Inputs:
     return Inputs(
         market.ts_ms[t],
         market.flags[t],
-        int(market.account_flags[t]),
+        market.account_flags[t],
         market.regime[t],
         market.exit_request[t],
         market.last[t],
@@ -108,9 +108,9 @@ def fold(
 ) -> int:
     """Fold minutes [start, stop) into ``state``; returns the next minute, before ``stop`` when ``kept.trades`` is full.
 
-    The state afterwards equals the one of as many calls of ``step``, bit for bit, whatever ``keep`` says.
+    The state afterwards equals the one of as many calls of ``step``, bit for bit, whatever is kept. Counts and rows
+    need ``out.all_rows``.
     """
-    detail = TRADES_ONLY if keep == KEEP_TRADES else ALL_ROWS
     n_symbols = market.flags.shape[1]
     events = out.events
     for t in range(start, stop):
@@ -118,7 +118,7 @@ def fold(
             return t
         inputs = inputs_at(market, t)
         execute(state, inputs, params, constants, events)
-        judge(state, inputs, params, constants, out, detail)
+        judge(state, inputs, params, constants, out)
         kept.equity[t] = state.account[0]["equity"]
         for i in range(events.n[N_TRADES]):
             kept.trades[kept.n[N_TRADES] + i] = events.trades[i]
@@ -126,9 +126,9 @@ def fold(
             kept.funding[0] += events.payments[i]["amount"]
         for k in range(4):
             kept.n[k] += events.n[k]
-        if keep >= KEEP_COUNTS:
+        if keep >= KEEP_COUNTS and out.all_rows:
             _count(kept.counts, out.rows)
-        if keep == KEEP_ROWS:
+        if keep == KEEP_ROWS and out.all_rows:
             _keep_rows(kept.rows, t, out.rows)
     return stop
 
@@ -148,7 +148,8 @@ def new_kept(n_minutes: int, n_symbols: int, *, keep: int = KEEP_TRADES, capacit
 def run(state: State, market: Market, params: Params, constants: Constants, *, keep: int = KEEP_TRADES) -> Kept:
     """Fold the whole market into ``state`` and return what was kept, trades cut to their number."""
     n_minutes, n_symbols = market.flags.shape
-    out, kept = new_out(n_symbols), new_kept(n_minutes, n_symbols, keep=keep, capacity=4096)
+    out = new_out(n_symbols, all_rows=keep != KEEP_TRADES)
+    kept = new_kept(n_minutes, n_symbols, keep=keep, capacity=4096)
     at = 0
     while True:
         at = fold(state, market, params, constants, out, kept, at, n_minutes, keep)
@@ -183,7 +184,7 @@ def warm() -> None:
     )  # fmt: skip
     step(state, inputs, params, constants, out)
     execute(state, inputs, params, constants, out.events)
-    judge(state, inputs, params, constants, out, ALL_ROWS)
+    judge(state, inputs, params, constants, out)
     equity(state, np.ascontiguousarray(state.memory["mark"]))
     used_margin(state)
     position_liquidation(state, 0, constants)

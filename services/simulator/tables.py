@@ -171,7 +171,7 @@ class Market(NamedTuple):
 
     ts_ms: Ints  # (T,)
     flags: Bytes  # (T, S)
-    account_flags: Bytes  # (T,)
+    account_flags: Ints  # (T,)
     regime: Ints  # (T,)
     exit_request: Bytes  # (T, S)
     last: Floats  # (T, 4, S)
@@ -211,6 +211,7 @@ class Out(NamedTuple):
     rows: Rows
     events: Events
     scratch: Scratch
+    all_rows: bool  # false: ``rows`` is left undefined, and only what trades depend on is computed
 
 
 def new_state(n_symbols: int, wallet: float) -> State:
@@ -235,8 +236,8 @@ def new_rows(*shape: int) -> Rows:
     return Rows(np.zeros(shape, ROW), np.zeros((*shape, MAX_NOTES), NOTE))
 
 
-def new_out(n_symbols: int) -> Out:
-    """Buffers for ``step``."""
+def new_out(n_symbols: int, *, all_rows: bool = True) -> Out:
+    """Buffers for ``step``; the same trades are decided with and without rows."""
     events = Events(
         n=np.zeros(4, np.int64),
         trades=np.zeros(n_symbols, TRADE),
@@ -250,7 +251,7 @@ def new_out(n_symbols: int) -> Out:
         book=np.zeros(BOOK_SIZE),
         room=np.zeros((3, N_LIMITS)),
     )
-    return Out(new_rows(n_symbols), events, scratch)
+    return Out(new_rows(n_symbols), events, scratch, all_rows)
 
 
 def n_symbols_of(state: State) -> int:
