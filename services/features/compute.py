@@ -140,7 +140,8 @@ def compute_features(bars: F64, btc_bars: F64, state: FeatureState | None = None
 def compute_features_for_symbol(
     symbol: str, candles: pd.DataFrame, premium: pd.DataFrame, btc_candles: pd.DataFrame
 ) -> pd.DataFrame:
-    """Features indexed by ts: the JSONB dict ``features``, its key columns (atr, funding_z, btc_regime).
+    """Features indexed by ts: ``features`` (the JSONB dict), ``atr``, ``funding_z``, ``btc_regime``, and ``symbol``,
+    ``schema_version``.
 
     Frames are indexed by ``ts`` (aware datetimes, or epoch milliseconds) or have it as a column, strictly growing:
     ``candles`` open, high, low, close, and quote_volume (or volume: volume · close then, D5); ``premium`` mark_open,

@@ -150,6 +150,7 @@ def scan(
     fees, slippage_twice = costs
     highs, lows = _extremes(high, low)
     first_rate = 0
+    one, two, size = np.uintp(1), np.uintp(2), np.uintp(BLOCK)
     for t in range(n):
         entry, spread = mark[t], atr[t]
         usable = entry > 0.0 and entry < math.inf and spread > 0.0 and spread < math.inf and atr_slip[t] > 0.0
@@ -178,12 +179,12 @@ def scan(
             upper, lower = long_tp, long_sl
         if short_open:
             upper, lower = min(upper, short_sl), max(lower, short_tp)
-        last = t + h_bars
-        j = t + 1
+        last = np.uintp(t + h_bars)  # unsigned indices spare the test for negative ones on every access
+        j = np.uintp(t + 1)
         top, bottom = -math.inf, math.inf
         while long_open or short_open:
             # The next bar at or after j that touches an open barrier; last + 1 when there is none.
-            edge = min((j // BLOCK + 2) * BLOCK, last + 1)
+            edge = min((j // size + two) * size, last + one)
             touched = False
             while True:
                 while j < edge:
@@ -192,17 +193,17 @@ def scan(
                     if high[j] >= upper or low[j] <= lower:
                         touched = True
                         break
-                    j += 1
+                    j += one
                 if touched or j > last:
                     break
-                block = j // BLOCK  # j stands on a block's first bar
-                while j + BLOCK <= last + 1 and highs[block] < upper and lows[block] > lower:
+                block = j // size  # j stands on a block's first bar
+                while j + size <= last + one and highs[block] < upper and lows[block] > lower:
                     top = max(top, highs[block])
                     bottom = min(bottom, lows[block])
-                    block += 1
-                    j += BLOCK
-                edge = min(j + BLOCK, last + 1)
-            exit_bar = min(j, last)
+                    block += one
+                    j += size
+                edge = min(j + size, last + one)
+            exit_bar = int(min(j, last))
             if long_open:
                 outcome, price = TIME, close[last]
                 if touched and low[j] <= long_sl:
@@ -253,7 +254,7 @@ def scan(
                     short_open = False
             upper = long_tp if long_open else short_sl
             lower = long_sl if long_open else short_tp
-            j += 1
+            j += one
 
 
 @kernel
