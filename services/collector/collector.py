@@ -12,7 +12,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any
 
-from packages.common.errors import VenueError
+from packages.common.errors import VenueError, VenueRejectedError
 from packages.common.time import HOUR_MS, MINUTE_MS, Clock, ManualClock, floor_minute, monotonic_ms
 from packages.common.types import KlineUpdate, MarkTick, MinuteRecord, QualityEvent, Settlement
 from packages.exchange.clock_sync import sample_clock
@@ -90,6 +90,7 @@ class Collector:
         self._failure: BaseException | None = None
         self._stopped = False
         self._catching_up = True
+        self._unreached = False
         self._gaps: list[GapReport] = []
         self._settlements: list[Settlement] = []
         self._open_interest: list[OpenInterest] = []
@@ -164,15 +165,19 @@ class Collector:
             if oldest >= closed - MINUTE_MS:
                 break
             through = min(closed, oldest + self._config.catch_up_minutes * MINUTE_MS)
-            await self._fill(through, now)
+            if not await self._fill(through, now):
+                continue
             # A minute that may still come on time is not closed by force: the live loop goes on with it.
             for batch in self._drain(now, min(through + MINUTE_MS, now - self._deadline_ms), live=False):
                 yield batch
         self._catching_up = False
         self._refresh_due_ms = self._clock.now_ms() + self._config.refresh_ms
 
-    async def _fill(self, through_ms: int, now_ms: int) -> None:
-        """Ask every symbol's minutes up to ``through_ms`` until they are here, given up, or failed three times."""
+    async def _fill(self, through_ms: int, now_ms: int) -> bool:
+        """Ask every symbol's minutes up to ``through_ms`` until they are here or given up.
+
+        False when the exchange could not be reached: then nothing is concluded, and it is asked again.
+        """
         for attempt in range(3):
             wants = [
                 Want(s, self._assembler.last_ts(s) + MINUTE_MS, through_ms, True, True, True)
@@ -180,11 +185,16 @@ class Collector:
                 if self._assembler.last_ts(s) < through_ms and s not in self._gate.absent
             ]
             if not wants:
-                return
+                break
             if attempt:
                 await asyncio.sleep(self._config.repair.pause_ms * 5 / 1e3)
             self._desk.due(wants, now_ms, math.inf)
+            self._unreached = False
             await asyncio.gather(*(self._ask(want, now_ms) for want in wants))
+            if self._unreached:
+                await asyncio.sleep(self._config.repair.pause_max_ms / 1e3)
+                return False
+        return True
 
     # --- live -------------------------------------------------------------------------------------------------------
 
@@ -298,17 +308,24 @@ class Collector:
     async def _ask(self, want: Want, now_ms: int) -> None:
         """Fetch a want and hand the answer in. A failure is noted and tried again later."""
         symbol, assembler = want.symbol, self._assembler
+        if symbol not in assembler.symbols:
+            return
         missing = [ts for ts in range(want.from_ms, want.to_ms + 1, MINUTE_MS) if not assembler.has(symbol, ts)[0]]
         try:
             after = assembler.last_close(symbol)
             answer = await fetch(
                 self._venue, want, settled_after_ms=after, now_ms=now_ms, posted_ms=assembler.config.posted_ms
             )
+            if symbol not in assembler.symbols:
+                return
             if want.needs_mark and not assembler.knows_next_funding(symbol, want.to_ms):
                 for premium in await self._venue.premium_index(symbol):
                     assembler.on_next_funding(symbol, premium.next_funding_ts_ms)
         except VenueError as exc:
             self._quality.add(now_ms, symbol, "REST_FAILED", str(exc)[:300], error=exc.code)
+            if self._catching_up and not isinstance(exc, VenueRejectedError):
+                self._unreached = True  # at the start that is everyone's trouble, not this symbol's
+                return
             self._gaps += self._desk.failed(symbol, monotonic_ms(), now_ms)
             return
         if symbol not in assembler.symbols:

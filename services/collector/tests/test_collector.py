@@ -236,6 +236,16 @@ async def test_rest_that_fails_for_a_while_delays_but_loses_nothing():
         assert tape.minutes("ETHUSDT")[-2:] == [ts, ts + MINUTE_MS]
 
 
+async def test_history_that_cannot_be_reached_is_waited_for_and_nobody_is_given_up():
+    market = FakeMarket(SYMBOLS)
+    market.venue.failures = 40
+    async with running(behind=100, market=market) as (_, tape):
+        await tape.minute()
+        assert not any(b.late or b.unavailable for b in tape.batches)
+        assert [tape.minutes(s) for s in SYMBOLS] == [minutes(T0 - 100 * MINUTE_MS, T0)] * 3
+        assert "REST_FAILED" in [q.code for b in tape.batches for q in b.quality]
+
+
 async def test_an_exchange_that_is_away_at_the_start_is_an_error():
     market = FakeMarket(SYMBOLS)
 
