@@ -75,13 +75,8 @@ class Worker:
                 self._streams[:] = [stream]
                 return stream
 
-            collector = Collector(
-                venue,
-                open_stream,
-                self._clock,
-                state.last_ts,
-                CollectorConfig(min_samples=settings.mark_samples_needed),
-            )
+            limits = CollectorConfig(min_samples=settings.mark_samples_needed, bar_deadline_ms=settings.bar_deadline_ms)
+            collector = Collector(venue, open_stream, self._clock, state.last_ts, limits)
             publisher = StatePublisher(bus.publish)
             view = StatusView(settings, self._clock, state.instruments, collector, writer, bus, self._streams)
             link = DeskLink(self._database_url, view.as_json)

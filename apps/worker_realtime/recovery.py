@@ -28,6 +28,9 @@ Connection = psycopg.Connection[Any]
 F64 = NDArray[np.float64]
 _END_MS = 4_102_444_800_000  # 2100: after every bar
 _TIERS = {"A": 0, "B": 1, "C": 2}
+# Leverage tiers are told to account holders only. Without them shadow uses tiers stricter than any large symbol's:
+# (cap, maintenance rate, cum, maximum leverage), the shape of the kernel's brackets.
+UNKNOWN_TIERS = ((50_000.0, 0.02, 0.0, 10), (250_000.0, 0.05, 1_500.0, 5), (1_000_000.0, 0.1, 14_000.0, 3))
 _BTC_KEYS = ("btc_ret_60", "btc_vol_60", "btc_regime")
 
 
@@ -74,11 +77,11 @@ def load_instruments(conn: Connection, universe: Sequence[str], fee_now: float) 
                 max_qty=min(market_max or np.inf, high or np.inf),
                 min_notional=notional or 0.0,
                 liquidation_fee=fee or 0.0,
-                max_leverage=leverage or 1,
-                brackets=tiers,
+                max_leverage=leverage or UNKNOWN_TIERS[0][3],
+                brackets=tiers or UNKNOWN_TIERS,
             )
         )
-        tradable.append(status == "active" and bool(tiers))
+        tradable.append(status == "active")
         if status in ("active", "halted"):
             listed.append(symbol)
     return Instruments(tuple(universe), np.array(tradable), tuple(listed), make_constants(rules, fee_now))
