@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 # Before anything that brings a thread pool: a training child uses two cores at most, a data child one.
 os.environ.setdefault("OMP_NUM_THREADS", "2")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from packages.common.config import load_settings
 from packages.common.errors import PlatformError

@@ -71,6 +71,7 @@ async def _bootstrap(
 ) -> dict[str, Any]:
     async with open_venue(context.settings) as venue:
         now_ms = await venue.server_time_ms()
+        end_ms = now_ms // MINUTE_MS * MINUTE_MS - MINUTE_MS  # the newest minute may not be served yet: not a gap
         start_ms = (now_ms - days * DAY_MS) // DAY_MS * DAY_MS
         context.progress(0.0, "instruments")
         resume, fresh = stored_until(conn, symbols, start_ms)
@@ -78,7 +79,7 @@ async def _bootstrap(
         clock = ManualClock(now_ms)
         await UniverseWorker(venue, sink, clock, context.settings.universe).sync_once()
         report = await fetch_history(
-            venue, symbols, start_ms, now_ms, sink, progress=context.scaled(0.01, 0.9), resume_from=resume
+            venue, symbols, start_ms, end_ms, sink, progress=context.scaled(0.01, 0.9), resume_from=resume
         )
         await asyncio.to_thread(sink.flush)
     return {
@@ -86,7 +87,7 @@ async def _bootstrap(
         "gaps": len(report.gaps),
         "refused": {f"{symbol} {dataset}": why for (dataset, symbol), why in report.refused.items()},
         "from": iso(start_ms),
-        "to": iso(now_ms),
+        "to": iso(end_ms),
     }
 
 

@@ -2,11 +2,10 @@
 ``services.registry``."""
 
 import json
+import logging
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
-
-import numpy as np
 
 from apps.worker_batch import jobs
 from apps.worker_batch.context import JobContext
@@ -14,15 +13,19 @@ from packages.common.config import Settings
 from packages.common.db import bulk_load
 from packages.common.errors import InvalidInputError
 from packages.common.time import iso
+from services.features import kernel as bar
 from services.features import schema
+from services.labeling.report import Thresholds, label_report
 from services.labeling.triple_barrier import PRESETS, LabelSpec
 from services.registry import registry
 from services.training import market
 from services.training.research import LabelledMinutes, label_columns, label_symbols, research_hash
 from services.training.splits import spans_of_history
 from services.training.store_env import LABELS, StoreEnv
+from services.training.targets import scale_column
 from services.training.train import TrainConfig, run_training_job
 
+log = logging.getLogger(__name__)
 _LABEL_KEYS = frozenset({"symbols", "preset", "tables", "as_of"})
 _TRAIN_KEYS = frozenset({"symbols", "preset", "promote", "as_of", "train"})
 
@@ -52,12 +55,21 @@ def label_recent(context: JobContext) -> Mapping[str, Any]:
     old = jobs.set_input_hash(context.conn, context.run, jobs.digest(json.dumps(inputs, sort_keys=True)))
     if old is not None:
         return old
-    from services.labeling.report import label_report
-
     reports: dict[str, dict[str, Any]] = {}
 
     def each(symbol: str, labelled: LabelledMinutes) -> None:
-        reports[symbol] = label_report(labelled, spec, context.settings)
+        report = label_report(
+            symbol,
+            labelled.labels,
+            labelled.minutes.bars[:, bar.BAR_MARK_CLOSE],
+            labelled.features[:, scale_column(spec.atr_interval_min)],
+            spec,
+            labelled.features[:, schema.ATR],
+            Thresholds(context.settings.ev_min, context.settings.q05_min, context.settings.mae_max),
+        )
+        if warning := report.warning():
+            log.warning("labels_uneconomical %s", warning)
+        reports[symbol] = report.to_dict()
         _store_report(context, symbol, spec, reports[symbol])
         if context.config.get("tables"):
             for side, labels in (("long", labelled.labels.long), ("short", labelled.labels.short)):
@@ -161,7 +173,7 @@ def _store_report(context: JobContext, symbol: str, spec: LabelSpec, report: Map
         """INSERT INTO label_reports (spec_hash, symbol, spec, report) VALUES (%s, %s, %s, %s)
            ON CONFLICT (spec_hash, symbol) DO UPDATE
            SET report = EXCLUDED.report, spec = EXCLUDED.spec, created_at = now()""",
-        (spec.hash(), symbol, json.dumps(spec.to_dict()), json.dumps(report, default=_number)),
+        (spec.hash(), symbol, json.dumps(spec.to_dict()), json.dumps(report)),
     )
 
 
@@ -169,9 +181,3 @@ def _known(config: Mapping[str, Any], names: frozenset[str]) -> None:
     unknown = sorted(config.keys() - names)
     if unknown:
         raise InvalidInputError("config", unknown, "only " + ", ".join(sorted(names)))
-
-
-def _number(value: object) -> object:
-    if isinstance(value, np.generic):
-        return value.item()
-    raise TypeError(f"{type(value).__name__} is not JSON")
