@@ -20,7 +20,10 @@ LOG_BYTES = 32 << 20
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What to run. ``prepare`` is called before each start; ``ready`` says when others may rely on it."""
+    """What to run. ``prepare`` is called before each start; ``ready`` says when others may rely on it.
+
+    ``after``: children whose readiness a restart waits for, since without them it could only die again.
+    """
 
     name: str
     command: Callable[[], list[str]]
@@ -32,6 +35,7 @@ class Spec:
     port: int | None = None
     uid: int | None = None
     gid: int | None = None
+    after: tuple[str, ...] = ()
 
 
 def backoff_ms(deaths: int) -> float:

@@ -196,11 +196,16 @@ def _jobs(conn: psycopg.Connection[Any]) -> Part:
     return {"ok": True, **{k: int(v) for k, v in counts.items()}}
 
 
-def signals_fresh(settings: Settings, database_url: str) -> tuple[bool, str]:
-    """Whether every tradable symbol has a fresh signal, and a note such as ``12 of 28``."""
+def signals_fresh(settings: Settings, database_url: str, *, since_ms: int = 0) -> tuple[bool, str]:
+    """Whether every tradable symbol has a fresh signal, and a note such as ``12 of 28``.
+
+    ``since_ms`` (wall): heartbeats before it are of an earlier run and say nothing.
+    """
     try:
         with connect(database_url, autocommit=True, timeout_s=3) as conn:
             clock = _exchange_clock(conn)
+            if clock.get("heartbeat_age_ms", 0) > wall_ms() - since_ms:
+                return False, "worker_realtime is recovering"
             part = _signals(conn, settings, clock.get("market_ts_ms"))
     except (psycopg.Error, PlatformError) as exc:
         return False, str(exc).splitlines()[0]

@@ -26,9 +26,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 @app.command()
 def up(headless: Annotated[bool, typer.Option("--headless", help="Open no browser.")] = False) -> None:
     """Start everything and keep it running until Ctrl-C."""
-    from apps.cli.up import Up
+    from apps.cli.up import bring_up
 
-    raise typer.Exit(Up(_settings(), headless).run())
+    raise typer.Exit(bring_up(_settings(), headless=headless))
 
 
 @app.command()

@@ -61,6 +61,9 @@ class Supervisor:
             self._report(child, uptime)
             self._changed()
         if child.process is None and monotonic_ms() >= child.next_start_ms:
+            if not all(self._children[name].ready for name in child.spec.after if name in self._children):
+                child.next_start_ms = monotonic_ms() + 200
+                return
             try:
                 child.start()
             except (OSError, PlatformError) as exc:

@@ -4,7 +4,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import FrameType
 from typing import Any
@@ -15,7 +15,7 @@ from apps.cli import desk, health, postgres, redis_server
 from apps.cli.child import Child, Spec
 from apps.cli.console import StoppedError, say, wait_until
 from apps.cli.follow import JobFailedError, follow
-from apps.cli.ports import accepts, free_port, is_free
+from apps.cli.ports import free_port
 from apps.cli.privilege import unprivileged
 from apps.cli.supervisor import Supervisor
 from apps.cli.surroundings import DISK_LOW_MB, answers, check_disk, choose_api_port, disk_free_mb, open_browser
@@ -24,11 +24,27 @@ from packages.common.config import Settings
 from packages.common.db import connect, ensure_identity
 from packages.common.errors import StoreUnavailableError
 from packages.common.store import ResearchStore
+from packages.common.time import wall_ms
 
 ROOT = Path(__file__).resolve().parents[2]
 # Those who write end first, then what they read from, then the stores.
 STOP_ORDER = (("worker_realtime", "scheduler", "worker_batch", "api"), ("emulator",), ("redis", "postgres"))
 _JOB_TRIES = 3
+
+
+def bring_up(settings: Settings, *, headless: bool) -> int:
+    """Run the desk of ``VAR_DIR`` until Ctrl-C or SIGTERM; returns the exit status.
+
+    Raises DeskRunsError when one runs there, DiskFullError, SettingsError.
+    """
+    var = settings.var_dir.resolve()
+    check_disk(var)
+    with desk.lock(var):  # before anything else is said or touched
+        last = desk.read(var)
+        ended = desk.end_orphans(last) if last is not None else []
+        if ended:
+            say(f"A desk was killed here; ended what it left: {', '.join(ended)}")
+        return Up(settings, headless).run()
 
 
 @dataclass
@@ -48,6 +64,7 @@ class Up:
         self.redis = redis_server.RedisServer(self.var / "redis", self.ports["redis"])
         self.supervisor = Supervisor(self.var / "logs", say, self._publish)
         self.phase, self.message = "starting", "starting"
+        self._worker_since_ms = 0
         self.database_url = self.settings.database_url or ""
         self.redis_url = self.settings.redis_url or ""
         self.rest_url, self.ws_url = self.settings.exchange_rest_url, self.settings.exchange_ws_url
@@ -56,8 +73,6 @@ class Up:
 
     def run(self) -> int:
         """Until Ctrl-C or SIGTERM; returns the exit status."""
-        held = desk.lock(self.var)
-        self._clear_the_dead()
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, self._on_signal)
         try:
@@ -72,11 +87,9 @@ class Up:
             say("Stopping …")
             self.supervisor.stop(STOP_ORDER)
             desk.remove(self.var)
-            held.close()
             say("Stopped.")
 
     def _bring_up(self) -> None:
-        check_disk(self.var)
         say(f"Perpilot: exchange {self.settings.identity}, data in {self.var}")
         self._start_stores()
         self._migrate()
@@ -87,6 +100,7 @@ class Up:
         say(f"  the desk is at {self.url}")
         self._publish()
         self._job_unless_done("bootstrap_history", {"days": self.settings.history_days}, "Loading history")
+        self._worker_since_ms = wall_ms()
         self._start_worker("worker_realtime", "-m", "apps.worker_realtime", stop_s=20.0)
         self._train_first_model()
         self._wait_for_signals()
@@ -189,7 +203,7 @@ class Up:
         notes = [""]
 
         def fresh() -> bool:
-            done, notes[0] = health.signals_fresh(self.settings, self.database_url)
+            done, notes[0] = health.signals_fresh(self.settings, self.database_url, since_ms=self._worker_since_ms)
             return done
 
         self._phase("starting", "waiting for fresh signals")
@@ -227,7 +241,15 @@ class Up:
         ready: Callable[[], bool] | None = None,
     ) -> Child:  # fmt: skip
         return self.supervisor.start(
-            Spec(name, lambda: [sys.executable, *arguments], self.environment(), ready=ready, stop_s=stop_s, port=port)
+            Spec(
+                name,
+                lambda: [sys.executable, *arguments],
+                self.environment(),
+                ready=ready,
+                stop_s=stop_s,
+                port=port,
+                after=() if name == "emulator" else ("postgres", "redis"),
+            )
         )
 
     def _await_child(self, name: str, timeout_s: float) -> None:
@@ -251,20 +273,6 @@ class Up:
     def _port_of_last_time(self, name: str) -> int:
         last = desk.read(self.var)
         return last.ports.get(name, 0) if last else 0
-
-    def _clear_the_dead(self) -> None:
-        last = desk.read(self.var)
-        if last is not None and not last.alive():
-            ended = desk.end_orphans(last)
-            if ended:
-                say(f"A desk was killed here; ended what it left: {', '.join(ended)}")
-        if last is not None:
-            for name in ("postgres", "redis", "emulator"):
-                port = last.ports.get(name, 0)
-                if port and is_free(port) and not accepts(port):
-                    self.ports[name] = port
-            self.postgres = replace(self.postgres, port=self.ports["postgres"])
-            self.redis = replace(self.redis, port=self.ports["redis"])
 
     def _watch_disk(self) -> None:
         free_mb = disk_free_mb(self.var)

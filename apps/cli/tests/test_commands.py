@@ -16,7 +16,7 @@ from apps.cli.jobs import check_id, request_cancel, rows
 from packages.common.config import load_settings
 from packages.common.errors import InvalidInputError
 from packages.common.migrate import head_revision
-from packages.common.time import to_datetime
+from packages.common.time import to_datetime, wall_ms
 
 T0 = 1_767_225_600_000
 MODEL = UUID(int=1)
@@ -140,6 +140,7 @@ def test_the_desk_is_fresh_only_when_every_tradable_symbol_is(filled):
     assert health.signals_fresh(settings, url) == (False, "1 of 2")
     signal(conn, "ETHUSDT", T0)
     assert health.signals_fresh(settings, url) == (True, "2 of 2")
+    assert health.signals_fresh(settings, url, since_ms=wall_ms() + 5_000) == (False, "worker_realtime is recovering")
     allowed = health.allowed_age_ms(settings)
     heartbeat(conn, T0 + 60_000 + int(allowed) + 1)
     assert health.signals_fresh(settings, url) == (False, "1 of 2")

@@ -77,6 +77,23 @@ def test_a_child_that_cannot_stay_is_tried_with_growing_pauses_and_named_once(su
     assert str(child.log) in line
 
 
+def test_a_restart_waits_for_what_the_child_stands_on(supervisor):
+    there = threading.Event()
+    supervisor.start(spec("store", ready=there.is_set))
+    there.set()
+    worker = supervisor.start(spec("worker", after=("store",)))
+    until(lambda: is_up(worker))
+    there.clear()
+    pid = worker.process.pid
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: worker.process is None)
+    time.sleep(0.5)
+    assert worker.process is None
+    there.set()
+    until(lambda: worker.running)
+    assert (worker.deaths, worker.restarts) == (1, 1)
+
+
 def test_the_rules_of_restarting():
     assert [backoff_ms(n) for n in (1, 2, 3, 4)] == [0, 500, 1000, 2000]
     assert backoff_ms(50) == 30_000
