@@ -63,6 +63,28 @@ def doctor(as_json: Json = False) -> None:
 
 
 @app.command()
+def soak(
+    hours: Annotated[float, typer.Option(help="Hours of market time.", min=0.05)] = 24.0,
+    kill_every_s: Annotated[float, typer.Option(help="Seconds between kills (SIGKILL); 0: none.", min=0)] = 0.0,
+    victim: Annotated[list[str] | None, typer.Option(help="Process to kill; may be repeated. Default: any.")] = None,
+    seed: Annotated[int, typer.Option(help="Order of the kills.", min=0)] = 1,
+    as_json: Json = False,
+) -> None:
+    """Run a desk of its own as fast as it can follow, then prove that nothing is missing. Settings as for `up`."""
+    from apps.cli.soak import VICTIMS, SoakPlan, run_soak, show
+
+    victims = tuple(victim) if victim else VICTIMS
+    for name in victims:
+        if name not in VICTIMS:
+            _invalid("--victim", name, "one of " + ", ".join(VICTIMS))
+    settings = _settings()
+    environment = {} if "speed" in settings.model_fields_set else {"SPEED": "max"}
+    result = run_soak(settings, SoakPlan(hours, kill_every_s, victims, seed), environment)
+    show(result, as_json=as_json)
+    raise typer.Exit(0 if result["ok"] else 1)
+
+
+@app.command()
 def train(
     promote: Annotated[str | None, typer.Option(help='"demo": use the model in shadow once it is trained.')] = None,
     wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the job until it ends.")] = True,

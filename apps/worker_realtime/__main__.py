@@ -6,21 +6,26 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, suppress
-from typing import Any
+from dataclasses import dataclass
+from datetime import date
 
 import aiohttp
 import numpy as np
 import psycopg
 import structlog
+from numpy.typing import NDArray
 
 from apps.worker_realtime import recovery
-from apps.worker_realtime.engine import Engine, Permission
+from apps.worker_realtime.engine import DayFacts, Engine, Permission
+from apps.worker_realtime.feature_book import FeatureBook
 from apps.worker_realtime.lease import TradingLease
 from apps.worker_realtime.link import DeskLink
 from apps.worker_realtime.loop import LoopConfig, MinuteLoop, give_way, stale_limit_ms
 from apps.worker_realtime.model_source import LoadedModel, ModelSource
 from apps.worker_realtime.publisher import StatePublisher
+from apps.worker_realtime.quality import Quality, load_quality
 from apps.worker_realtime.status import StatusView
+from apps.worker_realtime.totals import Totals, load_totals
 from packages.common.bus import Bus
 from packages.common.config import Settings, load_settings
 from packages.common.db import ensure_identity
@@ -34,8 +39,24 @@ from packages.exchange.binance.streams import BinanceStream
 from packages.exchange.clock_sync import keep_synchronised
 from services.collector.collector import Collector, CollectorConfig
 from services.features import kernel
+from services.simulator.tables import State
+from services.simulator.volume import VolumeWindow
 
 log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Recovered:
+    """What a start found in the database."""
+
+    instruments: recovery.Instruments
+    book: FeatureBook
+    volumes: VolumeWindow
+    medians: NDArray[np.float64]
+    account: State
+    days: dict[date, DayFacts]
+    totals: Totals
+    last_ts: dict[str, int | None]
 
 
 class Worker:
@@ -48,11 +69,13 @@ class Worker:
         self._database_url, self._redis_url = settings.database_url, settings.redis_url
         self._clock: Clock = ManualClock() if math.isinf(settings.clock_speed) else ScaledClock(0, settings.clock_speed)
         self._streams: list[BinanceStream] = []
+        self._listed: tuple[str, ...] = ()
 
     async def run(self) -> None:
         """Recover, then loop (start-up is the recovery path)."""
         settings = self._settings
         state = await asyncio.to_thread(self._recover)
+        self._listed = state.instruments.listed
         models = ModelSource(self._database_url)
         await asyncio.to_thread(models.load)
         lease = TradingLease(self._database_url)
@@ -96,6 +119,7 @@ class Worker:
                     and lease.fresh,
                     kill_switch=link.state.kill_switch != "RUNNING",
                 ),
+                state.totals,
                 LoopConfig(stale_limit_ms(settings.stale_after_ms, settings.clock_speed)),
             )
             view.attach(loop, link, models)
@@ -119,7 +143,7 @@ class Worker:
 
             take_model(models.current)
             parts = [
-                self._refresh_days(loop),
+                self._refresh(loop, view),
                 lease.run(),
                 link.run(),
                 models.follow(),
@@ -142,7 +166,7 @@ class Worker:
                 loop.checkpoint()
                 log.info("worker_stopped", minutes=loop.progress.minutes)
 
-    def _recover(self) -> "_Recovered":
+    def _recover(self) -> Recovered:
         settings = self._settings
         kernel.warm()
         with psycopg.connect(self._database_url, autocommit=True, connect_timeout=10) as conn:
@@ -154,20 +178,22 @@ class Worker:
             volumes, medians = recovery.restore_volumes(conn, instruments.symbols)
             account = recovery.restore_account(conn, instruments.symbols, settings.shadow_equity_usdt)
             days = recovery.load_days(conn, instruments.symbols)
+            totals = load_totals(conn, settings.shadow_equity_usdt)
             last_ts = recovery.last_stored(conn, instruments.listed)
         log.info("recovered", symbols=len(instruments.listed), newest=max(book.last_ts(s) for s in instruments.listed))
-        return _Recovered(instruments, book, volumes, medians, account, days, last_ts)
+        return Recovered(instruments, book, volumes, medians, account, days, totals, last_ts)
 
-    async def _refresh_days(self, loop: MinuteLoop, every_s: float = 30.0) -> None:
-        """Take in tiers and betas as their job computes them."""
+    async def _refresh(self, loop: MinuteLoop, view: StatusView, every_s: float = 15.0) -> None:
+        """Take in tiers and betas as their job computes them, and what the tables say of data quality."""
         while True:
-            await asyncio.sleep(every_s)
             with suppress(psycopg.Error):
-                loop.days = await asyncio.to_thread(self._load_days)
+                loop.days, view.quality = await asyncio.to_thread(self._look_up, loop.progress.candle_ts_ms)
+            await asyncio.sleep(every_s)
 
-    def _load_days(self) -> dict[Any, Any]:
+    def _look_up(self, newest_ts_ms: int | None) -> tuple[dict[date, DayFacts], Quality]:
         with psycopg.connect(self._database_url, connect_timeout=5) as conn:
-            return recovery.load_days(conn, self._settings.universe)
+            days = recovery.load_days(conn, self._settings.universe)
+            return days, load_quality(conn, self._listed, newest_ts_ms)
 
     @staticmethod
     async def _publish_status(publisher: StatePublisher, view: StatusView) -> None:
@@ -190,16 +216,6 @@ class Worker:
 
         for number in (signal.SIGTERM, signal.SIGINT):
             running.add_signal_handler(number, stop)
-
-
-class _Recovered:
-    """What a start found in the database."""
-
-    def __init__(self, instruments: Any, book: Any, volumes: Any, medians: Any, account: Any, days: Any, last_ts: Any):
-        self.instruments: recovery.Instruments = instruments
-        self.book = book
-        self.volumes, self.medians = volumes, medians
-        self.account, self.days, self.last_ts = account, days, last_ts
 
 
 def main() -> int:

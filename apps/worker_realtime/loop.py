@@ -15,6 +15,7 @@ from apps.worker_realtime import rows
 from apps.worker_realtime.engine import DayFacts, Decided, Engine, Permission
 from apps.worker_realtime.feature_book import FeatureBook, FeatureMinute
 from apps.worker_realtime.recovery import checkpoint_state, no_facts
+from apps.worker_realtime.totals import Totals
 from packages.common.time import DAY_MS, HOUR_MS, MINUTE_MS, Clock, iso, monotonic_ms
 from packages.common.types import MinuteRecord
 from services.collector.batch import CollectorBatch
@@ -68,11 +69,13 @@ class MinuteLoop:
         writer: Writer,
         publish: Callable[[str, Any], None],
         permission: Callable[[], Permission],
+        totals: Totals,
         config: LoopConfig,
     ) -> None:
         self._book, self._volumes, self._qm, self.days = book, volumes, medians, days
         self._clock, self._writer, self._publish, self._permission = clock, writer, publish, permission
-        self._config = config
+        self._config, self._totals = config, totals
+        self._closes = np.full((60, len(book.symbols)), np.nan)  # last closes by minute of the hour
         self._index = {symbol: s for s, symbol in enumerate(book.symbols)}
         self._settled: dict[tuple[str, int], float] = {}
         self._checkpoint_due_ms: int | None = None
@@ -209,9 +212,12 @@ class MinuteLoop:
             if values:
                 put(table, values)
         self._note_halt(engine, ts_ms)
-        self._publish("signal_updates", rows.signal_messages(signals, decided))
+        self._totals.book(trades)
+        ret_60 = decided.inputs.last[3] / self._closes[ts_ms // MINUTE_MS % 60] - 1.0
+        self._closes[ts_ms // MINUTE_MS % 60] = decided.inputs.last[3]
+        self._publish("signal_updates", rows.signal_messages(signals, decided, ret_60))
         self._publish("position_updates", rows.position_messages(positions))
-        self._publish("account_updates", rows.account_message(account))
+        self._publish("account_updates", account | {"ts": iso(ts_ms)} | self._totals.message(account, positions))
         if orders:
             self._publish("order_updates", rows.order_messages(orders))
 

@@ -4,7 +4,9 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import orjson
+from numpy.typing import NDArray
 
 from apps.worker_realtime.engine import Decided, Engine
 from apps.worker_realtime.feature_book import FeatureMinute
@@ -17,6 +19,7 @@ from services.simulator.step import used_margin
 from services.simulator.tables import N_ENTRIES, N_TRADES, State
 
 Row = dict[str, Any]
+F64 = NDArray[np.float64]
 MODE = "shadow"
 _SIDE = {1: "LONG", -1: "SHORT", 0: "FLAT"}
 _BUY_SELL = {1: "BUY", -1: "SELL"}
@@ -114,8 +117,8 @@ def whole(value: float) -> int | None:
     return round(float(value)) if math.isfinite(value) else None
 
 
-def signal_messages(signals: Sequence[Row], decided: Decided) -> list[Row]:
-    """``SignalDTO``s of the minute: the rows, and the market beside them."""
+def signal_messages(signals: Sequence[Row], decided: Decided, ret_60: F64) -> list[Row]:
+    """``SignalDTO``s of the minute: the rows, and the market beside them; ``ret_60`` (S,) is NaN where unknown."""
     messages = []
     for s, row in enumerate(signals):
         message = {key: value for key, value in row.items() if key != "block_reason_codes"}
@@ -124,6 +127,7 @@ def signal_messages(signals: Sequence[Row], decided: Decided) -> list[Row]:
         message["block_details"] = row["block_reason_codes"]
         message["close"] = number(decided.inputs.last[3, s])
         message["mark_price"] = number(decided.inputs.mark[3, s])
+        message["ret_60"] = number(ret_60[s])
         message["funding_rate"] = number(decided.features[s, schema.FUNDING_RATE])
         messages.append(message)
     return messages
@@ -215,12 +219,6 @@ def position_messages(rows: Sequence[Row]) -> list[Row]:
             }
         )
     return out
-
-
-def account_message(row: Row) -> Row:
-    """An ``AccountDTO`` of the minute; the API adds what only history knows."""
-    start = row["day_start_equity"]
-    return row | {"ts": iso(row["ts"]), "day_pnl": row["equity"] - start}
 
 
 def order_messages(orders: Sequence[Row]) -> list[Row]:

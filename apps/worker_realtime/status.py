@@ -3,6 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
+from apps.worker_realtime.quality import Quality
 from packages.common.bus import Bus
 from packages.common.config import Settings
 from packages.common.time import MINUTE_MS, Clock, iso
@@ -33,6 +34,8 @@ class StatusView:
     ) -> None:
         self._settings, self._clock, self._instruments = settings, clock, instruments
         self._collector, self._writer, self._bus, self._streams = collector, writer, bus, streams
+
+        self.quality = Quality()
 
     def attach(self, loop: "MinuteLoop", link: "DeskLink", models: "ModelSource") -> None:
         """Name the parts that are built after this one."""
@@ -84,6 +87,9 @@ class StatusView:
             trading_version=state.version,
             model_id=model.predictor.model_id if model else None,
             model_kind=model.kind if model else None,
+            open_gaps=self.quality.open_gaps,
+            missing_rate_24h=self.quality.missing_rate,
+            quality_events_24h=self.quality.events,
         )
         return status.model_dump(mode="json") | {"catching_up": collected.catching_up, "minutes": progress.minutes}
 

@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     seed: Annotated[int, Field(ge=0)] = 7
     mark_updates: Annotated[int, Field(ge=4, le=60)] = 10
     kline_updates: Annotated[int, Field(ge=1, le=240)] = 1
-    planted_alpha: Annotated[float, Field(ge=0, le=1)] = 0.0
+    planted_alpha: Annotated[float, Field(ge=0, le=1)] = 0.02
     market_start: datetime | None = None
     history_days: Annotated[int, Field(ge=2, le=1000)] = 20
 
@@ -141,7 +141,10 @@ class Settings(BaseSettings):
         """The exchange a database and a research store are bound to (D40)."""
         if self.exchange != "emulator":
             return f"{self.exchange}:public"
-        return f"emulator:{self.market}:seed={self.seed}" + (f":alpha={self.planted_alpha}" * (self.planted_alpha > 0))
+        start = f":start={self.market_start:%Y-%m-%dT%H:%M}" if self.market_start is not None else ""
+        if self.market != "generated":
+            return f"emulator:{self.market}{start}"
+        return f"emulator:generated:seed={self.seed}:alpha={self.planted_alpha:g}{start}"
 
 
 def load_settings(env_file: str | None = ".env", **overrides: Any) -> Settings:
