@@ -1,6 +1,9 @@
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vitest/config";
 
+// So that "local" differs from UTC wherever the tests run; workers inherit it.
+process.env.TZ = "Asia/Seoul";
+
 export default defineConfig({
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
   test: {
@@ -9,6 +12,5 @@ export default defineConfig({
     include: ["src/**/*.test.{ts,tsx}", "scripts/**/*.test.mjs"],
     restoreMocks: true,
     pool: "threads",
-    env: { TZ: "Asia/Seoul" }, // so that "local" differs from UTC wherever the tests run
   },
 });

@@ -1,18 +1,27 @@
-import "@testing-library/jest-dom/vitest";
 import { cleanup } from "@testing-library/react";
-import { afterEach } from "vitest";
+import { afterEach, beforeEach, vi } from "vitest";
 
-afterEach(() => {
-  cleanup();
-  localStorage.clear();
-  sessionStorage.clear();
-});
+vi.mock("next/navigation", async () => (await import("./src/testing/navigation")).navigation);
 
-// What jsdom lacks and Radix asks for.
-globalThis.ResizeObserver ??= class {
-  observe() {}
-  unobserve() {}
-  disconnect() {}
-};
-Element.prototype.scrollIntoView ??= () => {};
-Element.prototype.hasPointerCapture ??= () => false;
+if (typeof document !== "undefined") {
+  await import("@testing-library/jest-dom/vitest");
+  const { navigation } = await import("./src/testing/navigation");
+
+  beforeEach(() => window.history.replaceState(null, "", "/dashboard/"));
+
+  afterEach(async () => {
+    cleanup();
+    localStorage.clear();
+    (await import("./src/lib/prefs/store")).resetPrefs();
+    navigation.pushed.length = 0;
+  });
+
+  // What jsdom lacks and Radix asks for.
+  globalThis.ResizeObserver ??= class {
+    observe() {}
+    unobserve() {}
+    disconnect() {}
+  };
+  Element.prototype.scrollIntoView ??= () => {};
+  Element.prototype.hasPointerCapture ??= () => false;
+}

@@ -76,10 +76,13 @@ export function SignalSeriesChart({ series, candles, timeframe, current, sync }:
       PANES.forEach((pane, index) => {
         const points = (column: SignalColumn) => {
           const known = new Map(lastPerBucket(series.signals.ts, series.signals[column], timeframe).map(({ ts, value }) => [ts, value]));
-          // A minute without a prediction is a hole in the line, not a straight way across it.
-          return candles.map(({ ts }) => {
+          return candles.flatMap(({ ts }, at) => {
             const value = known.get(ts);
-            return value === undefined ? { time: toTime(ts) } : { time: toTime(ts), value: value * pane.scale };
+            if (value === undefined) return [];
+            // A minute without a prediction is a hole in the line: the way to the next point has the colour of this one.
+            const next = candles[at + 1];
+            const hole = next !== undefined && !known.has(next.ts) && at < candles.length - 2;
+            return [{ time: toTime(ts), value: value * pane.scale, ...(hole && { color: "transparent" }) }];
           });
         };
         made.lines[index]?.long.setData(points(pane.long));
@@ -116,6 +119,11 @@ export function SignalSeriesChart({ series, candles, timeframe, current, sync }:
         {PANES.map((pane) => (
           <span key={pane.title} className="flex-1 px-2 pt-1 text-2xs font-medium text-faint">
             {text.t(pane.title)}
+            {pane === PANES[0] && (
+              <>
+                <span className="ml-2 text-up">▲ {text.t("chart.long")}</span> <span className="ml-1 text-down">▼ {text.t("chart.short")}</span>
+              </>
+            )}
           </span>
         ))}
       </div>

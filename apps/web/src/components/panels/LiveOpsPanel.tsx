@@ -8,6 +8,7 @@ import { Card, Figure } from "@/components/ui/card";
 import { Signed } from "@/components/ui/signed";
 import type { Position, Trade } from "@/lib/api/schemas";
 import { isLong, roeFrac } from "@/lib/domain/positions";
+import { duration } from "@/lib/format/time";
 import { useText } from "@/lib/i18n/useText";
 import { positionsQuery } from "@/lib/queries/live";
 
@@ -48,14 +49,17 @@ function Holding({ position, decimals }: { position: Position; decimals: number 
 function TradeRow({ trade, decimals }: { trade: Trade; decimals: number | null }) {
   const { t, words, dayMinute, price, money } = useText();
   return (
-    <li className="flex items-baseline gap-2 border-t border-line py-1 text-xs">
+    <li className="grid grid-cols-[auto_1fr_auto] items-baseline gap-x-2.5 border-t border-line py-1 text-xs">
       <SideBadge side={trade.side.toUpperCase() === "SHORT" ? "SHORT" : "LONG"} />
-      <span className="num text-faint">{dayMinute(trade.from_ts)}</span>
       <span className="num truncate">
         {price(trade.entry_price, decimals)} → {trade.exit_price === null ? "…" : price(trade.exit_price, decimals)}
       </span>
-      <span className="text-2xs text-faint">{trade.exit_reason === null ? t("ops.open") : words("exit", trade.exit_reason)}</span>
-      <Signed value={trade.net} text={money(trade.net, true)} className="ml-auto font-medium" />
+      <Signed value={trade.net} text={money(trade.net, true)} className="text-right font-medium" />
+      <span />
+      <span className="num text-2xs text-faint">
+        {dayMinute(trade.from_ts)} {trade.to_ts !== null && <>· {duration(trade.to_ts - trade.from_ts)}</>}
+      </span>
+      <span className="text-right text-2xs text-faint">{trade.exit_reason === null ? t("ops.open") : words("exit", trade.exit_reason)}</span>
     </li>
   );
 }

@@ -3,7 +3,6 @@
 import { useQuery } from "@tanstack/react-query";
 import { CheckCircle2, CircleSlash } from "lucide-react";
 import { QueryView } from "@/components/data/QueryView";
-import { SideBadge } from "@/components/data/SideBadge";
 import { Badge } from "@/components/ui/badge";
 import { Card } from "@/components/ui/card";
 import { Empty } from "@/components/ui/states";
@@ -63,7 +62,7 @@ function ReasonRow({ reason, primary }: { reason: BlockReason; primary: boolean 
   );
 }
 
-function Verdict({ signal }: { signal: Signal }) {
+function Verdict({ signal, decimals }: { signal: Signal; decimals: number | null }) {
   const { t, price, fixed } = useText();
   const side = decisionOf(signal);
   if (side === "FLAT") {
@@ -76,22 +75,22 @@ function Verdict({ signal }: { signal: Signal }) {
   return (
     <div data-testid="why-verdict">
       <p className="flex items-center gap-2 font-semibold">
-        <CheckCircle2 aria-hidden className="size-4 text-good" /> {t("why.entered", { side: t(`side.${side}`) })} <SideBadge side={side} />
+        <CheckCircle2 aria-hidden className="size-4 text-good" /> {t("why.entered", { side: t(`decision.${side}`) })}
       </p>
       <p className="text-xs text-soft">{t("why.entered.what")}</p>
       <p className="num mt-1 text-xs">
-        {fixed(signal.size_notional)} {t("unit.quote")} · {signal.leverage}× · {t("col.sl")} {price(signal.sl_price)} · {t("col.tp")} {price(signal.tp_price)}
+        {fixed(signal.size_notional)} {t("unit.quote")} · {signal.leverage}× · {t("col.sl")} {price(signal.sl_price, decimals)} · {t("col.tp")} {price(signal.tp_price, decimals)}
       </p>
     </div>
   );
 }
 
-function Body({ signal }: { signal: Signal }) {
+function Body({ signal, decimals }: { signal: Signal; decimals: number | null }) {
   const { t } = useText();
   const reasons = reasonsOf(signal);
   return (
     <div className="flex flex-col gap-3">
-      <Verdict signal={signal} />
+      <Verdict signal={signal} decimals={decimals} />
       {reasons.length > 0 && (
         <ul className="flex flex-col gap-2">
           {reasons.map((reason, index) => (
@@ -105,14 +104,14 @@ function Body({ signal }: { signal: Signal }) {
 }
 
 /** The newest decision on a symbol: taken or not, and every reason with its value, limit and distance (D23). */
-export function WhyPanel({ symbol }: { symbol: string }) {
+export function WhyPanel({ symbol, decimals }: { symbol: string; decimals: number | null }) {
   const { t, minute } = useText();
   const query = useQuery(signalsQuery);
   const signal = query.data?.find((row) => row.symbol === symbol) ?? null;
   return (
     <Card title={t("why.title")} data-testid="panel-why" aside={signal && <span className="num label">{minute(Date.parse(signal.ts))}</span>}>
       <QueryView query={query} what="why.title" rows={6}>
-        {() => (signal === null ? <Empty title={t("why.empty")}>{t("why.empty.what")}</Empty> : <Body signal={signal} />)}
+        {() => (signal === null ? <Empty title={t("why.empty")}>{t("why.empty.what")}</Empty> : <Body signal={signal} decimals={decimals} />)}
       </QueryView>
     </Card>
   );

@@ -39,6 +39,9 @@ export function Header({ onSearch, onHelp }: { onSearch: () => void; onHelp: () 
       </div>
       <div className="flex h-8 items-center justify-between gap-2 border-t border-line px-2 md:hidden">
         <MarketClock />
+        <div className="sm:hidden">
+          <DemoBadge />
+        </div>
         <Freshness />
       </div>
     </header>

@@ -120,7 +120,7 @@ function Loaded({ symbol }: { symbol: string }) {
           </QueryView>
         </Card>
         <div className="flex flex-col gap-2 sm:gap-3">
-          <WhyPanel symbol={symbol} />
+          <WhyPanel symbol={symbol} decimals={decimals} />
           <LiveOpsPanel symbol={symbol} trades={query.data?.positions ?? []} decimals={decimals} />
           <ExplainPanel symbol={symbol} />
         </div>

@@ -97,7 +97,8 @@ function trimBlock<T extends { ts: number[] }>(block: T, fromTs: number): T {
  * meanwhile is corrected. Trades are matched by their opening time; the tail knows whether they closed.
  */
 export function mergeSeries(old: Series, tail: Series, fromTs: number): Series {
-  const trades = new Map(old.positions.map((trade) => [`${trade.from_ts}:${trade.side}`, trade]));
+  // What was open is told anew by the tail, open still or closed meanwhile.
+  const trades = new Map(old.positions.filter((trade) => trade.to_ts !== null).map((trade) => [`${trade.from_ts}:${trade.side}`, trade]));
   for (const trade of tail.positions) trades.set(`${trade.from_ts}:${trade.side}`, trade);
   return {
     ...old,

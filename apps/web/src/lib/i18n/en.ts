@@ -102,7 +102,7 @@ export const en = {
   "margin.fees": "Fees",
   "margin.slippage": "Slippage",
   "margin.funding": "Funding",
-  "margin.curve": "Equity, last 24 h",
+  "margin.curve": "Equity, last 7 days",
   "margin.curve.waiting": "The curve begins with the next minute",
   "margin.empty": "No shadow account yet",
   "margin.empty.what": "It opens with the first decided minute after trading is switched to shadow.",

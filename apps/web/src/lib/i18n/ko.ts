@@ -104,7 +104,7 @@ export const ko: Catalogue = {
   "margin.fees": "수수료",
   "margin.slippage": "슬리피지",
   "margin.funding": "펀딩",
-  "margin.curve": "최근 24시간 순자산",
+  "margin.curve": "최근 7일 순자산",
   "margin.curve.waiting": "다음 분부터 곡선이 그려집니다",
   "margin.empty": "섀도우 계정이 아직 없습니다",
   "margin.empty.what": "매매를 섀도우로 켠 뒤 처음 판단한 분에 열립니다.",

@@ -1,0 +1,104 @@
+import { act, screen } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
+import { describe, expect, it } from "vitest";
+import { navigation } from "@/testing/navigation";
+import { renderDesk } from "@/testing/render";
+import { instrument, signal, STATUS } from "@/testing/samples";
+import { Shell } from "./Shell";
+
+const UNIVERSE = ["BTCUSDT", "ETHUSDT", "1000PEPEUSDT"].map((symbol) => instrument(symbol));
+const desk = (world = {}) => renderDesk(<Shell>{null}</Shell>, { status: STATUS, universe: UNIVERSE, signals: [signal()], ...world });
+
+describe("Shell", () => {
+  it("has nine pages, the mode in words, the clock with its speed and the demo mark", () => {
+    desk();
+    expect(screen.getByTestId("nav").querySelectorAll("a")).toHaveLength(9);
+    expect(screen.getByTestId("nav-dashboard")).toHaveAttribute("aria-current", "page");
+    expect(screen.getByTestId("mode-badge")).toHaveTextContent("SHADOW");
+    expect(screen.getAllByTestId("demo-badge")[0]).toHaveTextContent("DEMO MODEL");
+    expect(screen.getAllByTestId("clock-speed")[0]).toHaveTextContent("×60");
+    expect(screen.getAllByTestId("exchange")[0]).toHaveTextContent("emulator");
+  });
+
+  it("says max for a clock that runs as fast as the consumer follows", () => {
+    desk({ status: { ...STATUS, clock_speed: null } });
+    expect(screen.getAllByTestId("clock-speed")[0]).toHaveTextContent("max");
+  });
+
+  it("says halted before anything else", () => {
+    desk({ status: { ...STATUS, kill_switch: "HALTED", model_kind: "production" } });
+    expect(screen.getByTestId("mode-badge")).toHaveTextContent("HALTED");
+    expect(screen.queryByTestId("demo-badge")).toBeNull();
+  });
+
+  it("greys numbers and says so when the connection is gone", () => {
+    desk({ connection: "reconnecting" });
+    expect(screen.getByTestId("content")).toHaveAttribute("data-stale", "true");
+    expect(screen.getByTestId("stale-banner")).toHaveTextContent("Reconnecting");
+  });
+
+  it("trusts numbers that are fresh", () => {
+    desk();
+    expect(screen.getByTestId("content")).toHaveAttribute("data-stale", "false");
+    expect(screen.queryByTestId("stale-banner")).toBeNull();
+  });
+
+  it("switches language, zone and theme, and keeps them", async () => {
+    desk();
+    await userEvent.click(screen.getByTestId("switch-language"));
+    expect(screen.getByTestId("mode-badge")).toHaveTextContent("섀도우");
+    expect(document.documentElement.lang).toBe("ko");
+    await userEvent.click(screen.getByTestId("switch-theme"));
+    expect(document.documentElement.dataset.theme).toBe("light");
+    await userEvent.click(screen.getByTestId("switch-zone"));
+    expect(screen.getByTestId("switch-zone")).toHaveTextContent("UTC+9");
+    expect(JSON.parse(localStorage.getItem("perpilot.prefs")!)).toMatchObject({ language: "ko", theme: "light", zone: "local" });
+  });
+
+  it("goes to pages by g and a letter", async () => {
+    desk();
+    await userEvent.keyboard("gt");
+    await userEvent.keyboard("gd");
+    expect(navigation.pushed).toEqual(["/training/", "/dashboard/"]);
+  });
+
+  it("finds a symbol by typing a part of it", async () => {
+    desk();
+    await userEvent.keyboard("/");
+    const input = await screen.findByTestId("symbol-search-input");
+    await userEvent.type(input, "pep{Enter}");
+    expect(navigation.pushed).toEqual(["/symbol/1000PEPEUSDT/"]);
+    expect(screen.queryByTestId("symbol-search")).toBeNull();
+  });
+
+  it("does not take letters from whoever is writing", async () => {
+    desk();
+    await userEvent.keyboard("/");
+    await userEvent.type(await screen.findByTestId("symbol-search-input"), "gd");
+    expect(navigation.pushed).toEqual([]);
+    expect(screen.getByTestId("symbol-search-input")).toHaveValue("gd");
+  });
+
+  it("walks from symbol to symbol and keeps the range of the link", async () => {
+    window.history.replaceState(null, "", "/symbol/BTCUSDT/?range=1d");
+    desk();
+    await userEvent.keyboard("j");
+    await userEvent.keyboard("k");
+    await userEvent.keyboard("k");
+    expect(navigation.pushed).toEqual(["/symbol/ETHUSDT/?range=1d", "/symbol/BTCUSDT/?range=1d", "/symbol/1000PEPEUSDT/?range=1d"]);
+  });
+
+  it("opens the help sheet and closes it with Escape", async () => {
+    desk();
+    await userEvent.keyboard("?");
+    expect(await screen.findByTestId("help-sheet")).toHaveTextContent("Keyboard shortcuts");
+    await userEvent.keyboard("{Escape}");
+    expect(screen.queryByTestId("help-sheet")).toBeNull();
+  });
+
+  it("turns stale by itself when nothing new is told", async () => {
+    const { client } = desk();
+    act(() => client.setQueryData(["status"], { ...STATUS, receivedAt: performance.now() - 10_000 }));
+    await screen.findByTestId("stale-banner");
+  });
+});

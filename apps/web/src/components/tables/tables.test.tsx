@@ -1,0 +1,86 @@
+import { screen, within } from "@testing-library/react";
+import { describe, expect, it } from "vitest";
+import { renderDesk } from "@/testing/render";
+import { instrument, position, signal, STATUS } from "@/testing/samples";
+import { WhyPanel } from "../panels/WhyPanel";
+import { LiveOpsPanel } from "../panels/LiveOpsPanel";
+import { PositionsTable } from "./PositionsTable";
+
+describe("PositionsTable", () => {
+  const world = { universe: [instrument("BTCUSDT")], status: STATUS };
+
+  it("shows a position in the instrument's precision, with its way from stop to target", () => {
+    renderDesk(<PositionsTable />, { ...world, positions: [position()] });
+    const row = within(screen.getByTestId("positions-row-shadow:BTCUSDT"));
+    expect(row.getByText("109,000.0")).toBeInTheDocument();
+    expect(row.getByText("0.020")).toBeInTheDocument();
+    expect(row.getByText("24.2%")).toBeInTheDocument();
+    expect(row.getByTestId("distance-BTCUSDT")).toHaveAttribute("aria-valuenow", "60");
+    expect(row.getByText("+0.50")).toBeInTheDocument();
+    expect(screen.queryByText("No confirmed stop")).toBeNull();
+  });
+
+  it("makes an unprotected position impossible to miss", () => {
+    renderDesk(<PositionsTable />, { ...world, positions: [position({ protected: false })] });
+    expect(screen.getByTestId("unprotected-BTCUSDT")).toHaveTextContent("No confirmed stop");
+  });
+
+  it("says why there may be none", () => {
+    renderDesk(<PositionsTable />, { ...world, positions: [] });
+    expect(screen.getByTestId("state-empty")).toHaveTextContent("No open positions");
+  });
+});
+
+describe("WhyPanel", () => {
+  it("gives each reason with value, limit and distance, the primary first", () => {
+    const blocked = signal({
+      block_reasons: ["EV_BELOW_MIN", "MAX_POSITIONS"],
+      block_details: [
+        { code: "EV_BELOW_MIN", value: -0.0012, limit: 0, distance: 0.0012 },
+        { code: "MAX_POSITIONS", value: 6, limit: 6, distance: 0 },
+      ],
+    });
+    renderDesk(<WhyPanel symbol="BTCUSDT" decimals={1} />, { signals: [blocked] });
+    expect(screen.getByTestId("why-verdict")).toHaveTextContent("Not traded");
+    expect(screen.getByTestId("why-EV_BELOW_MIN")).toHaveTextContent(/Primary reason.*Value−12.0 bp.*Limit0.0 bp.*Distance\+12.0 bp/);
+    expect(screen.getByTestId("why-MAX_POSITIONS")).toHaveTextContent(/Value6.*Limit6/);
+    expect(screen.getByTestId("why-MAX_POSITIONS")).not.toHaveTextContent("Primary reason");
+    expect(screen.getByTestId("prediction-table")).toHaveTextContent("+12.0 bp−21.0 bp");
+  });
+
+  it("says what was entered and with which bracket", () => {
+    renderDesk(<WhyPanel symbol="BTCUSDT" decimals={1} />, { signals: [signal({ decision: "SHORT", size_notional: 1_500, leverage: 3, sl_price: 110_000, tp_price: 108_000 })] });
+    expect(screen.getByTestId("why-verdict")).toHaveTextContent(/Entered SHORT.*1,500 USDT · 3× · SL 110,000.0 · TP 108,000.0/);
+  });
+
+  it("has no predictions to show when a gate before the model refused", () => {
+    renderDesk(<WhyPanel symbol="BTCUSDT" decimals={1} />, { signals: [signal({ ev_long: null, ev_short: null, block_reasons: ["DATA_STALE"] })] });
+    expect(screen.queryByTestId("prediction-table")).toBeNull();
+    expect(screen.getByTestId("why-DATA_STALE")).toHaveTextContent("Data stale");
+  });
+
+  it("waits in words for the first decision", () => {
+    renderDesk(<WhyPanel symbol="ETHUSDT" decimals={1} />, { signals: [signal()] });
+    expect(screen.getByTestId("state-empty")).toHaveTextContent("No decision yet");
+  });
+});
+
+describe("LiveOpsPanel", () => {
+  it("shows what is held and the trades of the range, newest first", () => {
+    const trade = { side: "LONG", entry_price: 100, exit_price: 101, sl_price: 99, tp_price: 102, liquidation_price: 80, exit_reason: "TP", net: 5 };
+    const trades = [
+      { ...trade, from_ts: 0, to_ts: 60_000 },
+      { ...trade, from_ts: 120_000, to_ts: null, exit_price: null, exit_reason: null, net: null },
+    ];
+    renderDesk(<LiveOpsPanel symbol="BTCUSDT" trades={trades} decimals={1} />, { positions: [position()] });
+    expect(screen.getByTestId("ops-position")).toHaveTextContent("109,500.0");
+    const items = screen.getAllByRole("listitem").map((item) => item.textContent);
+    expect(items[0]).toContain("open");
+    expect(items[1]).toMatch(/\+5.00.*target/);
+  });
+
+  it("says flat when flat", () => {
+    renderDesk(<LiveOpsPanel symbol="ETHUSDT" trades={[]} decimals={1} />, { positions: [position()] });
+    expect(screen.getByTestId("ops-flat")).toBeInTheDocument();
+  });
+});

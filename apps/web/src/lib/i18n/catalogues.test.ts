@@ -1,0 +1,70 @@
+// @vitest-environment node
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { en, type MessageKey } from "./en";
+import { ko } from "./ko";
+import { translate, whyReason, wordsFor } from "./translate";
+
+const placeholders = (message: string) => [...message.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
+const keys = Object.keys(en) as MessageKey[];
+
+function sources(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+    const full = path.join(folder, entry.name);
+    if (entry.isDirectory()) return sources(full);
+    return /\.tsx?$/.test(entry.name) && !/\.test\./.test(entry.name) && !full.includes("i18n") ? [full] : [];
+  });
+}
+
+describe("the catalogues", () => {
+  it("have the same keys in both languages", () => {
+    expect(Object.keys(ko).sort()).toEqual([...keys].sort());
+  });
+
+  it("say everything in both languages with the same placeholders", () => {
+    for (const key of keys) {
+      expect(en[key].trim(), key).not.toBe("");
+      expect(ko[key].trim(), key).not.toBe("");
+      expect(placeholders(ko[key]), key).toEqual(placeholders(en[key]));
+    }
+  });
+
+  it("speak Korean in Korean", () => {
+    const same = new Set<MessageKey>(["brand.name", "signals.filter.ev", "settings.zone.utc", "symbol.range.absolute", "unit.bp", "unit.quote"]);
+    const untranslated = keys.filter((key) => !/[가-힣]/.test(ko[key]) && en[key].length > 6 && !same.has(key) && !/^(header\.language|col\.|chart\.)/.test(key));
+    expect(untranslated).toEqual([]);
+  });
+
+  it("explain every block reason they name", () => {
+    for (const key of keys) if (/^reason\.[A-Z0-9_]+$/.test(key)) expect(keys).toContain(`${key}.why`);
+  });
+
+  it("have words for every reason of the decision kernel", () => {
+    const codes =
+      "DATA_STALE FEATURE_NAN SYMBOL_NOT_TRADABLE DRIFT_BLOCK TRADING_OFF KILL_SWITCH DAILY_LOSS_LIMIT ALREADY_IN_POSITION COOLDOWN LOSS_PAUSE REGIME_BLOCK EV_BELOW_MIN Q05_BELOW_MIN MAE_ABOVE_MAX STOP_TOO_TIGHT LIQUIDATION_TOO_NEAR MAX_POSITIONS MAX_TOTAL_NOTIONAL MAX_DIRECTIONAL_NOTIONAL TIER_CAP BETA_CAP MAX_USED_MARGIN DAY_RISK_BUDGET MARKET_QTY PARTICIPATION STOP_PATH_UNPROVEN MIN_NOTIONAL";
+    for (const code of codes.split(" ")) expect(keys).toContain(`reason.${code}`);
+  });
+
+  it("hold every key that a component asks for", () => {
+    const files = sources(path.resolve("src"));
+    expect(files.length).toBeGreaterThan(60);
+    for (const file of files) {
+      for (const [, key] of readFileSync(file, "utf8").matchAll(/\bt\("([a-z_]+\.[\w.]+)"/g)) expect(keys, file).toContain(key);
+    }
+  });
+});
+
+describe("translate", () => {
+  it("fills placeholders and leaves unknown ones standing", () => {
+    expect(translate("en", "health.fresh.of", { fresh: 28, total: 30 })).toBe("28 of 30");
+    expect(translate("ko", "health.fresh.of", { fresh: 28, total: 30 })).toBe("30개 중 28개");
+    expect(translate("en", "health.fresh.of", { fresh: 28 })).toBe("28 of {total}");
+  });
+
+  it("shows the code of a reason it has no words for", () => {
+    expect(wordsFor("ko", "reason", "EV_BELOW_MIN")).toBe("EV 부족");
+    expect(wordsFor("ko", "reason", "BRAND_NEW")).toBe("BRAND_NEW");
+    expect(whyReason("en", "BRAND_NEW")).toBe(en["reason.unknown.why"]);
+  });
+});

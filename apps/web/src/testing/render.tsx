@@ -1,0 +1,37 @@
+/** Rendering with a query cache that holds what the test says, an open connection, and no network. */
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { render } from "@testing-library/react";
+import type { ReactNode } from "react";
+import { TooltipProvider } from "@/components/ui/tooltip";
+import type { Account, Instrument, Position, Signal, Status } from "@/lib/api/schemas";
+import type { Connection } from "@/lib/domain/health";
+import { ConnectionContext } from "@/lib/live/context";
+import { keys } from "@/lib/queries/keys";
+
+export interface World {
+  status?: Status;
+  account?: Account | null;
+  positions?: Position[];
+  signals?: Signal[];
+  universe?: Instrument[];
+  connection?: Connection;
+}
+
+export function renderDesk(ui: ReactNode, world: World = {}) {
+  const client = new QueryClient({ defaultOptions: { queries: { retry: false, refetchOnMount: false, refetchInterval: false } } });
+  const put = (key: readonly unknown[], value: unknown) => value !== undefined && client.setQueryData(key, value);
+  put(keys.status, world.status && { ...world.status, receivedAt: performance.now() });
+  put(keys.account, world.account);
+  put(keys.equity, []);
+  put(keys.positions, world.positions);
+  put(keys.signals, world.signals);
+  put(keys.universe, world.universe);
+  const view = render(
+    <QueryClientProvider client={client}>
+      <TooltipProvider>
+        <ConnectionContext.Provider value={world.connection ?? "open"}>{ui}</ConnectionContext.Provider>
+      </TooltipProvider>
+    </QueryClientProvider>,
+  );
+  return { ...view, client };
+}
