@@ -7,7 +7,14 @@ from pathlib import Path
 
 from apps.cli.console import bar, say
 
-MODULES = ("services.features.kernel", "services.labeling.kernel", "services.simulator.step")
+MODULES = (
+    "services.features.kernel",
+    "services.labeling.kernel",
+    "services.simulator.step",
+    "services.inference.forest",
+    "services.training.sampling",
+    "services.emulator.warm",
+)
 
 
 def main() -> int:

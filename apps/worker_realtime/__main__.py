@@ -39,6 +39,8 @@ from packages.exchange.binance.streams import BinanceStream
 from packages.exchange.clock_sync import keep_synchronised
 from services.collector.collector import Collector, CollectorConfig
 from services.features import kernel
+from services.inference import forest
+from services.simulator import step
 from services.simulator.tables import State
 from services.simulator.volume import VolumeWindow
 
@@ -168,7 +170,8 @@ class Worker:
 
     def _recover(self) -> Recovered:
         settings = self._settings
-        kernel.warm()
+        for compiled in (kernel, forest, step):
+            compiled.warm()  # a minute must not wait for the compiler
         with psycopg.connect(self._database_url, autocommit=True, connect_timeout=10) as conn:
             ensure_identity(conn, settings.identity)
             instruments = recovery.load_instruments(conn, settings.universe, settings.taker_fee_rate)

@@ -45,7 +45,8 @@ def load_totals(conn: psycopg.Connection[Any], wallet: float) -> Totals:
     """Totals of the shadow account; ``wallet`` is its start when it has no snapshot yet."""
     row = conn.execute(
         "SELECT (SELECT equity FROM account_snapshots WHERE mode = 'shadow' ORDER BY ts LIMIT 1), "
-        "coalesce(sum(net), 0), coalesce(sum(fees + liquidation_fee), 0), coalesce(sum(slippage), 0), coalesce(sum(funding), 0) "
+        "coalesce(sum(net), 0), coalesce(sum(fees + liquidation_fee), 0), "
+        "coalesce(sum(slippage), 0), coalesce(sum(funding), 0) "
         "FROM trades WHERE mode = 'shadow'"
     ).fetchone()
     assert row is not None

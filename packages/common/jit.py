@@ -7,7 +7,7 @@ rule. Money must not: the cache folder is named by a hash of every source a kern
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
@@ -17,19 +17,27 @@ P = ParamSpec("P")
 R = TypeVar("R")
 
 _ROOT = Path(__file__).resolve().parents[2]
-_KERNEL_FOLDERS = (
-    "packages/common",
-    *(f"services/{name}" for name in ("features", "labeling", "policy", "risk", "simulator", "backtest")),
-    *(f"services/{name}" for name in ("training", "inference", "rl")),
-)
+# Where a kernel, or a constant a kernel is compiled with, can stand: whole folders, and files that define kernels.
+_PURE = tuple(f"services/{name}" for name in ("features", "labeling", "policy", "risk", "simulator", "backtest"))
+_MIXED = ("packages/common", *(f"services/{name}" for name in ("training", "inference", "emulator", "rl")))
+_CONSTANTS = ("packages/common/reasons.py",)
+
+
+def _sources() -> Iterator[Path]:
+    for folder in _PURE:
+        yield from sorted((_ROOT / folder).glob("*.py"))
+    for folder in _MIXED:
+        for path in sorted((_ROOT / folder).glob("*.py")):
+            if b"@kernel" in path.read_bytes():
+                yield path
+    yield from (_ROOT / name for name in _CONSTANTS)
 
 
 def _cache_folder() -> Path:
     digest = hashlib.sha256(numba.__version__.encode())
-    for folder in _KERNEL_FOLDERS:
-        for path in sorted((_ROOT / folder).glob("*.py")):
-            digest.update(path.name.encode())
-            digest.update(path.read_bytes())
+    for path in _sources():
+        digest.update(path.name.encode())
+        digest.update(path.read_bytes())
     base = _ROOT / ".cache" / "numba"
     if not os.access(_ROOT, os.W_OK):
         base = Path(tempfile.gettempdir()) / f"perpilot-numba-{os.getuid()}"

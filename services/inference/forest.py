@@ -166,3 +166,13 @@ def _sigmoid(objective: str) -> float:
 
 def _fields(block: str) -> dict[str, str]:
     return dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
+
+
+def warm() -> None:
+    """Compile, or load from disk, what a minute needs."""
+    i32 = np.int32
+    stump = Forest(
+        np.zeros(1), np.zeros(1, i32), np.zeros(2, i32), np.zeros(1, i32), np.zeros(1, i32),
+        np.array([0, 1], i32), np.zeros(1),
+    )  # fmt: skip
+    predict(stump, np.zeros((1, 1)))

@@ -113,3 +113,8 @@ def average_uniqueness(start: IntArray, stop: IntArray, n_bars: int) -> FloatArr
     for i in range(start.size):
         out[i] = (cumulative[stop[i] + 1] - cumulative[start[i]]) / (stop[i] - start[i] + 1)
     return out
+
+
+def warm() -> None:
+    """Compile, or load from disk, what a dataset needs."""
+    average_uniqueness(np.zeros(1, np.int64), np.ones(1, np.int64), 2)
