@@ -23,6 +23,7 @@ function amount(value: number | null, code: string, text: Text): string {
       return text.money(value);
     case "minutes":
       return value === null ? "–" : `${text.fixed(value)} ${text.t("unit.minutes")}`;
+    case "flag":
     case "plain":
       return value === null ? "–" : text.fixed(value, Number.isInteger(value) ? 0 : 4);
   }
@@ -48,7 +49,7 @@ function ReasonRow({ reason, primary }: { reason: BlockReason; primary: boolean 
         )}
       </div>
       <p className="text-xs text-soft">{why(reason.code)}</p>
-      {(reason.value !== null || reason.limit !== null) && (
+      {unitOf(reason.code) !== "flag" && (reason.value !== null || reason.limit !== null) && (
         <dl className="mt-0.5 grid grid-cols-3 gap-2">
           {figures.map(([label, value]) => (
             <div key={label}>

@@ -54,9 +54,11 @@ describe("WhyPanel", () => {
   });
 
   it("has no predictions to show when a gate before the model refused", () => {
-    renderDesk(<WhyPanel symbol="BTCUSDT" decimals={1} />, { signals: [signal({ ev_long: null, ev_short: null, block_reasons: ["DATA_STALE"] })] });
+    renderDesk(<WhyPanel symbol="BTCUSDT" decimals={1} />, { signals: [signal({ ev_long: null, ev_short: null, block_details: [{ code: "DATA_STALE", value: 1, limit: 0, distance: -1 }] })] });
     expect(screen.queryByTestId("prediction-table")).toBeNull();
     expect(screen.getByTestId("why-DATA_STALE")).toHaveTextContent("Data stale");
+    // A yes or no has no figures worth showing.
+    expect(screen.getByTestId("why-DATA_STALE")).not.toHaveTextContent("Limit");
   });
 
   it("waits in words for the first decision", () => {

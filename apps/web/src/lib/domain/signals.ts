@@ -79,10 +79,19 @@ export function countReasons(signals: readonly Signal[]): ReasonCount[] {
     .sort((a, b) => b.count - a.count || a.code.localeCompare(b.code));
 }
 
-/** What a value, limit and distance are counted in: predictions are fractions, the rest as named. */
-export type Unit = "fraction" | "count" | "money" | "minutes" | "plain";
+/** What a value, limit and distance are counted in; a flag is a yes or no whose figures say nothing more. */
+export type Unit = "fraction" | "count" | "money" | "minutes" | "plain" | "flag";
 
 const UNITS: Record<string, Unit> = {
+  DATA_STALE: "flag",
+  FEATURE_NAN: "count",
+  SYMBOL_NOT_TRADABLE: "flag",
+  DRIFT_BLOCK: "flag",
+  TRADING_OFF: "flag",
+  KILL_SWITCH: "flag",
+  ALREADY_IN_POSITION: "flag",
+  REGIME_BLOCK: "flag",
+  STOP_PATH_UNPROVEN: "flag",
   EV_BELOW_MIN: "fraction",
   Q05_BELOW_MIN: "fraction",
   MAE_ABOVE_MAX: "fraction",
@@ -96,7 +105,7 @@ const UNITS: Record<string, Unit> = {
   MAX_USED_MARGIN: "money",
   DAY_RISK_BUDGET: "money",
   DAILY_LOSS_LIMIT: "money",
-  MARKET_QTY: "money",
+  MARKET_QTY: "plain",
   PARTICIPATION: "money",
   MIN_NOTIONAL: "money",
   COOLDOWN: "minutes",

@@ -40,10 +40,13 @@ describe("the catalogues", () => {
     for (const key of keys) if (/^reason\.[A-Z0-9_]+$/.test(key)) expect(keys).toContain(`${key}.why`);
   });
 
-  it("have words for every reason of the decision kernel", () => {
-    const codes =
-      "DATA_STALE FEATURE_NAN SYMBOL_NOT_TRADABLE DRIFT_BLOCK TRADING_OFF KILL_SWITCH DAILY_LOSS_LIMIT ALREADY_IN_POSITION COOLDOWN LOSS_PAUSE REGIME_BLOCK EV_BELOW_MIN Q05_BELOW_MIN MAE_ABOVE_MAX STOP_TOO_TIGHT LIQUIDATION_TOO_NEAR MAX_POSITIONS MAX_TOTAL_NOTIONAL MAX_DIRECTIONAL_NOTIONAL TIER_CAP BETA_CAP MAX_USED_MARGIN DAY_RISK_BUDGET MARKET_QTY PARTICIPATION STOP_PATH_UNPROVEN MIN_NOTIONAL";
-    for (const code of codes.split(" ")) expect(keys).toContain(`reason.${code}`);
+  it("have words for every reason and every exit the kernel knows", () => {
+    const source = readFileSync(path.resolve("../../packages/common/reasons.py"), "utf8");
+    const names = (title: string) => [...source.split(`class ${title}(`)[1]!.split(/^class |^REASONS/m)[0]!.matchAll(/^ {4}([A-Z0-9_]+) = "\1"$/gm)].map(([, name]) => name);
+    expect(names("Reason").length).toBeGreaterThan(20);
+    for (const code of names("Reason")) expect(keys).toContain(`reason.${code}`);
+    expect(names("ExitReason").length).toBeGreaterThan(5);
+    for (const code of names("ExitReason")) expect(keys).toContain(`exit.${code}`);
   });
 
   it("hold every key that a component asks for", () => {
