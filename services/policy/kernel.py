@@ -243,6 +243,12 @@ def size(
 
 
 @kernel
+def extra_fees(fee_now: float, b: Barriers) -> float:
+    """What both fills cost now beyond what the label holds: ``er`` less this bounds the EV from above."""
+    return 2.0 * (fee_now - b.fee_spec)
+
+
+@kernel
 def expected_value(
     er: float,
     q05: float,
@@ -255,15 +261,9 @@ def expected_value(
     p: PolicyParams,
 ) -> float:
     """EV of one direction (D15): only what costs now beyond what the label already holds is subtracted."""
-    cost = 2.0 * (fee_now - b.fee_spec) + 2.0 * (sizing.slip - b.slippage_k) * atr1 / price
+    cost = extra_fees(fee_now, b) + 2.0 * (sizing.slip - b.slippage_k) * atr1 / price
     penalty = p.q05_penalty * max(0.0, -q05 - sizing.planned) + p.mae_penalty * max(0.0, e_mae - sizing.stop)
     return er - cost - penalty
-
-
-@kernel
-def ev_bound(er: float, fee_now: float, b: Barriers) -> float:
-    """An upper bound of the EV, in float64 too: slippage beyond the label's and penalties are never negative."""
-    return er - 2.0 * (fee_now - b.fee_spec)
 
 
 @kernel

@@ -88,7 +88,7 @@ def simulate_trade_path(
             last=last[i][:, None], mark=mark[j][:, None], qm=[known], atr=[extra[i, 1]], atr1=[extra[i, 2]],
             rate=[rates[j, 0]], predictions=nothing, beta=[1.0], tier=[0],
         )  # fmt: skip
-        execute(state, inputs, params, constants, out.events)
+        execute(state, inputs, params, constants, out)
         if out.events.n[N_TRADES]:
             return _closed(out.events.trades[0], int(ts[i]))
         judge(state, inputs, params, constants, out)

@@ -3,6 +3,8 @@
 A fill at the open of bar t uses volume and ATR of the last bar closed before it, which the state holds.
 """
 
+import numpy as np
+
 from packages.common import reasons as rc
 from packages.common.jit import kernel
 from packages.common.math import fill_price, liquidation_price, overshoot, slippage_atr, trigger_reference
@@ -15,6 +17,8 @@ from services.simulator.tables import (
     Constants,
     Events,
     Inputs,
+    Ints,
+    Out,
     Params,
     State,
 )
@@ -269,38 +273,60 @@ def _trigger(
 
 
 @kernel
-def execute(state: State, inputs: Inputs, params: Params, constants: Constants, events: Events) -> None:
-    """Steps 1-4 on bar t: fill what was ordered at t-1, test the triggers, pay funding. Clears and fills ``events``."""
-    clear_events(events)
-    n = inputs.flags.size
-    t = inputs.ts_ms // MINUTE_MS
-    busy = False
-    for s in range(n):
+def find_active(state: State, active: Ints) -> None:
+    """List the symbols that hold a position or a pending entry, so that a minute need not look at the others."""
+    count = 0
+    for s in range(state.positions.size):
         if state.positions[s]["side"] != 0 or state.pending[s]["side"] != 0:
-            busy = True
-            break
-    if not busy:
+            count += 1
+            active[count] = s
+    active[0] = count
+
+
+@kernel
+def _pay_funding(state: State, s: int, rate: float, mark: float, events: Events) -> None:
+    pos = state.positions[s]
+    amount = pos["side"] * pos["qty"] * mark * rate
+    state.account[0]["wallet"] -= amount
+    pos["funding"] += amount
+    payment = events.payments[events.n[N_PAYMENTS]]
+    events.n[N_PAYMENTS] += 1
+    payment["symbol"] = s
+    payment["rate"] = rate
+    payment["amount"] = amount
+
+
+@kernel
+def execute_active(
+    state: State, inputs: Inputs, params: Params, constants: Constants, events: Events, active: Ints
+) -> None:
+    """``execute`` where ``active`` already says which symbols hold something."""
+    clear_events(events)
+    count = active[0]
+    if count == 0:
         return
-    for s in range(n):
+    t = inputs.ts_ms // MINUTE_MS
+    for i in range(1, count + 1):
+        s = active[i]
         pos = state.positions[s]
         if pos["side"] != 0 and pos["exit_order"] != 0 and inputs.flags[s] & PRESENT:
             close_position(state, s, t, inputs.last[0, s], pos["exit_order"], params, constants, events)
-    for s in range(n):
-        if state.pending[s]["side"] != 0:
-            _enter(state, s, t, inputs, params, constants, events)
-    for s in range(n):
+    for i in range(1, count + 1):
+        if state.pending[active[i]]["side"] != 0:
+            _enter(state, active[i], t, inputs, params, constants, events)
+    for i in range(1, count + 1):
+        s = active[i]
         if state.positions[s]["side"] != 0 and inputs.flags[s] & PRESENT:
             _trigger(state, s, t, inputs, params, constants, events)
-    for s in range(n):
-        pos = state.positions[s]
-        rate = inputs.rate[s]
-        if pos["side"] != 0 and rate == rate:
+    for i in range(1, count + 1):
+        s = active[i]
+        if state.positions[s]["side"] != 0 and not np.isnan(inputs.rate[s]):
             mark = inputs.mark[3, s] if inputs.flags[s] & PRESENT else state.memory[s]["mark"]
-            amount = pos["side"] * pos["qty"] * mark * rate
-            state.account[0]["wallet"] -= amount
-            pos["funding"] += amount
-            payment = events.payments[events.n[N_PAYMENTS]]
-            events.n[N_PAYMENTS] += 1
-            payment["symbol"] = s
-            payment["rate"] = rate
-            payment["amount"] = amount
+            _pay_funding(state, s, inputs.rate[s], mark, events)
+
+
+@kernel
+def execute(state: State, inputs: Inputs, params: Params, constants: Constants, out: Out) -> None:
+    """Steps 1-4 on bar t: fill what was ordered at t-1, test the triggers, pay funding. Fills ``out.events`` anew."""
+    find_active(state, out.scratch.active)
+    execute_active(state, inputs, params, constants, out.events, out.scratch.active)

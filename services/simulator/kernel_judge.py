@@ -4,26 +4,39 @@ from packages.common import reasons as rc
 from packages.common.jit import kernel
 from packages.common.math import round_down, stop_price, target_price
 from services.policy.kernel import (
+    E_MAE_LONG,
+    E_MAE_SHORT,
     ER_LONG,
     ER_SHORT,
     FLATTEN,
     KILL_SWITCH_ON,
     PRESENT,
+    Q05_LONG,
+    Q05_SHORT,
     STOP_PATH_OK,
     TRADING_ON,
+    Barriers,
+    PolicyParams,
     Rows,
     choose,
     clear_row,
     count_unusable,
-    ev_bound,
+    expected_value,
+    extra_fees,
     gates,
     note,
+    size,
+    wished_notional,
 )
 from services.risk.kernel import (
     FIRST_LIMIT,
     LIMIT,
+    LONG,
     N_LIMITS,
+    RISK,
     ROOM,
+    SHORT,
+    TOTAL,
     VALUE,
     Candidate,
     beta_or_one,
@@ -34,8 +47,8 @@ from services.risk.kernel import (
     tier_or_last,
     too_small,
 )
-from services.simulator.kernel_execute import MINUTE_MS, excursions
-from services.simulator.tables import Constants, Floats, Inputs, Out, Params, State
+from services.simulator.kernel_execute import MINUTE_MS, excursions, find_active
+from services.simulator.tables import Constants, Floats, Inputs, Ints, Out, Params, Scratch, State
 
 DAY_MS = 86_400_000
 
@@ -63,36 +76,40 @@ def equity(state: State, mark: Floats) -> float:
 
 
 @kernel
-def _equity_at_last_marks(state: State) -> float:
+def _equity_at_last_marks(state: State, active: Ints) -> float:
     open_pnl = 0.0
-    for s in range(state.positions.size):
-        pos = state.positions[s]
+    for i in range(1, active[0] + 1):
+        pos = state.positions[active[i]]
         if pos["side"] != 0:
-            open_pnl += pos["side"] * pos["qty"] * (state.memory[s]["mark"] - pos["entry_fill"])
+            open_pnl += pos["side"] * pos["qty"] * (state.memory[active[i]]["mark"] - pos["entry_fill"])
     return float(state.account[0]["wallet"] + open_pnl)
 
 
 @kernel
-def _mark(state: State, inputs: Inputs) -> None:
+def _mark(state: State, inputs: Inputs, active: Ints) -> None:
     """Step 5: what this bar taught, excursions of the open positions."""
-    for s in range(inputs.flags.size):
-        if inputs.flags[s] & PRESENT:
-            memory = state.memory[s]
-            memory["mark"] = inputs.mark[3, s]
-            if inputs.qm[s] >= 0.0:
-                memory["qm"] = inputs.qm[s]
-            if inputs.atr1[s] > 0.0:
-                memory["atr1"] = inputs.atr1[s]
-    for s in range(inputs.flags.size):
+    # arrays are named outside the loop: each mention of one inside would count its references up and down
+    flags, mark, qm, atr1, memories = inputs.flags, inputs.mark, inputs.qm, inputs.atr1, state.memory
+    for s in range(flags.size):
+        if flags[s] & PRESENT:
+            memory = memories[s]
+            memory["mark"] = mark[3, s]
+            if qm[s] >= 0.0:
+                memory["qm"] = qm[s]
+            if atr1[s] > 0.0:
+                memory["atr1"] = atr1[s]
+    for i in range(1, active[0] + 1):
+        s = active[i]
         if state.positions[s]["side"] != 0 and inputs.flags[s] & PRESENT:
             excursions(state, s, inputs)
 
 
 @kernel
-def _order_exits(state: State, inputs: Inputs, t: int, params: Params) -> None:
+def _order_exits(state: State, inputs: Inputs, t: int, params: Params, active: Ints) -> None:
     """Steps 7 (orders) and 8, then requests from outside; of several orders the first stands."""
     halted = state.account[0]["halted"] != 0
-    for s in range(inputs.flags.size):
+    for i in range(1, active[0] + 1):
+        s = active[i]
         pos = state.positions[s]
         if pos["side"] == 0 or pos["exit_order"] != 0:
             continue
@@ -113,13 +130,13 @@ def day_floor(state: State, params: Params) -> float:
 
 
 @kernel
-def _day_and_halt(state: State, inputs: Inputs, params: Params) -> None:
+def _day_and_halt(state: State, ts_ms: int, params: Params, active: Ints) -> None:
     """Steps 5 (equity), 6 and 7 (the latch)."""
     account = state.account[0]
     before = account["equity"]
-    account["equity"] = _equity_at_last_marks(state)
-    account["bar"] = inputs.ts_ms // MINUTE_MS
-    day = inputs.ts_ms // DAY_MS
+    account["equity"] = _equity_at_last_marks(state, active)
+    account["bar"] = ts_ms // MINUTE_MS
+    day = ts_ms // DAY_MS
     if day != account["day"]:
         account["day"] = day
         account["day_start"] = before
@@ -131,17 +148,20 @@ def _day_and_halt(state: State, inputs: Inputs, params: Params) -> None:
 
 
 @kernel
-def _fill_book(state: State, inputs: Inputs, params: Params, constants: Constants, book: Floats) -> None:
+def _fill_book(state: State, inputs: Inputs, params: Params, constants: Constants, scratch: Scratch) -> None:
+    book = scratch.book
     for i in range(book.size):
         book[i] = 0.0
-    for s in range(inputs.flags.size):
+    for i in range(1, scratch.active[0] + 1):
+        s = scratch.active[i]
         pos = state.positions[s]
         pending = state.pending[s]
-        mark, tier, beta = state.memory[s]["mark"], inputs.tier[s], inputs.beta[s]
+        memory = state.memory[s]
+        mark, tier, beta = memory["mark"], inputs.tier[s], inputs.beta[s]
         if pos["side"] != 0:
             risk = position_risk(
                 pos["side"], pos["qty"], mark, pos["sl"], constants.fee_now,
-                state.memory[s]["qm"], state.memory[s]["atr1"], params.barriers.slippage_k,
+                memory["qm"], memory["atr1"], params.barriers.slippage_k,
             )  # fmt: skip
             book_add(book, pos["side"], pos["qty"] * mark, pos["leverage"], tier, beta, risk)
         elif pending["side"] != 0:
@@ -188,10 +208,10 @@ def _admit(state: State, s: int, t: int, inputs: Inputs, params: Params, constan
         least = max(rules["min_notional"] * risk.min_notional_margin, rules["min_qty"] * price)
         note(rows, s, rc.MIN_NOTIONAL, qty * price, least)
         return
-    size = qty * price
+    notional = qty * price
     row["side"] = side
     row["qty"] = qty
-    row["size_notional"] = size
+    row["size_notional"] = notional
     pending = state.pending[s]
     pending["side"] = side
     pending["qty"] = qty
@@ -200,7 +220,7 @@ def _admit(state: State, s: int, t: int, inputs: Inputs, params: Params, constan
     pending["tp"] = row["tp"]
     pending["loss"] = loss
     pending["bar"] = t
-    book_add(out.scratch.book, side, size, row["leverage"], inputs.tier[s], inputs.beta[s], size * loss)
+    book_add(out.scratch.book, side, notional, row["leverage"], inputs.tier[s], inputs.beta[s], notional * loss)
 
 
 @kernel
@@ -238,34 +258,79 @@ def _wish(state: State, s: int, t: int, inputs: Inputs, params: Params, constant
 
 
 @kernel
-def _nothing_can_enter(state: State, inputs: Inputs, t: int, params: Params) -> bool:
-    """True when an account-wide gate blocks every symbol, so that no row needs to be computed to know the trades."""
+def _nothing_can_enter(state: State, inputs: Inputs, t: int, params: Params, active: Ints) -> bool:
+    """True when a rule of the account blocks every symbol, so that no row needs to be computed to know the trades."""
     account, flags = state.account[0], inputs.account_flags
     if account["halted"] != 0 or flags & KILL_SWITCH_ON or not flags & TRADING_ON or not flags & STOP_PATH_OK:
         return True
-    if t - account["pause_bar"] < params.policy.loss_pause_bars:
+    if t - account["pause_bar"] < params.policy.loss_pause_bars or active[0] >= params.risk.max_positions:
+        return True
+    if inputs.regime < 0 or inputs.regime > 2:
         return True
     return bool(params.policy.regime_block and inputs.regime == 2)
 
 
 @kernel
-def _decide(state: State, inputs: Inputs, t: int, params: Params, constants: Constants, out: Out) -> None:
-    """Step 9: rows of all symbols, candidates by EV (ties in universe order), admission one after the other."""
-    n = inputs.flags.size
-    if not out.all_rows and _nothing_can_enter(state, inputs, t, params):
-        return
-    order, ev = out.scratch.order, out.scratch.ev
-    least = params.policy.ev_min
-    fee_now, barriers = constants.fee_now, params.barriers
+def _no_hope(preds: Floats, cost: float, least: float) -> bool:
+    """True when no symbol's bound can pass, see ``_candidates``."""
+    for s in range(preds.shape[1]):
+        if preds[ER_LONG, s] - cost > least or preds[ER_SHORT, s] - cost > least:
+            return False
+    return True
+
+
+@kernel
+def _may_enter(
+    preds: Floats, s: int, price: float, atr: float, atr1: float, qm: float, equity: float, regime: int, max_qty: float,
+    fee_now: float, long_room: float, short_room: float, day_room: float, min_share: float, b: Barriers,
+    p: PolicyParams,
+) -> bool:  # fmt: skip
+    """False only when the EV is not above the minimum or a room, which admissions only shrink, is too small already.
+
+    The same arithmetic as ``choose`` and ``measure``; NaN leads on to the gates or away from a trade, never into one.
+    """
+    sizing = size(price, atr, atr1, qm, equity, max_qty, fee_now, b, p)
+    long_q05, short_q05 = preds[Q05_LONG, s], preds[Q05_SHORT, s]
+    ev_long = expected_value(preds[ER_LONG, s], long_q05, preds[E_MAE_LONG, s], sizing, atr1, price, fee_now, b, p)
+    ev_short = expected_value(preds[ER_SHORT, s], short_q05, preds[E_MAE_SHORT, s], sizing, atr1, price, fee_now, b, p)
+    ev, q05, room = ev_long, long_q05, long_room
+    if ev_short > ev_long:
+        ev, q05, room = ev_short, short_q05, short_room
+    if ev <= p.ev_min:
+        return False
+    least = min_share * wished_notional(q05, sizing, equity, regime, p)
+    return not (room < least or day_room / sizing.loss < least)
+
+
+@kernel
+def _candidates(state: State, inputs: Inputs, t: int, params: Params, constants: Constants, out: Out) -> int:
+    """Put the symbols that pass gates and choice into ``scratch.order`` by EV, ties in universe order; their number.
+
+    Without rows, what cannot end in a trade is passed over. A first bound of the EV is ``er`` less the extra fees:
+    slippage beyond the label's and penalties are never negative, and rounding keeps the order. NaN is below it too,
+    and would fail a gate.
+    """
+    order, ev, book = out.scratch.order, out.scratch.ev, out.scratch.book
+    account_equity = state.account[0]["equity"]
+    sized_on = min(account_equity, params.policy.capital_limit)
+    cost = extra_fees(constants.fee_now, params.barriers)
+    preds, least, all_rows = inputs.preds, params.policy.ev_min, out.all_rows
+    marks, atr, atr1, qm, rules = inputs.mark, inputs.atr, inputs.atr1, inputs.qm, constants.rules
+    total_room = params.risk.max_total_notional_pct * sized_on - book[TOTAL]
+    side_limit = params.risk.max_directional_notional_pct * sized_on
+    long_room, short_room = min(total_room, side_limit - book[LONG]), min(total_room, side_limit - book[SHORT])
+    day_room = account_equity - day_floor(state, params) - book[RISK]
     count = 0
-    for s in range(n):
-        # a symbol whose EV cannot pass is no candidate; NaN is none either way, since it fails a gate
-        hopeful = (
-            ev_bound(inputs.preds[ER_LONG, s], fee_now, barriers) > least
-            or ev_bound(inputs.preds[ER_SHORT, s], fee_now, barriers) > least
-        )
-        if not out.all_rows and not hopeful:
-            continue
+    for s in range(inputs.flags.size):
+        if not all_rows:
+            if not (preds[ER_LONG, s] - cost > least or preds[ER_SHORT, s] - cost > least):
+                continue
+            if not _may_enter(
+                preds, s, marks[3, s], atr[s], atr1[s], qm[s], sized_on, inputs.regime, rules[s]["max_qty"],
+                constants.fee_now, long_room, short_room, day_room, params.risk.min_share, params.barriers,
+                params.policy,
+            ):  # fmt: skip
+                continue
         clear_row(out.rows, s)
         if not _wish(state, s, t, inputs, params, constants, out):
             continue
@@ -275,11 +340,47 @@ def _decide(state: State, inputs: Inputs, t: int, params: Params, constants: Con
             place -= 1
         order[place] = s
         count += 1
+    return count
+
+
+@kernel
+def _decide(state: State, inputs: Inputs, t: int, params: Params, constants: Constants, out: Out) -> None:
+    """Step 9: rows of all symbols, candidates by EV, admission one after the other."""
+    if not out.all_rows:
+        if _nothing_can_enter(state, inputs, t, params, out.scratch.active):
+            return
+        if _no_hope(inputs.preds, extra_fees(constants.fee_now, params.barriers), params.policy.ev_min):
+            return
+    _fill_book(state, inputs, params, constants, out.scratch)
+    count = _candidates(state, inputs, t, params, constants, out)
     if count == 0:
         return
-    _fill_book(state, inputs, params, constants, out.scratch.book)
     for i in range(count):
-        _admit(state, order[i], t, inputs, params, constants, out)
+        _admit(state, out.scratch.order[i], t, inputs, params, constants, out)
+    find_active(state, out.scratch.active)
+
+
+@kernel
+def _forget_closed(state: State, active: Ints) -> None:
+    count = 0
+    for i in range(1, active[0] + 1):
+        s = active[i]
+        if state.positions[s]["side"] != 0 or state.pending[s]["side"] != 0:
+            count += 1
+            active[count] = s
+    active[0] = count
+
+
+@kernel
+def judge_active(state: State, inputs: Inputs, params: Params, constants: Constants, out: Out) -> None:
+    """``judge`` where ``out.scratch.active`` already lists at least the symbols that hold something; keeps it so."""
+    t = inputs.ts_ms // MINUTE_MS
+    active = out.scratch.active
+    _forget_closed(state, active)
+    _mark(state, inputs, active)
+    _day_and_halt(state, inputs.ts_ms, params, active)
+    _order_exits(state, inputs, t, params, active)
+    _decide(state, inputs, t, params, constants, out)
 
 
 @kernel
@@ -288,8 +389,5 @@ def judge(state: State, inputs: Inputs, params: Params, constants: Constants, ou
 
     Every row is written when ``out.all_rows``; without, ``out.rows`` is left undefined and the same trades are decided.
     """
-    t = inputs.ts_ms // MINUTE_MS
-    _mark(state, inputs)
-    _day_and_halt(state, inputs, params)
-    _order_exits(state, inputs, t, params)
-    _decide(state, inputs, t, params, constants, out)
+    find_active(state, out.scratch.active)
+    judge_active(state, inputs, params, constants, out)

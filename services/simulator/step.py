@@ -11,9 +11,10 @@ import numpy as np
 from packages.common.jit import kernel
 from packages.common.reasons import N_CODES
 from services.policy.kernel import PRESENT, TRADABLE, Barriers, Rows
+from services.simulator.borrow import borrow_constants, borrow_inputs, borrow_market, borrow_out, borrow_state
 from services.simulator.build import SymbolRules, make_constants, make_inputs, make_market, make_params
-from services.simulator.kernel_execute import execute, position_liquidation
-from services.simulator.kernel_judge import equity, judge, used_margin
+from services.simulator.kernel_execute import execute, execute_active, find_active, position_liquidation
+from services.simulator.kernel_judge import equity, judge, judge_active, used_margin
 from services.simulator.tables import (
     N_TRADES,
     TRADE,
@@ -30,7 +31,7 @@ from services.simulator.tables import (
     new_rows,
     new_state,
 )
-from services.simulator.volume import fold_volume, new_window
+from services.simulator.volume import fold_volume, new_window, push_volume
 
 # What a fold keeps: trades and equity; also primary reasons counted; also every row.
 KEEP_TRADES, KEEP_COUNTS, KEEP_ROWS = 0, 1, 2
@@ -54,8 +55,15 @@ def step(state: State, inputs: Inputs, params: Params, constants: Constants, out
     Arrays are changed in place; nothing is allocated. The minutes of one state go forward without gaps in time:
     a minute without data is given with its flags not PRESENT.
     """
-    execute(state, inputs, params, constants, out.events)
-    judge(state, inputs, params, constants, out)
+    state, inputs, constants, out = (
+        borrow_state(state),
+        borrow_inputs(inputs),
+        borrow_constants(constants),
+        borrow_out(out),
+    )
+    find_active(state, out.scratch.active)
+    execute_active(state, inputs, params, constants, out.events, out.scratch.active)
+    judge_active(state, inputs, params, constants, out)
 
 
 @kernel
@@ -112,13 +120,20 @@ def fold(
     need ``out.all_rows``.
     """
     n_symbols = market.flags.shape[1]
+    state, market, constants, out = (
+        borrow_state(state),
+        borrow_market(market),
+        borrow_constants(constants),
+        borrow_out(out),
+    )
     events = out.events
+    find_active(state, out.scratch.active)
     for t in range(start, stop):
         if kept.n[N_TRADES] + n_symbols > kept.trades.size:
             return t
         inputs = inputs_at(market, t)
-        execute(state, inputs, params, constants, events)
-        judge(state, inputs, params, constants, out)
+        execute_active(state, inputs, params, constants, events, out.scratch.active)
+        judge_active(state, inputs, params, constants, out)
         kept.equity[t] = state.account[0]["equity"]
         for i in range(events.n[N_TRADES]):
             kept.trades[kept.n[N_TRADES] + i] = events.trades[i]
@@ -183,12 +198,13 @@ def warm() -> None:
         tier=market.tier[0],
     )  # fmt: skip
     step(state, inputs, params, constants, out)
-    execute(state, inputs, params, constants, out.events)
+    execute(state, inputs, params, constants, out)
     judge(state, inputs, params, constants, out)
     equity(state, np.ascontiguousarray(state.memory["mark"]))
     used_margin(state)
     position_liquidation(state, 0, constants)
     fold_volume(new_window(n), flat)
+    push_volume(new_window(n), 0, 1.0)
 
 
 __all__ = [

@@ -197,8 +197,9 @@ class Events(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Working space of one step; holds nothing between steps."""
+    """Working space of one step; between steps it holds nothing that the state does not say."""
 
+    active: Ints  # (S + 1,) how many symbols hold a position or a pending entry, then which, in universe order
     order: Ints  # (S,)
     ev: Floats  # (S,)
     book: Floats  # (BOOK_SIZE,)
@@ -246,6 +247,7 @@ def new_out(n_symbols: int, *, all_rows: bool = True) -> Out:
         payments=np.zeros(n_symbols, PAYMENT),
     )
     scratch = Scratch(
+        active=np.zeros(n_symbols + 1, np.int64),
         order=np.zeros(n_symbols, np.int64),
         ev=np.zeros(n_symbols),
         book=np.zeros(BOOK_SIZE),

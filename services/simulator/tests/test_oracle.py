@@ -145,6 +145,18 @@ def test_every_row_equals_the_oracle_with_every_reason_value_and_limit(runs, nam
             assert row["leverage"] == expected.get("leverage", 0)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_short_cuts_without_rows_change_no_trade(runs, name):
+    _, full_state, full, market = runs[name]
+    seed, wallet, arguments = CASES[name]
+    _, params, constants = markets.make(seed, **arguments)
+    state = new_state(market.flags.shape[1], wallet)
+    fast = st.run(state, market, params._replace(halt_clears_daily=name != "operator clears"), constants)
+    assert fast.trades.tobytes() == full.trades.tobytes()
+    assert fast.equity.tobytes() == full.equity.tobytes()
+    assert all(a.tobytes() == b.tobytes() for a, b in zip(state, full_state, strict=True))
+
+
 def test_together_the_markets_show_every_block_reason_and_every_exit(runs):
     blocks, primaries, exits, lapses = Counter(), Counter(), Counter(), Counter()
     for oracle, *_ in runs.values():
