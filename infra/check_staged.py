@@ -9,7 +9,10 @@ _SECRETS = (
     ("a private key", re.compile(r"-----BEGIN [A-Z ]*PRIVATE KEY-----")),
     ("a cloud key", re.compile(r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b")),
     ("an exchange key", re.compile(r"(?i)(?:api|secret)[_-]?key\W{1,4}['\"]?[A-Za-z0-9]{64}\b")),
-    ("a password in an address", re.compile(r"\b(?:postgres(?:ql)?|redis|https?|s3)://[^\s:/@{}$<]+:(?!password@|secret@)[^\s@{}$<]{6,}@")),
+    (
+        "a password in an address",
+        re.compile(r"\b(?:postgres(?:ql)?|redis|https?|s3)://[^\s:/@{}$<]+:(?!password@|secret@)[^\s@{}$<]{6,}@"),
+    ),
 )
 _EXAMPLES = frozenset({".env.example"})
 

@@ -43,7 +43,7 @@ class Settings(BaseSettings):
     seed: Annotated[int, Field(ge=0)] = 7
     mark_updates: Annotated[int, Field(ge=4, le=60)] = 10
     kline_updates: Annotated[int, Field(ge=1, le=240)] = 1
-    planted_alpha: Annotated[float, Field(ge=0, le=1)] = 0.02
+    planted_alpha: Annotated[float, Field(ge=0, le=1)] = 0.005
     market_start: datetime | None = None
     history_days: Annotated[int, Field(ge=2, le=1000)] = 20
 
