@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+import psycopg
 
 from apps.cli import desk
 from apps.cli.console import Bar, bar, say
@@ -54,7 +55,8 @@ def run_soak(settings: Settings, plan: SoakPlan, environment: Mapping[str, str])
         with log.open("wb") as out:
             process = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.STDOUT)
         try:
-            return _watch(settings, plan, process, var, log)
+            with bar("Soak") as shown:
+                return _Soak(settings, plan, process, var, log, shown).run()
         finally:
             process.send_signal(signal.SIGTERM)
             try:
@@ -63,93 +65,102 @@ def run_soak(settings: Settings, plan: SoakPlan, environment: Mapping[str, str])
                 process.kill()
 
 
-def _watch(
-    settings: Settings, plan: SoakPlan, process: "subprocess.Popen[bytes]", var: Path, log: Path
-) -> dict[str, Any]:
-    with bar("Soak") as shown:
+@dataclass(slots=True)
+class _Soak:
+    """One run that is being watched. Hours count from the first decided minute."""
+
+    settings: Settings
+    plan: SoakPlan
+    process: "subprocess.Popen[bytes]"
+    var: Path
+    log: Path
+    shown: Bar
+
+    def run(self) -> dict[str, Any]:
         started = time.monotonic()
-        info = _await_ok(process, var, log, plan.start_s, shown)
+        first = self._first_minute()
         start_s = time.monotonic() - started
-        first = _span(info)
-        until = first + int(plan.hours * HOUR_MS) - MINUTE_MS
-        rng = np.random.default_rng(plan.seed)
+        until = first + int(self.plan.hours * HOUR_MS) - MINUTE_MS
+        kills, wall_s, last = self._until(first, until)
+        verdict = self._verify(first, min(until, last))
+        return {
+            "ok": verdict.ok,
+            "market_hours": round((last - first + MINUTE_MS) / HOUR_MS, 3),
+            "wall_s": round(wall_s, 2),
+            "times_real_time": round((last - first) / 1e3 / wall_s, 1),
+            "start_s": round(start_s, 1),
+            "updates_per_minute": {"mark": self.settings.mark_updates, "kline": self.settings.kline_updates},
+            "kills": kills,
+            "load_average": [round(x, 2) for x in psutil.getloadavg()],
+            "verified": verdict.as_json(),
+        }
+
+    def _first_minute(self) -> int:
+        deadline = time.monotonic() + self.plan.start_s
+        while time.monotonic() < deadline:
+            self._check_alive()
+            info = desk.read(self.var)
+            span = self._span(info)
+            if span is not None:
+                return span[0]
+            self.shown.show(None, info.message if info else "starting")
+            time.sleep(0.1)
+        raise SoakError(f"nothing was decided within {self.plan.start_s:.0f} s: {_tail(self.log)}")
+
+    def _until(self, first: int, until: int) -> tuple[list[str], float, int]:
+        """Watch, and kill as planned; returns what was killed, the wall time, and the last minute seen."""
+        rng = np.random.default_rng(self.plan.seed)
         kills: list[str] = []
-        wall, next_kill = time.monotonic(), time.monotonic() + plan.kill_every_s
-        last, moved = first, wall
+        wall = moved = time.monotonic()
+        next_kill = wall + self.plan.kill_every_s
+        last = first
         while last < until:
-            if process.poll() is not None:
-                raise SoakError(f"the desk ended early: {_tail(log)}")
-            if plan.kill_every_s and time.monotonic() >= next_kill:
-                victim = plan.victims[int(rng.integers(len(plan.victims)))]
-                if _kill(var, victim):
+            self._check_alive()
+            if self.plan.kill_every_s and time.monotonic() >= next_kill:
+                victim = self.plan.victims[int(rng.integers(len(self.plan.victims)))]
+                if _kill(self.var, victim):
                     kills.append(victim)
-                next_kill = time.monotonic() + plan.kill_every_s
-            now = _span(info, last)
-            if now > last:
-                last, moved = now, time.monotonic()
+                next_kill = time.monotonic() + self.plan.kill_every_s
+            span = self._span(desk.read(self.var))
+            if span is not None and span[1] > last:
+                last, moved = span[1], time.monotonic()
             elif time.monotonic() - moved > _STALL_S:
-                raise SoakError(f"no minute was decided for {_STALL_S:.0f} s; {_tail(log)}")
-            shown.show(min(1.0, (last - first) / max(1, until - first)), f"{(last - first) / HOUR_MS:.1f} h of market")
-            time.sleep(0.2)
-        wall_s = time.monotonic() - wall
-        verdict = _verify(info, shown)
-    return {
-        "ok": verdict.ok,
-        "market_hours": round((last - first) / HOUR_MS, 3),
-        "wall_s": round(wall_s, 2),
-        "times_real_time": round((last - first) / 1e3 / wall_s, 1),
-        "start_s": round(start_s, 1),
-        "updates_per_minute": {"mark": settings.mark_updates, "kline": settings.kline_updates},
-        "kills": kills,
-        "load_average": [round(x, 2) for x in psutil.getloadavg()],
-        **{"verified": verdict.as_json()},
-    }
+                raise SoakError(f"no minute was decided for {_STALL_S:.0f} s; {_tail(self.log)}")
+            self.shown.show(
+                min(1.0, (last - first) / max(1, until - first)), f"{(last - first) / HOUR_MS:.1f} h of market"
+            )
+            time.sleep(0.1)
+        return kills, time.monotonic() - wall, last
 
+    def _verify(self, first: int, last: int) -> Verdict:
+        for attempt in range(60):
+            info = desk.read(self.var)
+            try:
+                assert info is not None
+                with connect(info.database_url, autocommit=True, timeout_s=5) as conn:
+                    return verify(
+                        conn, first, last, progress=lambda share, note: self.shown.show(share, f"verifying {note}")
+                    )
+            except (PlatformError, psycopg.Error) as exc:
+                if attempt == 59:
+                    raise SoakError(f"the database does not answer: {exc}") from exc
+                time.sleep(1.0)
+        raise SoakError("the database does not answer")
 
-def _await_ok(process: "subprocess.Popen[bytes]", var: Path, log: Path, timeout_s: float, shown: Bar) -> desk.DeskInfo:
-    deadline = time.monotonic() + timeout_s
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            raise SoakError(f"the desk did not start: {_tail(log)}")
-        info = desk.read(var)
-        if info is not None and info.phase == "ok":
-            return info
-        shown.show(None, info.message if info else "starting")
-        time.sleep(0.2)
-    raise SoakError(f"the desk was not ready after {timeout_s:.0f} s: {_tail(log)}")
+    def _check_alive(self) -> None:
+        if self.process.poll() is not None:
+            raise SoakError(f"the desk ended early: {_tail(self.log)}")
 
-
-def _span(info: desk.DeskInfo, otherwise: int | None = None) -> int:
-    """Last decided minute; while the database is down, ``otherwise``."""
-    try:
-        with connect(info.database_url, autocommit=True, timeout_s=3) as conn:
-            span = decided_span(conn)
-    except PlatformError:
-        span = None
-    except Exception as exc:  # a connection that dies under the query
-        if otherwise is None:
-            raise SoakError(f"the database does not answer: {exc}") from exc
-        span = None
-    if span is None:
-        if otherwise is None:
-            raise SoakError("nothing was decided although the desk is ready")
-        return otherwise
-    return span[1]
-
-
-def _verify(info: desk.DeskInfo, shown: Bar) -> Verdict:
-    for attempt in range(30):
+    @staticmethod
+    def _span(info: desk.DeskInfo | None) -> tuple[int, int] | None:
+        """First and last decided minute; None before the first, and while the database is down."""
+        if info is None or not info.database_url:
+            return None
         try:
-            with connect(info.database_url, autocommit=True, timeout_s=5) as conn:
-                conn.execute("SET default_transaction_isolation = 'repeatable read'")
-                span = decided_span(conn)
-                assert span is not None
-                return verify(conn, *span, progress=lambda share, note: shown.show(share, f"verifying {note}"))
-        except PlatformError:
-            if attempt == 29:
-                raise
-            time.sleep(1.0)
-    raise SoakError("the database does not answer")
+            with connect(info.database_url, autocommit=True, timeout_s=3) as conn:
+                return decided_span(conn)
+        except (PlatformError, psycopg.Error):
+            return None
 
 
 def _kill(var: Path, victim: str) -> bool:

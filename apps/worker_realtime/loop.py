@@ -145,9 +145,9 @@ class MinuteLoop:
             return
         if last is not None:
             for missed in range(last + MINUTE_MS, ts_ms, MINUTE_MS):  # nothing is known of them: the account waits
-                self._step(engine, missed, {}, (), 0.0)
+                self._step(engine, missed, {}, (), 0.0, live=False)
         records = {self._index[r.bar.symbol]: r for r in batch.records if r.bar.ts_ms == ts_ms}
-        self._step(engine, ts_ms, records, minutes, features_ms)
+        self._step(engine, ts_ms, records, minutes, features_ms, live=batch.live)
 
     def _step(
         self,
@@ -156,6 +156,8 @@ class MinuteLoop:
         records: dict[int, MinuteRecord],
         minutes: Sequence[FeatureMinute],
         features_ms: float,
+        *,
+        live: bool,
     ) -> None:
         started = monotonic_ms()
         features = np.full((len(engine.symbols), schema.N_FEATURES), np.nan)
@@ -163,7 +165,8 @@ class MinuteLoop:
             if minute.ts_ms == ts_ms:
                 features[minute.advanced] = minute.rows[minute.advanced]
         now = self._clock.now_ms()
-        late_ms = max(0, now - ts_ms - MINUTE_MS)
+        # Where the exchange waits for us the clock only says how far we have read ahead: a live minute is not late.
+        late_ms = 0 if live and math.isinf(self._clock.speed) else max(0, now - ts_ms - MINUTE_MS)
         decided = engine.decide(
             ts_ms,
             records,

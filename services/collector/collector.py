@@ -25,6 +25,8 @@ from services.collector.rest_feed import Answer, fetch
 from services.normalizer.assembler import Assembler, AssemblerConfig, Want
 from services.normalizer.quality import QualityLog
 
+_FUNDING_ASKS = 3  # answers without a rate before it is given up
+
 OpenStream = Callable[[Sequence[str]], AbstractAsyncContextManager[MarketStream]]
 
 
@@ -87,6 +89,7 @@ class Collector:
         self._funding_pause_mono = 0.0
         self._funding_pause_ms = 0
         self._asking_funding = self._refreshing = False
+        self._funding_asks: dict[int, int] = {}
         self._failure: BaseException | None = None
         self._stopped = False
         self._catching_up = True
@@ -368,6 +371,7 @@ class Collector:
                     self._gaps.append(GapReport(symbol, "funding_rates", due, due, 1, now_ms, status="unavailable"))
         missing = {due: symbols for due, symbols in missing.items() if symbols}
         if missing:
+            self._funding_asks = {due: self._funding_asks.get(due, 0) + 1 for due in missing}
             self._asking_funding = True
             self._spawn(self._settle(missing))
 
