@@ -363,7 +363,8 @@ class Collector:
             for symbol in list(symbols):
                 announced = self._assembler.announced(symbol, due)
                 patience = self._config.funding_waive_ms if announced else self._assembler.config.posted_ms
-                if now_ms - due <= patience:
+                # Old alone is no reason: after a pause of ours it may be seen for the first time now.
+                if now_ms - due <= patience or self._funding_asks.get(due, 0) < _FUNDING_ASKS:
                     continue
                 self._assembler.on_funding_history(symbol, due)
                 symbols.remove(symbol)
