@@ -36,7 +36,7 @@ class SoakError(PlatformError):
 
 @dataclass(frozen=True, slots=True)
 class SoakPlan:
-    """``hours`` of market time; ``kill_every_s`` wall seconds between SIGKILLs of ``victims`` in turn, 0 for none."""
+    """``hours`` of market time; ``kill_every_s`` wall seconds from a recovery to the next SIGKILL of one of ``victims``, 0: none."""
 
     hours: float
     kill_every_s: float = 0.0
@@ -112,18 +112,20 @@ class _Soak:
         rng = np.random.default_rng(self.plan.seed)
         kills: list[str] = []
         wall = moved = time.monotonic()
-        next_kill = wall + self.plan.kill_every_s
+        next_kill, recovered = wall + self.plan.kill_every_s, True
         last = first
         while last < until:
             self._check_alive()
-            if self.plan.kill_every_s and time.monotonic() >= next_kill:
+            if self.plan.kill_every_s and recovered and time.monotonic() >= next_kill:
                 victim = self.plan.victims[int(rng.integers(len(self.plan.victims)))]
                 if _kill(self.var, victim):
                     kills.append(victim)
-                next_kill = time.monotonic() + self.plan.kill_every_s
+                    recovered = False  # until a minute is decided again: what is down cannot be killed
             span = self._span(desk.read(self.var))
             if span is not None and span[1] > last:
                 last, moved = span[1], time.monotonic()
+                if not recovered:
+                    recovered, next_kill = True, moved + self.plan.kill_every_s
             elif time.monotonic() - moved > _STALL_S:
                 raise SoakError(f"no minute was decided for {_STALL_S:.0f} s; {_tail(self.log)}")
             self.shown.show(
