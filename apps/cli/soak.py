@@ -36,7 +36,7 @@ class SoakError(PlatformError):
 
 @dataclass(frozen=True, slots=True)
 class SoakPlan:
-    """``hours`` of market time; ``kill_every_s`` wall seconds from a recovery to the next SIGKILL of one of ``victims``, 0: none."""
+    """``hours`` of market time; ``kill_every_s``: wall seconds from a recovery to the next SIGKILL of one, 0: none."""
 
     hours: float
     kill_every_s: float = 0.0
