@@ -6,12 +6,12 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from services.labeling.triple_barrier import LabelSpec
 
 from packages.common.config import Settings
 from packages.common.time import MINUTE_MS
 from packages.common.types import TARGETS, MinuteRecord
 from services.features import schema
+from services.labeling.triple_barrier import LabelSpec
 from services.simulator.build import account_flags, make_inputs, params_from_settings, symbol_flags
 from services.simulator.step import step
 from services.simulator.tables import Constants, Inputs, Out, State, new_out
