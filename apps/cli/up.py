@@ -94,16 +94,24 @@ class Up:
         self._start_stores()
         self._migrate()
         self._start_exchange()
-        self._start_workers()  # while the exchange makes its market
+        loaded = self._succeeded("bootstrap_history")
+        if loaded:  # nothing to wait for: the trader first, it takes longest to be ready
+            self._await_child("emulator", 180.0)
+            self._start_realtime()
+        self._start_api()
+        if not (loaded and self._has_model()):
+            self._start_batch()
         for name, timeout_s in (("emulator", 180.0), ("api", 60.0)):
             self._await_child(name, timeout_s)
         say(f"  the desk is at {self.url}")
         self._publish()
-        self._job_unless_done("bootstrap_history", {"days": self.settings.history_days}, "Loading history")
-        self._worker_since_ms = wall_ms()
-        self._start_worker("worker_realtime", "-m", "apps.worker_realtime", stop_s=20.0)
-        self._train_first_model()
+        if not loaded:
+            self._job("bootstrap_history", {"days": self.settings.history_days}, "Loading history")
+            self._start_realtime()
+        if not self._has_model():
+            self._job("train_model", {"promote": "demo"}, "Training a first model (demo: valid for shadow only)")
         self._wait_for_signals()
+        self._start_batch()
         self._phase("ok", "signals are fresh for every tradable symbol")
         say(f"Ready: {self.message}. Open {self.url} (Ctrl-C stops everything)")
         if not self.headless:
@@ -161,27 +169,32 @@ class Up:
             port=port, ready=lambda: answers(f"http://127.0.0.1:{port}/fapi/v1/time"),
         )  # fmt: skip
 
-    def _start_workers(self) -> None:
+    def _start_api(self) -> None:
         port = self.ports["api"]
         self._start_worker(
             "api", "-m", "apps.api", port=port, ready=lambda: answers(f"http://127.0.0.1:{port}/healthz")
         )
+
+    def _start_realtime(self) -> None:
+        self._worker_since_ms = wall_ms()
+        self._start_worker("worker_realtime", "-m", "apps.worker_realtime", stop_s=20.0)
+
+    def _start_batch(self) -> None:
+        """Once: at the first job, or when the desk is ready and their start slows nobody."""
+        if any(child.spec.name == "worker_batch" for child in self.supervisor.children):
+            return
         self._start_worker("worker_batch", "-m", "apps.worker_batch", "worker", stop_s=20.0)
         self._start_worker("scheduler", "-m", "apps.worker_batch", "scheduler")
 
-    def _train_first_model(self) -> None:
+    def _has_model(self) -> bool:
+        query = "SELECT 1 FROM model_pointers WHERE kind IN ('production', 'demo')"
         with connect(self.database_url, autocommit=True) as conn:
-            if conn.execute("SELECT 1 FROM model_pointers WHERE kind IN ('production', 'demo')").fetchone():
-                return
-        self._job("train_model", {"promote": "demo"}, "Training a first model (demo: valid for shadow only)")
+            return conn.execute(query).fetchone() is not None
 
-    def _job_unless_done(self, kind: str, config: Mapping[str, Any], title: str) -> None:
+    def _succeeded(self, kind: str) -> bool:
+        query = "SELECT 1 FROM jobs WHERE kind = %s AND status = 'succeeded' LIMIT 1"
         with connect(self.database_url, autocommit=True) as conn:
-            done = conn.execute(
-                "SELECT 1 FROM jobs WHERE kind = %s AND status = 'succeeded' LIMIT 1", (kind,)
-            ).fetchone()
-        if not done:
-            self._job(kind, config, title)
+            return conn.execute(query, (kind,)).fetchone() is not None
 
     def _job(self, kind: str, config: Mapping[str, Any], title: str) -> None:
         from apps.cli.jobs import enqueue

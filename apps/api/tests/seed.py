@@ -8,6 +8,7 @@ import numpy as np
 import psycopg
 from psycopg.types.json import Jsonb
 
+from packages.common.config import load_settings
 from packages.common.time import from_datetime
 
 START = datetime(2026, 2, 28, 22, 0, tzinfo=UTC)  # crosses a month, so rows lie in two partitions
@@ -46,7 +47,7 @@ def seed(url: str) -> None:
         _account(conn)
         _orders(conn)
         _quality(conn)
-        conn.execute("INSERT INTO store_identity (exchange) VALUES ('emulator:generated:seed=7')")
+        conn.execute("INSERT INTO store_identity (exchange) VALUES (%s)", (load_settings(env_file=None).identity,))
 
 
 def _instruments(conn) -> None:

@@ -11,6 +11,8 @@ import urllib.request
 import psycopg
 import pytest
 
+from packages.common.config import load_settings
+
 pytestmark = pytest.mark.integration
 
 
@@ -67,7 +69,7 @@ def test_a_database_of_another_exchange_is_refused(postgres_url, redis_url, tmp_
     assert code == 1
     assert errors.strip() == (
         "api: the database belongs to the exchange 'binance:public', this start is for "
-        "'emulator:generated:seed=7': set another VAR_DIR"
+        f"{load_settings(env_file=None).identity!r}: set another VAR_DIR"
     )
 
 

@@ -60,7 +60,7 @@ def test_a_killed_child_comes_back_alone(supervisor, said):
     until(lambda: is_up(first) and is_up(second))
     pid, other = first.process.pid, second.process.pid
     os.kill(pid, signal.SIGKILL)
-    until(lambda: first.running and first.process.pid != pid)
+    until(lambda: first.restarts == 1 and first.running and first.process.pid != pid)
     assert second.process.pid == other
     assert (first.restarts, second.restarts) == (1, 0)
     assert any("first was killed by signal 9" in line for line in said)

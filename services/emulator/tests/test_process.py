@@ -60,7 +60,7 @@ class Process:
 @pytest.mark.integration
 async def test_a_killed_exchange_goes_on_with_the_same_market(tmp_path):
     async with Process(tmp_path, "max") as first:
-        assert "generated (seed 7)" in first.banner
+        assert "generated (seed 7, " in first.banner
         assert "speed max, 10 mark and 1 candle updates a minute" in first.banner
         async with first.session.ws_connect(f"{first.url}/market/ws/ethusdt@kline_1m", max_msg_size=0) as ws:
             opens = [push["k"]["t"] for push in await receive(ws, 300)]
