@@ -372,16 +372,19 @@ class Collector:
                     self._gaps.append(GapReport(symbol, "funding_rates", due, due, 1, now_ms, status="unavailable"))
         missing = {due: symbols for due, symbols in missing.items() if symbols}
         if missing:
-            self._funding_asks = {due: self._funding_asks.get(due, 0) + 1 for due in missing}
             self._asking_funding = True
             self._spawn(self._settle(missing))
 
     async def _settle(self, missing: dict[int, list[str]]) -> None:
+        asked_ms = self._now()
         try:
             found = await fetch_due_settlements(self._venue, missing, self._assembler.symbols)
             for settlement in found:
                 self._assembler.on_settlement(settlement)
             self._settlements += found
+            # Only an answer given after history must hold the rate says that there is none.
+            told = [due for due in missing if asked_ms - due >= self._assembler.config.posted_ms]
+            self._funding_asks = {due: self._funding_asks.get(due, 0) + 1 for due in told}
         except VenueError as exc:
             self._quality.add(self._clock.now_ms(), None, "REST_FAILED", f"funding: {exc}"[:300], error=exc.code)
         finally:
