@@ -76,14 +76,9 @@ class Worker:
     async def run(self) -> None:
         """Recover, then loop (start-up is the recovery path)."""
         settings = self._settings
-        state = await asyncio.to_thread(self._recover)
-        self._listed = state.instruments.listed
         models = ModelSource(self._database_url)
-        await asyncio.to_thread(models.load)
         lease = TradingLease(self._database_url)
         async with AsyncExitStack() as stack:
-            session = await stack.enter_async_context(aiohttp.ClientSession())
-            bus = await stack.enter_async_context(Bus(self._redis_url))
             writer = await stack.enter_async_context(
                 BatchWriter(
                     self._database_url,
@@ -91,6 +86,13 @@ class Worker:
                     flush_interval_ms=settings.flush_interval_ms,
                 )
             )
+            # What an earlier run left on disk goes first: recovery must read the minutes it had decided.
+            await writer.flush(timeout_s=120.0)
+            state = await asyncio.to_thread(self._recover)
+            self._listed = state.instruments.listed
+            await asyncio.to_thread(models.load)
+            session = await stack.enter_async_context(aiohttp.ClientSession())
+            bus = await stack.enter_async_context(Bus(self._redis_url))
             endpoints = endpoints_for(settings.exchange, settings.exchange_rest_url, settings.exchange_ws_url)
             rng = np.random.default_rng(wall_ms())
             venue = BinanceRest(session, endpoints, self._clock, rng)
