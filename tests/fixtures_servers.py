@@ -2,7 +2,8 @@
 
 ``postgres_url``: a fresh migrated database for each test, cloned from a template. ``redis_url``: an empty Redis for
 each test. ``postgres_server`` and ``redis_server`` are the session's servers themselves. ``killable_postgres`` and
-``killable_redis`` are servers of one test's own, with ``kill()`` and ``start()``.
+``killable_redis`` are servers of one test's own, with ``kill()`` and ``start()``. ``s3_url``: an empty bucket behind a
+real S3 HTTP endpoint, reached as a production start would reach it, through ``AWS_*`` in the environment.
 """
 
 import itertools
@@ -128,3 +129,35 @@ def killable_redis(tmp_path: Path) -> Iterator[ServerUnderTest]:
         yield running
     finally:
         running.stop()
+
+
+@pytest.fixture(scope="session")
+def s3_server() -> Iterator[str]:
+    from moto.server import ThreadedMotoServer
+
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    try:
+        yield f"http://{host}:{port}"
+    finally:
+        server.stop()
+
+
+@pytest.fixture
+def s3_url(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """An empty bucket nobody else uses."""
+    import boto3
+    import s3fs
+
+    for name, value in (
+        ("AWS_ENDPOINT_URL", s3_server),
+        ("AWS_ACCESS_KEY_ID", "test"),
+        ("AWS_SECRET_ACCESS_KEY", "test"),
+        ("AWS_DEFAULT_REGION", "us-east-1"),
+    ):
+        monkeypatch.setenv(name, value)
+    bucket = f"perpilot-{next(_serial)}"
+    boto3.client("s3").create_bucket(Bucket=bucket)
+    s3fs.S3FileSystem.clear_instance_cache()
+    return f"s3://{bucket}"

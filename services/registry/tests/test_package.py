@@ -17,10 +17,11 @@ PACKAGE = ModelPackage(
 )
 
 
-@pytest.fixture(params=["file", "memory"])
+@pytest.fixture(params=["file", "s3"])
 def saved(request, tmp_path):
-    base = f"file://{tmp_path}/models" if request.param == "file" else f"memory://{tmp_path}/models"
-    return save_package(PACKAGE, base)
+    return save_package(
+        PACKAGE, f"{request.getfixturevalue('s3_url') if request.param == 's3' else tmp_path.as_uri()}/m"
+    )
 
 
 def files(url):
