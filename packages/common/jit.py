@@ -18,8 +18,8 @@ R = TypeVar("R")
 
 _ROOT = Path(__file__).resolve().parents[2]
 # Where a kernel, or a constant a kernel is compiled with, can stand: whole folders, and files that define kernels.
-_PURE = tuple(f"services/{name}" for name in ("features", "labeling", "policy", "risk", "simulator", "backtest"))
-_MIXED = ("packages/common", *(f"services/{name}" for name in ("training", "inference", "emulator", "rl")))
+_PURE = tuple(f"services/{name}" for name in ("features", "labeling", "policy", "risk", "simulator"))
+_MIXED = ("packages/common", *(f"services/{name}" for name in ("backtest", "training", "inference", "emulator", "rl")))
 _CONSTANTS = ("packages/common/reasons.py",)
 
 
