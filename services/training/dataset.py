@@ -24,6 +24,7 @@ class SymbolRows:
     """One symbol's bars with features and labels, ``n`` rows ascending in ``ts_ms``.
 
     ``features`` (n, 17) in the order of ``schema.KEYS``, ``mark_close`` (n,) in quote units, labels NaN where none.
+    ``source`` names the content (hashes of the stored files); without it the arrays themselves are hashed.
     """
 
     symbol: str
@@ -32,6 +33,7 @@ class SymbolRows:
     mark_close: FloatArray
     long: SideLabels
     short: SideLabels
+    source: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,8 @@ def build_dataset(
     start_ms: int | None = None,
     end_ms: int | None = None,
 ) -> Dataset:
-    """Sample, weight and pool. ``sources`` is consumed one symbol at a time, so that only sampled rows are held.
+    """Sample, weight and pool. ``sources`` is consumed one symbol at a time, so that only sampled rows are held; while
+    they are put in time order each column exists twice, one column at a time.
 
     Left out, and counted in the manifest: bars that are not events, bars without a label, bars whose required features
     are NaN (the desk would not trade them). ``start_ms <= ts_ms < end_ms`` limits the rows. The same inputs give the
@@ -97,15 +100,11 @@ def build_dataset(
 
 @dataclass(frozen=True, slots=True)
 class _Part:
+    """Sampled rows of one symbol; ``columns`` by the names of ``Dataset``, labels as ``side.column``."""
+
     number: int
     ts_ms: IntArray
-    end_ts_ms: IntArray
-    inputs: FloatArray
-    scale: FloatArray
-    long: SideLabels
-    short: SideLabels
-    weight_long: FloatArray
-    weight_short: FloatArray
+    columns: dict[str, NDArray[Any]]
 
 
 def _sample(
@@ -146,12 +145,18 @@ def _sample(
     part = _Part(
         number,
         rows.ts_ms[index],
-        rows.ts_ms[np.maximum(*stops)] + MINUTE_MS,
-        inputs[index],
-        inputs[index, column],
-        rows.long.take(index),
-        rows.short.take(index),
-        *weights,
+        {
+            "end_ts_ms": rows.ts_ms[np.maximum(*stops)] + MINUTE_MS,
+            "inputs": inputs[index],
+            "scale": inputs[index, column],
+            "weight_long": weights[0],
+            "weight_short": weights[1],
+            **{
+                f"{name}.{c}": getattr(side, c)[index]
+                for name, side in (("long", rows.long), ("short", rows.short))
+                for c in SideLabels.names()
+            },
+        },
     )
     return part, {
         "bars": int(rows.ts_ms.size),
@@ -159,41 +164,47 @@ def _sample(
         "unlabelled": int((chosen & ~labelled).sum()),
         "feature_nan": int((chosen & labelled & ~whole).sum()),
         "rows": int(index.size),
-        "source": _digest(rows.ts_ms, rows.features, rows.mark_close, *rows.long.columns(), *rows.short.columns()),
+        "source": rows.source
+        or _digest(rows.ts_ms, rows.features, rows.mark_close, *rows.long.columns(), *rows.short.columns()),
     }
 
 
 def _pool(parts: list[_Part], counts: dict[str, dict[str, Any]], events: str, spec: LabelSpec) -> Dataset:
     symbol = np.concatenate([np.full(p.ts_ms.size, p.number, np.int16) for p in parts])
-    ts_ms = np.concatenate([p.ts_ms for p in parts])
-    order = np.lexsort((symbol, ts_ms))
-
-    def joined(name: str) -> Any:
-        return np.concatenate([getattr(p, name) for p in parts])[order]
-
-    def side(name: str) -> SideLabels:
-        columns = (np.concatenate([getattr(getattr(p, name), c) for p in parts])[order] for c in SideLabels.names())
-        return SideLabels(*columns)
-
-    weights = [w / w.mean() for w in (joined("weight_long"), joined("weight_short"))]
-    arrays = {"ts_ms": ts_ms[order], "end_ts_ms": joined("end_ts_ms"), "inputs": joined("inputs")}
-    long, short = side("long"), side("short")
-    labels = (*long.columns(), *short.columns())
+    order = np.lexsort((symbol, np.concatenate([p.ts_ms for p in parts])))
+    place = np.empty(order.size, np.int64)
+    place[order] = np.arange(order.size)
+    columns = {name: _in_order([part.columns for part in parts], name, place) for name in list(parts[0].columns)}
+    sides = {name: SideLabels(*(columns.pop(f"{name}.{c}") for c in SideLabels.names())) for name in ("long", "short")}
+    weights = [w / w.mean() for w in (columns.pop("weight_long"), columns.pop("weight_short"))]
+    ts_ms = _in_order([{"ts_ms": part.ts_ms} for part in parts], "ts_ms", place)
+    labels = (*sides["long"].columns(), *sides["short"].columns())
     manifest = {
         "events": events,
         "label_spec_hash": spec.hash(),
         "feature_schema_version": schema.SCHEMA_VERSION,
-        "first_ts": iso(int(arrays["ts_ms"][0])),
-        "last_ts": iso(int(arrays["ts_ms"][-1])),
+        "first_ts": iso(int(ts_ms[0])),
+        "last_ts": iso(int(ts_ms[-1])),
         "rows": int(ts_ms.size),
         "symbols": counts,
-        "content": _digest(symbol[order], *arrays.values(), *labels, *weights),
+        "content": _digest(symbol[order], ts_ms, columns["end_ts_ms"], columns["inputs"], *labels, *weights),
     }
-    scale = joined("scale")
     return Dataset(
-        tuple(counts), symbol[order], **arrays, scale=scale, long=long, short=short,
-        weight_long=weights[0], weight_short=weights[1], manifest=manifest,
+        tuple(counts), symbol[order], ts_ms, **columns, **sides, weight_long=weights[0], weight_short=weights[1],
+        manifest=manifest,
     )  # fmt: skip
+
+
+def _in_order(parts: list[dict[str, NDArray[Any]]], name: str, place: IntArray) -> NDArray[Any]:
+    """One pooled column, each part's rows put at their ``place`` and then let go."""
+    first = parts[0][name]
+    out = np.empty((place.size, *first.shape[1:]), first.dtype)
+    begin = 0
+    for part in parts:
+        rows = part.pop(name)
+        out[place[begin : begin + len(rows)]] = rows
+        begin += len(rows)
+    return out
 
 
 def _check(rows: SymbolRows) -> None:

@@ -4,6 +4,7 @@ Datasets and columns are those of the tables of the same names (D4); ``VERSION``
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,16 @@ class Minutes:
     settled_rate: F64
 
 
+def in_common(a: NDArray[Any], b: NDArray[Any]) -> tuple[I64, NDArray[Any] | slice, NDArray[Any] | slice]:
+    """Times that two ascending series share, and where they stand in each; equal series need no search."""
+    if a.size == b.size and np.array_equal(a, b):
+        return a.astype(np.int64, copy=False), slice(None), slice(None)
+    place = np.searchsorted(b, a)
+    shared = np.flatnonzero(place < b.size)
+    shared = shared[b[place[shared]] == a[shared]]
+    return a[shared].astype(np.int64, copy=False), shared, place[shared]
+
+
 def read_minutes(
     store: ResearchStore, symbol: str, from_ts_ms: int | None = None, to_ts_ms: int | None = None
 ) -> Minutes:
@@ -54,20 +65,22 @@ def read_minutes(
     mark = read(MARK, ("open", "high", "low", "close"))
     index = read(INDEX, ("close",))
     funding = store.read(FUNDING, VERSION, symbol, ("funding_rate",), to_ts_ms=to_ts_ms)
-    ts, at_last, at_mark = np.intersect1d(last["ts"], mark["ts"], assume_unique=True, return_indices=True)
+    ts, at_last, at_mark = in_common(last["ts"], mark["ts"])
     index_close = np.full(ts.size, np.nan)
-    _, here, there = np.intersect1d(ts, index["ts"], assume_unique=True, return_indices=True)
+    _, here, there = in_common(ts, index["ts"])
     index_close[here] = index["close"][there]
     settled_ts, rates = funding["ts"].astype(np.int64), funding["funding_rate"].astype(np.float64)
     columns = [
-        ts.astype(np.float64),
+        ts,
         *(last[name][at_last] for name in ("open", "high", "low", "close", "quote_volume")),
         *(mark[name][at_mark] for name in ("open", "high", "low", "close")),
         index_close,
-        settled_rates(ts.astype(np.int64), settled_ts, rates),
+        settled_rates(ts, settled_ts, rates),
     ]
-    bars = np.column_stack([np.asarray(column, np.float64) for column in columns])
-    return Minutes(symbol, ts.astype(np.int64), bars, settled_ts, rates)
+    bars = np.empty((ts.size, len(columns)))
+    for i, column in enumerate(columns):
+        bars[:, i] = column
+    return Minutes(symbol, ts, bars, settled_ts, rates)
 
 
 def market_hashes(store: ResearchStore, symbols: tuple[str, ...]) -> dict[str, dict[str, dict[str, str]]]:

@@ -1,5 +1,6 @@
 """The research store as a training job sees it: features and labels in, model packages out."""
 
+import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from services.labeling.triple_barrier import LabelSpec
 from services.registry.package import ModelPackage, save_package
 from services.training import market
 from services.training.dataset import SymbolRows
+from services.training.market import in_common
 from services.training.targets import SideLabels
 from services.training.train import TrainConfig
 
@@ -78,14 +80,23 @@ class StoreEnv:
             mark = self.store.read(market.MARK, market.VERSION, symbol, ("close",))
             if not features["ts"].size:
                 raise InvalidInputError("symbols", symbol, "a symbol with stored features")
-            ts, at, at_mark = np.intersect1d(features["ts"], mark["ts"], assume_unique=True, return_indices=True)
-            values = np.column_stack([features[key] for key in schema.KEYS])[at]
+            ts, at, at_mark = in_common(features["ts"], mark["ts"])
+            values = np.empty((ts.size, len(schema.KEYS)))
+            for i, key in enumerate(schema.KEYS):
+                values[:, i] = features[key][at]
             sides = [self._labels(LABELS[side], spec.hash(), symbol, ts) for side in ("long", "short")]
-            yield SymbolRows(symbol, ts.astype(np.int64), values, mark["close"][at_mark].astype(np.float64), *sides)
+            yield SymbolRows(symbol, ts, values, mark["close"][at_mark], *sides, source=self._source(symbol, spec))
+
+    def _source(self, symbol: str, spec: LabelSpec) -> str:
+        """Hash of the content hashes of all stored months the rows come from."""
+        inputs = [(FEATURES, FEATURES_VERSION), (market.MARK, market.VERSION)]
+        inputs += [(dataset, spec.hash()) for dataset in LABELS.values()]
+        hashes = {name: self.store.content_hashes(name, version, symbol) for name, version in inputs}
+        return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
 
     def _labels(self, dataset: str, spec_hash: str, symbol: str, ts: NDArray[Any]) -> SideLabels:
         stored = self.store.read(dataset, spec_hash, symbol, SideLabels.names())
-        _, here, there = np.intersect1d(ts, stored["ts"], assume_unique=True, return_indices=True)
+        _, here, there = in_common(ts, stored["ts"])
         columns = []
         for name in SideLabels.names():
             column = np.full(ts.size, np.nan)
