@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from packages.common.errors import InvalidInputError
 from packages.common.reasons import EXIT_REASONS, REASONS
-from packages.common.time import MINUTE_MS, iso
+from packages.common.time import DAY_MS, MINUTE_MS, iso
 from services.policy.kernel import Rows
 from services.simulator.step import KEEP_COUNTS, KEEP_ROWS, KEEP_TRADES, run, used_margin
 from services.simulator.tables import Constants, Market, Params, State, new_state
+
+DAYS_A_YEAR = 365
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,9 @@ def backtest(
     kept = run(at, market, params, constants, keep=keep)
     counts = kept.counts if keep >= KEEP_COUNTS else None
     return BacktestResult(
-        metrics=metrics_of(kept.trades, kept.equity, start) | {"halts": float(at.account[0]["halts"] - halts)},
+        metrics=metrics_of(kept.trades, kept.equity, start, market.ts_ms)
+        | activity_of(kept.trades, at.positions, kept.equity, market.ts_ms)
+        | {"halts": float(at.account[0]["halts"] - halts)},
         trades=trade_frame(kept.trades, symbols),
         equity=kept.equity,
         ts_ms=market.ts_ms,
@@ -127,26 +131,33 @@ def run_walkforward_backtest(
     return backtest(market, params, constants, symbols=symbols, wallet=wallet).metrics
 
 
-def metrics_of(trades: Any, equity: NDArray[np.float64], start: float) -> dict[str, float]:
-    """Figures of closed ``trades`` (dtype TRADE) and the equity after each minute, begun at ``start``.
+def metrics_of(trades: Any, equity: NDArray[np.float64], start: float, ts_ms: NDArray[np.int64]) -> dict[str, float]:
+    """Figures of closed ``trades`` (dtype TRADE) and the equity after each minute of ``ts_ms``, begun at ``start``.
 
     Money in quote units. ``profit_factor``: sum of gains / sum of losses, inf without losses, NaN without trades;
     ``max_drawdown``: largest fall from a peak as a fraction of it, minute by minute; ``expectancy``: mean net of a
-    trade; ``turnover``: traded notional of both fills / starting equity.
+    trade, ``expectancy_bps`` that of net / entry notional in 1e-4; ``tail_loss``: mean net of the worst 1 % of trades
+    (at least one); ``turnover``: traded notional of both fills / starting equity; ``sharpe``, ``volatility``: of daily
+    returns, times sqrt(365), NaN with fewer than two days or no variation.
     """
     net = trades["net"]
     gains, losses = float(net[net > 0].sum()), float(-net[net < 0].sum())
-    peaks = np.maximum.accumulate(np.concatenate([[start], equity]))
-    traded = float((trades["qty"] * (trades["entry_fill"] + trades["exit_fill"])).sum())
+    entered = trades["qty"] * trades["entry_fill"]
+    traded = float((entered + trades["qty"] * trades["exit_fill"]).sum())
     end = float(equity[-1]) if equity.size else start
     count = len(trades)
+    daily = daily_returns(equity, ts_ms, start)[1]
     return {
         "trades": float(count),
         "profit_factor": (gains / losses if losses > 0 else np.inf) if gains > 0 or losses > 0 else np.nan,
-        "max_drawdown": float((1.0 - np.concatenate([[start], equity]) / peaks).max()),
+        "max_drawdown": float(drawdown(equity, start).max(initial=0.0)),
         "expectancy": float(net.mean()) if count else np.nan,
+        "expectancy_bps": float((net / entered).mean() * 1e4) if count else np.nan,
         "win_rate": float((net > 0).mean()) if count else np.nan,
+        "tail_loss": float(np.sort(net)[: max(1, count // 100)].mean()) if count else np.nan,
         "turnover": traded / start,
+        "sharpe": sharpe(daily),
+        "volatility": float(daily.std(ddof=1) * np.sqrt(DAYS_A_YEAR)) if daily.size > 1 else np.nan,
         "net": float(net.sum()),
         "gross": float(trades["gross"].sum()),
         "fees": float(trades["fees"].sum()),
@@ -158,6 +169,62 @@ def metrics_of(trades: Any, equity: NDArray[np.float64], start: float) -> dict[s
         "end_equity": end,
         "total_return": end / start - 1.0,
     }
+
+
+def activity_of(trades: Any, positions: Any, equity: NDArray[np.float64], ts_ms: NDArray[np.int64]) -> dict[str, float]:
+    """How busy the account was at the close of every minute, positions still open at the end included.
+
+    ``time_in_market``: share of minutes with a position; ``exposure``: mean of Σ entry notional / equity and
+    ``exposure_max`` its largest; ``positions``: mean number open; ``hold_min``: mean minutes a closed trade was held.
+    Without minutes NaN.
+    """
+    held = float((trades["exit_bar"] - trades["entry_bar"]).mean()) if len(trades) else np.nan
+    if not ts_ms.size:
+        return dict.fromkeys(("time_in_market", "exposure", "exposure_max", "positions"), np.nan) | {"hold_min": held}
+    open_ones = positions[positions["side"] != 0]
+    first, n = int(ts_ms[0]) // MINUTE_MS, ts_ms.size
+    enter = np.concatenate([trades["entry_bar"], open_ones["entry_bar"]]) - first
+    leave = np.concatenate([trades["exit_bar"] - first, np.full(len(open_ones), n)])
+    notional = np.concatenate([x["qty"] * x["entry_fill"] for x in (trades, open_ones)])
+    count, amount = np.zeros(n + 1), np.zeros(n + 1)
+    for at, sign in ((np.clip(enter, 0, n), 1.0), (np.clip(leave, 0, n), -1.0)):
+        np.add.at(count, at, sign)
+        np.add.at(amount, at, sign * notional)
+    count = np.cumsum(count)[:-1]
+    amount = np.where(count > 0.5, np.cumsum(amount)[:-1], 0.0)  # float noise of closed positions is no exposure
+    share = np.divide(amount, equity, out=np.zeros(n), where=equity > 0)
+    return {
+        "time_in_market": float((count > 0.5).mean()),
+        "exposure": float(share.mean()),
+        "exposure_max": float(share.max()),
+        "positions": float(count.mean()),
+        "hold_min": held,
+    }
+
+
+def drawdown(equity: NDArray[np.float64], start: float) -> NDArray[np.float64]:
+    """Fall from the peak so far, the start included, as a fraction of it, per minute."""
+    peaks = np.maximum(np.maximum.accumulate(equity), start) if equity.size else equity
+    return np.asarray(1.0 - equity / peaks)
+
+
+def daily_returns(
+    equity: NDArray[np.float64], ts_ms: NDArray[np.int64], start: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """UTC day numbers and the return of each day, from the equity at its last minute; the first and the last day may be
+    parts of days. After the equity has reached 0 every return is 0."""
+    day = ts_ms // DAY_MS
+    last = np.flatnonzero(np.concatenate([day[1:] != day[:-1], [True]])) if day.size else np.zeros(0, np.int64)
+    ends = equity[last]
+    begins = np.concatenate([[start], ends])[: ends.size]
+    returns = np.divide(ends, begins, out=np.ones(ends.size), where=begins > 0) - 1.0
+    return day[last], returns
+
+
+def sharpe(daily: NDArray[np.float64]) -> float:
+    """Mean / standard deviation (n - 1) of daily returns, times sqrt(365) (trading never closes). NaN if undefined."""
+    deviation = float(daily.std(ddof=1)) if daily.size > 1 else 0.0
+    return float(daily.mean()) / deviation * DAYS_A_YEAR**0.5 if deviation > 0 else np.nan
 
 
 def trade_frame(trades: Any, symbols: Sequence[str]) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """What one research job found, as one value: typed, strict, the same bytes for the same input (§9.3, §11).
 
-Nothing is computed here: ``study`` fills it, ``render`` shows it, the API hands it on as JSON. Units: money in quote units, returns and drawdowns as fractions, times in epoch milliseconds UTC.
-**NaN policy**: what is undefined (no trades, no losses, a constant prediction) is ``null``; NaN and infinities are turned
-into it on the way in, so that the JSON is strict.
+Nothing is computed here: ``study`` fills it, ``render`` shows it, the API hands it on as JSON. Units: money in quote
+units, returns and drawdowns as fractions, times in epoch milliseconds UTC. **NaN policy**: what is undefined (no
+trades, no losses, a constant prediction) is ``null``; NaN and infinities become it on the way in: the JSON is strict.
 """
 
 import math
@@ -52,8 +52,8 @@ class FoldSpan(_Value):
 
 
 class Curve(_Value):
-    """Equity by time, thinned so that the lowest and highest point of every stretch stays (``thin``); ``drawdown`` is the
-    fall from the peak so far as a fraction of it, from the minutes, not from the thinned points."""
+    """Equity by time, thinned so that the lowest and highest point of every stretch stays (``study.thin``);
+    ``drawdown``: fall from the peak so far as a fraction of it, computed before thinning."""
 
     ts_ms: Ints = []
     equity: Numbers = []
@@ -83,7 +83,7 @@ class Verdict(_Value):
 
 
 class Costs(_Value):
-    """Gross to net: in total and split. Rows: name, trades, gross, fees, slippage, funding, liquidation, absorbed, net."""
+    """Gross to net, split. Rows: name, trades, gross, fees, slippage, funding, liquidation, absorbed, net, …"""
 
     by_symbol: Rows = []
     by_side: Rows = []
@@ -91,8 +91,8 @@ class Costs(_Value):
 
 
 class Evidence(_Value):
-    """What chance does to the figures. ``intervals``: by statistic, stationary bootstrap over days. ``monte_carlo``: one
-    row per method with the quantiles of drawdown and end equity. ``by_regime``, ``by_month``: rows of trade figures."""
+    """What chance does to the figures. ``intervals``: by statistic, from the stationary bootstrap over days;
+    ``monte_carlo``: one row per method with quantiles of drawdown and end equity; ``by_*``: rows of trade figures."""
 
     intervals: dict[str, Interval] = {}
     monte_carlo: Rows = []
@@ -102,8 +102,8 @@ class Evidence(_Value):
 
 
 class Overfitting(_Value):
-    """Results of the validation: probability of backtest overfitting, deflated and probabilistic Sharpe (all in [0, 1]),
-    ``trials`` searched; ``details`` is passed through."""
+    """What the validation found: probability of backtest overfitting, deflated and probabilistic Sharpe (in [0, 1]) and
+    how many trials were searched; ``details`` is passed through."""
 
     pbo: Number = None
     dsr: Number = None
@@ -146,7 +146,7 @@ class ResearchReport(_Value):
 
     ``kind``: ``train_model``, ``walkforward_backtest``, … ; ``inputs``: what was used, names → hashes and settings;
     ``metrics``: headline trading figures of ``portfolio.metrics_of`` and ``study``; ``targets``: by target the dict of
-    ``services.training.evaluate`` (rmse, mae, rank_correlation, pinball, coverage, calibration {bins, expected_error}, …);
+    ``services.training.evaluate`` (rmse, mae, rank_correlation, pinball, coverage, calibration …);
     ``importance``, ``shap``: by target, feature → share; ``block_counts``: primary reason → symbol-minutes;
     ``baselines``, ``stress``, ``sensitivity``: table rows.
     """

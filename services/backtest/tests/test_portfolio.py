@@ -28,7 +28,8 @@ def test_figures_follow_their_definitions():
     trades["net"] = [30.0, -10.0, 0.0, -5.0]
     trades["fees"], trades["qty"], trades["entry_fill"], trades["exit_fill"] = 1.0, 2.0, 100.0, 101.0
     equity = np.array([1010.0, 1030.0, 927.0, 1015.0])
-    got = metrics_of(trades, equity, 1000.0)
+    minutes = np.arange(4) * 60_000
+    got = metrics_of(trades, equity, 1000.0, minutes)
     assert got["profit_factor"] == pytest.approx(2.0)
     assert got["expectancy"] == pytest.approx(3.75)
     assert got["max_drawdown"] == pytest.approx(0.1)
@@ -36,7 +37,7 @@ def test_figures_follow_their_definitions():
     assert got["win_rate"] == 0.25
     assert got["fees"] == 4.0
     assert got["total_return"] == pytest.approx(0.015)
-    none = metrics_of(trades[:0], equity[:0], 1000.0)
+    none = metrics_of(trades[:0], equity[:0], 1000.0, minutes[:0])
     assert np.isnan(none["profit_factor"])
     assert none["max_drawdown"] == 0.0
 
