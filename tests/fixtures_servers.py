@@ -7,8 +7,11 @@ real S3 HTTP endpoint, reached as a production start would reach it, through ``A
 """
 
 import itertools
+import json
 import signal
 import subprocess
+import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -161,3 +164,46 @@ def s3_url(s3_server: str, monkeypatch: pytest.MonkeyPatch) -> str:
     boto3.client("s3").create_bucket(Bucket=bucket)
     s3fs.S3FileSystem.clear_instance_cache()
     return f"s3://{bucket}"
+
+
+class DaskCluster:
+    """A scheduler and two single-threaded workers, processes of their own behind loopback TCP."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder, self._file = folder, folder / "scheduler.json"
+        self._scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", "0")
+        self._workers = [self._start("worker", "--nthreads", "1", "--no-nanny") for _ in range(2)]
+        deadline = time.monotonic() + 60
+        while (self._folder / "log").read_text().count("Registered to:") < 2:
+            if time.monotonic() > deadline or any(child.poll() is not None for child in self._workers):
+                self.stop()
+                raise AssertionError((self._folder / "log").read_text())
+            time.sleep(0.1)
+        self.setting = json.loads(self._file.read_text())["address"].replace("tcp://", "dask://")
+
+    def kill_worker(self) -> None:
+        """SIGKILL one of the two."""
+        self._workers[0].kill()
+        self._workers[0].wait(10)
+
+    def stop(self) -> None:
+        for child in (*self._workers, self._scheduler):
+            child.kill()  # nothing of theirs is kept
+            child.wait(10)
+
+    def _start(self, role: str, *options: str) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", f"distributed.cli.dask_{role}", "--scheduler-file", str(self._file)]
+        with (self._folder / "log").open("ab") as log:
+            return subprocess.Popen([*command, "--no-dashboard", *options], stdout=log, stderr=log)
+
+
+@pytest.fixture
+def dask_cluster(tmp_path: Path) -> Iterator[DaskCluster]:
+    """A cluster of one test's own, since tests kill its workers."""
+    folder = tmp_path / "dask"
+    folder.mkdir()
+    cluster = DaskCluster(folder)
+    try:
+        yield cluster
+    finally:
+        cluster.stop()

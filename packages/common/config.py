@@ -55,6 +55,7 @@ class Settings(BaseSettings):
     mark_min_samples: Annotated[int, Field(ge=1, le=60)] | None = None
     stale_after_ms: Annotated[int, Field(ge=5_000)] = 90_000
     retention_days: Annotated[int, Field(ge=7)] = 400
+    compute: str = "local"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     # labels (§21.1); unset values come from the preset
@@ -100,6 +101,14 @@ class Settings(BaseSettings):
         if "BTCUSDT" not in symbols:
             raise ValueError("BTCUSDT must be part of it: three features are of BTCUSDT")
         return tuple(symbols)
+
+    @field_validator("compute")
+    @classmethod
+    def _check_compute(cls, value: str) -> str:
+        host, _, port = value.removeprefix("dask://").rpartition(":")
+        if value != "local" and not (value.startswith("dask://") and host and port.isdigit()):
+            raise ValueError("expected local, or dask://HOST:PORT")
+        return value
 
     @field_validator("speed", mode="before")
     @classmethod

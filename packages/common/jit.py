@@ -4,6 +4,7 @@ Numba's own cache looks only at the file of the outermost function, so after an 
 rule. Money must not: the cache folder is named by a hash of every source a kernel can stand in.
 """
 
+import functools
 import hashlib
 import os
 import tempfile
@@ -33,15 +34,21 @@ def _sources() -> Iterator[Path]:
     yield from (_ROOT / name for name in _CONSTANTS)
 
 
-def _cache_folder() -> Path:
+@functools.cache
+def sources_hash() -> str:
+    """Of the compiler's version and every kernel's source: equal hashes, equal arithmetic."""
     digest = hashlib.sha256(numba.__version__.encode())
     for path in _sources():
         digest.update(path.name.encode())
         digest.update(path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+def _cache_folder() -> Path:
     base = _ROOT / ".cache" / "numba"
     if not os.access(_ROOT, os.W_OK):
         base = Path(tempfile.gettempdir()) / f"perpilot-numba-{os.getuid()}"
-    return base / digest.hexdigest()[:16]
+    return base / sources_hash()
 
 
 if "NUMBA_CACHE_DIR" not in os.environ:
