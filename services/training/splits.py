@@ -3,6 +3,11 @@
 A row decides at the close of its bar and its label looks ahead until the exit: it spans the closed interval
 ``[decision_ts_ms, end_ts_ms]``. Two rows share information when their spans touch, so a training row is purged when its
 span touches a later part of the split, from that part's first bar to the end of that part's last label.
+
+What follows an evaluated span looks back into it through its features, so an embargo of ``embargo_pct`` of that span
+can be asked for: rows a model is fitted with that start this soon after a span that was tested on are left out
+(López de Prado, Advances in Financial Machine Learning, 2018, section 7.4.2), and so are test rows this soon after
+their own validation span, which chose the number of trees.
 """
 
 from dataclasses import dataclass
@@ -48,6 +53,21 @@ class Split:
     purged: IntArray
     embargoed: IntArray
 
+    def parts(self) -> dict[str, IntArray]:
+        """Row numbers by the name of their part, as drawings call it."""
+        return {
+            "train": self.train,
+            "valid": self.valid,
+            "test": self.test,
+            "purge": self.purged,
+            "embargo": self.embargoed,
+        }
+
+    def edges(self) -> tuple[int, ...]:
+        """Where parts may begin or end, ascending, epoch ms."""
+        spans = (self.train_span, self.valid_span) + ((self.test_span,) if self.test_span else ())
+        return tuple(sorted({edge for span in spans for edge in span}))
+
     def describe(self) -> dict[str, object]:
         """Spans and counts, as JSON for manifests and drawings."""
 
@@ -72,32 +92,33 @@ def make_split(
     test: Span | None = None,
     purge_bars: int = 0,
     embargo_pct: float = 0.0,
+    tested: tuple[Span, ...] = (),
 ) -> Split:
     """Divide rows in time and purge on their label spans.
 
     ``ts_ms`` (n,) bar opens, ``end_ts_ms`` (n,) closes of the exit bars. ``purge_bars=0`` derives the purge from the
-    label spans alone; a larger number also keeps that many bars of distance before a later span. Embargo: rows of a
-    later span that start within ``embargo_pct`` of the *evaluated* span before it are left out. The spans must be in
-    order and apart, and every part must keep rows; otherwise ``InvalidInputError`` names what is wrong.
+    label spans alone; a larger number also keeps that many bars of distance before a later span. Embargo: test rows
+    that start within ``embargo_pct`` of the validation span after it are left out, and training and validation rows
+    that start as soon after one of ``tested``, the spans that earlier folds were tested on. The spans must be in order
+    and apart, and every part must keep rows; otherwise ``InvalidInputError`` names what is wrong.
     """
-    _check_arrays(ts_ms, end_ts_ms)
+    check_arrays(ts_ms, end_ts_ms)
     _check_spans(train, valid, test)
-    if purge_bars < 0:
-        raise InvalidInputError("purge_bars", purge_bars, "0 (derived from the label spans) or more bars")
-    if not 0.0 <= embargo_pct < 1.0:
-        raise InvalidInputError("embargo_pct", embargo_pct, "a fraction of the span, 0 <= x < 1")
+    check_distances(purge_bars, embargo_pct)
     margin_ms = purge_bars * MINUTE_MS
 
-    in_train, in_valid = _inside(ts_ms, train), _inside(ts_ms, valid)
-    in_test = _inside(ts_ms, test) if test else np.zeros(ts_ms.size, np.bool_)
+    in_train, in_valid = inside(ts_ms, train), inside(ts_ms, valid)
+    in_test = inside(ts_ms, test) if test else np.zeros(ts_ms.size, np.bool_)
     embargo_ms = int(embargo_pct * valid.length_ms)
     embargoed = in_test & (ts_ms < valid.end_ms + embargo_ms)
-    in_test &= ~embargoed
+    for span in tested:
+        embargoed |= (in_train | in_valid) & under_embargo(ts_ms, end_ts_ms, span, embargo_pct)
+    in_train, in_valid, in_test = in_train & ~embargoed, in_valid & ~embargoed, in_test & ~embargoed
 
-    purge_train = in_train & touches(ts_ms, end_ts_ms, valid.start_ms - margin_ms, _last_end(end_ts_ms, in_valid))
+    purge_train = in_train & touches(ts_ms, end_ts_ms, valid.start_ms - margin_ms, last_end(end_ts_ms, in_valid))
     purge_valid = np.zeros(ts_ms.size, np.bool_)
     if test:
-        last = _last_end(end_ts_ms, in_test)
+        last = last_end(end_ts_ms, in_test)
         purge_train |= in_train & touches(ts_ms, end_ts_ms, test.start_ms - margin_ms, last)
         purge_valid = in_valid & touches(ts_ms, end_ts_ms, test.start_ms - margin_ms, last)
     split = Split(
@@ -143,16 +164,35 @@ def spans_of_history(
     return Span(first_ms, valid_from), Span(valid_from, test_from), Span(test_from, last_ms + MINUTE_MS)
 
 
-def _inside(ts_ms: IntArray, span: Span) -> NDArray[np.bool_]:
+def under_embargo(ts_ms: IntArray, end_ts_ms: IntArray, span: Span, embargo_pct: float) -> NDArray[np.bool_]:
+    """Rows after ``span`` that start before ``embargo_pct`` of its length has passed since its last label ended, shape
+    (n,); none for a fraction of 0."""
+    if embargo_pct == 0.0:
+        return np.zeros(ts_ms.size, np.bool_)
+    free_ms = max(span.end_ms, last_end(end_ts_ms, inside(ts_ms, span))) + int(embargo_pct * span.length_ms)
+    return np.asarray((ts_ms >= span.end_ms) & (ts_ms < free_ms))
+
+
+def inside(ts_ms: IntArray, span: Span) -> NDArray[np.bool_]:
+    """Which rows lie in the span, shape (n,)."""
     return np.asarray((ts_ms >= span.start_ms) & (ts_ms < span.end_ms))
 
 
-def _last_end(end_ts_ms: IntArray, rows: NDArray[np.bool_]) -> int:
+def last_end(end_ts_ms: IntArray, rows: NDArray[np.bool_]) -> int:
     """End of the last label of a part; far in the past for an empty part, which refuses itself later."""
     return int(end_ts_ms[rows].max()) if rows.any() else -(1 << 62)
 
 
-def _check_arrays(ts_ms: IntArray, end_ts_ms: IntArray) -> None:
+def check_distances(purge_bars: int, embargo_pct: float) -> None:
+    """Refuse a negative purge and an embargo that is not a fraction."""
+    if purge_bars < 0:
+        raise InvalidInputError("purge_bars", purge_bars, "0 (derived from the label spans) or more bars")
+    if not 0.0 <= embargo_pct < 1.0:
+        raise InvalidInputError("embargo_pct", embargo_pct, "a fraction of the span, 0 <= x < 1")
+
+
+def check_arrays(ts_ms: IntArray, end_ts_ms: IntArray) -> None:
+    """Refuse rows without exactly one label that ends after its bar's open."""
     if ts_ms.shape != end_ts_ms.shape or ts_ms.ndim != 1:
         raise InvalidInputError("end_ts_ms", end_ts_ms.shape, f"one label end per row, shape {ts_ms.shape}")
     early = np.flatnonzero(end_ts_ms <= ts_ms)

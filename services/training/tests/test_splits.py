@@ -83,6 +83,19 @@ def test_spans_out_of_order_or_empty_are_refused_by_name(train, valid, test, fie
     assert caught.value.field == field
 
 
+def test_rows_fitted_with_keep_a_distance_from_spans_tested_on_before():
+    ts = np.arange(200, dtype=np.int64) * MINUTE_MS
+    end = ts + 4 * MINUTE_MS
+    spans = {"train": span(0, 100), "valid": span(100, 140), "test": span(150, 200)}
+    plain = make_split(ts, end, **spans, tested=(span(20, 40), span(80, 110)))
+    assert plain.embargoed.size == 0
+    split = make_split(ts, end, **spans, tested=(span(20, 40), span(80, 110)), embargo_pct=0.1)
+    # 10 % of 20 and 30 bars after the last label of each, which ends 3 bars after the span; 10 % of 40 after validation
+    assert split.embargoed.tolist() == [40, 41, 42, 43, 44, *range(110, 116)]
+    assert not np.isin(split.embargoed, np.concatenate([split.train, split.valid, split.test])).any()
+    assert split.describe()["embargoed"] == 11
+
+
 def test_history_is_cut_in_order_without_holes():
     train, valid, test = spans_of_history(0, 20 * 1440 * MINUTE_MS - MINUTE_MS)
     assert train.start_ms == 0

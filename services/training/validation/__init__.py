@@ -1,0 +1,1 @@
+"""How a result is kept honest: walk-forward, combinatorial purged cross-validation, and what selection inflates."""
