@@ -16,7 +16,7 @@ import structlog
 from numpy.typing import NDArray
 
 from apps.worker_realtime import recovery
-from apps.worker_realtime.engine import DayFacts, Engine, Permission
+from apps.worker_realtime.engine import Engine, Permission
 from apps.worker_realtime.feature_book import FeatureBook
 from apps.worker_realtime.lease import TradingLease
 from apps.worker_realtime.link import DeskLink
@@ -40,6 +40,7 @@ from packages.exchange.clock_sync import keep_synchronised
 from services.collector.collector import Collector, CollectorConfig
 from services.features import kernel
 from services.inference import forest
+from services.registry.instruments import DayFacts, Instruments, load_days, load_instruments
 from services.simulator import step
 from services.simulator.tables import State
 from services.simulator.volume import VolumeWindow
@@ -51,7 +52,7 @@ log = structlog.get_logger(__name__)
 class Recovered:
     """What a start found in the database."""
 
-    instruments: recovery.Instruments
+    instruments: Instruments
     book: FeatureBook
     volumes: VolumeWindow
     medians: NDArray[np.float64]
@@ -176,13 +177,13 @@ class Worker:
             compiled.warm()  # a minute must not wait for the compiler
         with psycopg.connect(self._database_url, autocommit=True, connect_timeout=10) as conn:
             ensure_identity(conn, settings.identity)
-            instruments = recovery.load_instruments(conn, settings.universe, settings.taker_fee_rate)
+            instruments = load_instruments(conn, settings.universe, settings.taker_fee_rate)
             if not instruments.listed:
                 raise SettingsError("UNIVERSE: none of its symbols is known yet; run `perpilot data bootstrap` first")
             book = recovery.restore_features(conn, instruments.symbols, instruments.listed)
             volumes, medians = recovery.restore_volumes(conn, instruments.symbols)
             account = recovery.restore_account(conn, instruments.symbols, settings.shadow_equity_usdt)
-            days = recovery.load_days(conn, instruments.symbols)
+            days = load_days(conn, instruments.symbols)
             totals = load_totals(conn, settings.shadow_equity_usdt)
             last_ts = recovery.last_stored(conn, instruments.listed)
         log.info("recovered", symbols=len(instruments.listed), newest=max(book.last_ts(s) for s in instruments.listed))
@@ -197,7 +198,7 @@ class Worker:
 
     def _look_up(self, newest_ts_ms: int | None) -> tuple[dict[date, DayFacts], Quality]:
         with psycopg.connect(self._database_url, connect_timeout=5) as conn:
-            days = recovery.load_days(conn, self._settings.universe)
+            days = load_days(conn, self._settings.universe)
             return days, load_quality(conn, self._listed, newest_ts_ms)
 
     @staticmethod

@@ -12,6 +12,7 @@ from packages.common.time import MINUTE_MS
 from packages.common.types import TARGETS, MinuteRecord
 from services.features import schema
 from services.labeling.triple_barrier import LabelSpec
+from services.registry.instruments import DayFacts
 from services.simulator.build import account_flags, make_inputs, params_from_settings, symbol_flags
 from services.simulator.step import step
 from services.simulator.tables import Constants, Inputs, Out, State, new_out
@@ -35,14 +36,6 @@ class Permission:
 
     trading_on: bool
     kill_switch: bool
-
-
-@dataclass(frozen=True, slots=True)
-class DayFacts:
-    """Tier (0, 1, 2) and beta of every symbol as of a UTC day (D45), shape (S,)."""
-
-    tier: NDArray[np.int64]
-    beta: F64
 
 
 @dataclass(frozen=True, slots=True)

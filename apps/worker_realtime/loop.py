@@ -12,14 +12,15 @@ import structlog
 from numpy.typing import NDArray
 
 from apps.worker_realtime import rows
-from apps.worker_realtime.engine import DayFacts, Decided, Engine, Permission
+from apps.worker_realtime.engine import Decided, Engine, Permission
 from apps.worker_realtime.feature_book import FeatureBook, FeatureMinute
-from apps.worker_realtime.recovery import checkpoint_state, no_facts
+from apps.worker_realtime.recovery import checkpoint_state
 from apps.worker_realtime.totals import Totals
 from packages.common.time import DAY_MS, HOUR_MS, MINUTE_MS, Clock, iso, monotonic_ms
 from packages.common.types import MinuteRecord
 from services.collector.batch import CollectorBatch
 from services.features import kernel, schema
+from services.registry.instruments import DayFacts, no_facts
 from services.simulator.codec import FORMAT, pack_inputs, pack_rows, pack_state
 from services.simulator.volume import VolumeWindow, push_volume
 

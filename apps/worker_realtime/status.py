@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from apps.worker_realtime.link import DeskLink
     from apps.worker_realtime.loop import MinuteLoop
     from apps.worker_realtime.model_source import ModelSource
-    from apps.worker_realtime.recovery import Instruments
+    from services.registry.instruments import Instruments
 
 
 class StatusView:

@@ -175,10 +175,10 @@ def _pool(parts: list[_Part], counts: dict[str, dict[str, Any]], events: str, sp
     place = np.empty(order.size, np.int64)
     place[order] = np.arange(order.size)
     columns = {name: _in_order([part.columns for part in parts], name, place) for name in list(parts[0].columns)}
-    sides = {name: SideLabels(*(columns.pop(f"{name}.{c}") for c in SideLabels.names())) for name in ("long", "short")}
+    long, short = (SideLabels(*(columns.pop(f"{side}.{c}") for c in SideLabels.names())) for side in ("long", "short"))
     weights = [w / w.mean() for w in (columns.pop("weight_long"), columns.pop("weight_short"))]
     ts_ms = _in_order([{"ts_ms": part.ts_ms} for part in parts], "ts_ms", place)
-    labels = (*sides["long"].columns(), *sides["short"].columns())
+    labels = (*long.columns(), *short.columns())
     manifest = {
         "events": events,
         "label_spec_hash": spec.hash(),
@@ -190,8 +190,8 @@ def _pool(parts: list[_Part], counts: dict[str, dict[str, Any]], events: str, sp
         "content": _digest(symbol[order], ts_ms, columns["end_ts_ms"], columns["inputs"], *labels, *weights),
     }
     return Dataset(
-        tuple(counts), symbol[order], ts_ms, **columns, **sides, weight_long=weights[0], weight_short=weights[1],
-        manifest=manifest,
+        tuple(counts), symbol[order], ts_ms, columns["end_ts_ms"], columns["inputs"], columns["scale"], long, short,
+        *weights, manifest,
     )  # fmt: skip
 
 

@@ -84,8 +84,8 @@ class StoreEnv:
             values = np.empty((ts.size, len(schema.KEYS)))
             for i, key in enumerate(schema.KEYS):
                 values[:, i] = features[key][at]
-            sides = [self._labels(LABELS[side], spec.hash(), symbol, ts) for side in ("long", "short")]
-            yield SymbolRows(symbol, ts, values, mark["close"][at_mark], *sides, source=self._source(symbol, spec))
+            long, short = (self._labels(LABELS[side], spec.hash(), symbol, ts) for side in ("long", "short"))
+            yield SymbolRows(symbol, ts, values, mark["close"][at_mark], long, short, self._source(symbol, spec))
 
     def _source(self, symbol: str, spec: LabelSpec) -> str:
         """Hash of the content hashes of all stored months the rows come from."""
