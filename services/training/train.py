@@ -159,7 +159,9 @@ def train_package(cfg: TrainConfig, dataset: Dataset, spec: LabelSpec, progress:
             "split": split.describe(),
             "versions": {"lightgbm": lightgbm.__version__, "numpy": np.__version__},
         },
-        reference=reference_distributions(dataset.inputs[split.train]),
+        reference=reference_distributions(
+            dataset.inputs[split.train], dataset.symbols, dataset.symbol[split.train]
+        ),
         metrics=metrics | {"importance": {item.target.name: item.gain_share for item in fitted}},
     )
 
