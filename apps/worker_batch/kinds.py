@@ -56,6 +56,12 @@ def _promote_model(context: JobContext) -> Mapping[str, Any]:
     return promote_model(context)
 
 
+def _compute_drift(context: JobContext) -> Mapping[str, Any]:
+    from apps.worker_batch.tasks_monitoring import compute_drift
+
+    return compute_drift(context)
+
+
 KINDS: dict[str, Handler] = {
     "bootstrap_history": _bootstrap_history,
     "sync_universe": _sync_universe,
@@ -65,6 +71,7 @@ KINDS: dict[str, Handler] = {
     "label_recent": _label_recent,
     "train_model": _train_model,
     "promote_model": _promote_model,
+    "compute_drift": _compute_drift,
 }
 
 # Of these at most one runs at a time: each takes what the machine has (D36).

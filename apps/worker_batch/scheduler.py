@@ -43,6 +43,7 @@ SCHEDULES = (
     Schedule("sync_universe", HOUR_MS, 60_000, 60.0),
     Schedule("sync_store", HOUR_MS, 2 * 60_000, 900.0),
     Schedule("instrument_days", DAY_MS, 5 * 60_000, 300.0),
+    Schedule("compute_drift", HOUR_MS, 5 * 60_000, 300.0),
     Schedule("label_recent", DAY_MS, 20 * 60_000, 3_600.0),
     Schedule("retention", DAY_MS, 60 * 60_000, 3_600.0),
 )

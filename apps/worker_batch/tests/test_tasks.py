@@ -9,7 +9,7 @@ from apps.worker_batch.market_store import newest_minute_ms, sync_symbol
 from packages.common.config import load_settings
 from packages.common.db import bulk_load, connect
 from packages.common.store import ResearchStore
-from packages.common.time import DAY_MS, MINUTE_MS
+from packages.common.time import DAY_MS, MINUTE_MS, from_datetime
 from services.features import schema
 from services.inference.predictor import Predictor
 from services.registry import registry
@@ -153,6 +153,36 @@ def test_training_from_the_store_to_a_demo_model_that_predicts(conn, settings):
     refused = run(conn, settings, "promote_model", {"model_id": result["model_id"], "author": "ana", "reason": "now"})
     assert refused[0] == "failed"
     assert "evidence of oos" in refused[2]
+
+
+def test_drift_compares_stored_features_with_the_model_in_use(conn, settings):
+    fill(conn)
+    run(conn, settings, "sync_store")
+    status, result, _ = run(conn, settings, "compute_drift")
+    assert (status, result["note"]) == ("succeeded", "no model in use yet")
+    run(conn, settings, "train_model", {"promote": "demo", **SHORT})
+    store = ResearchStore(settings.store)
+    rows = store.read("features_1m", "v1", "ETHUSDT", schema.KEYS)
+    newest = conn.execute("SELECT max(ts) FROM candles_1m").fetchone()[0]
+    stored = []
+    for i in np.flatnonzero(rows["ts"] >= from_datetime(newest) - 600 * 60_000):
+        values = {key: float(rows[key][i]) for key in schema.KEYS}
+        values["vol_z"] = 50.0  # a jump no training row had
+        stored.append(
+            {
+                "symbol": "ETHUSDT", "ts": int(rows["ts"][i]), "schema_version": 1,
+                "features": {key: value if np.isfinite(value) else None for key, value in values.items()},
+            }
+        )  # fmt: skip
+    upsert_rows(conn, "features_1m", stored)
+    status, result, error = run(conn, settings, "compute_drift", {"hours": 9})
+    assert (status, error) == ("succeeded", None)
+    assert list(result["symbols"]) == ["ETHUSDT"]
+    assert next(iter(result["symbols"]["ETHUSDT"]["moved_most"])) == "vol_z"
+    psi, missing, outliers = conn.execute("SELECT psi, missing_rate, outlier_rate FROM drift_metrics").fetchone()
+    assert psi > 0.1
+    assert outliers == pytest.approx(1 / len(schema.KEYS), abs=0.02)
+    assert 0 <= missing < 0.2
 
 
 def test_labels_are_stored_with_their_report_and_on_request_in_tables(conn, settings):
