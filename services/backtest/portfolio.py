@@ -44,11 +44,13 @@ class PortfolioState:
 
 @dataclass(frozen=True)
 class BacktestResult:
-    """``trades`` has one row per closed trade with its whole ledger; ``equity`` (T,) is marked every minute;
+    """``trades`` has one row per closed trade with its whole ledger, ``kept_trades`` are the same as the kernel writes
+    them (dtype TRADE); ``equity`` (T,) is marked every minute;
     ``block_counts`` (when asked for) are symbol-minutes by primary reason, ``TRADED`` among them."""
 
     metrics: dict[str, float]
     trades: pd.DataFrame
+    kept_trades: NDArray[Any]
     equity: NDArray[np.float64]
     ts_ms: NDArray[np.int64]
     final: PortfolioState
@@ -114,6 +116,7 @@ def backtest(
         | activity_of(kept.trades, at.positions, kept.equity, market.ts_ms)
         | {"halts": float(at.account[0]["halts"] - halts)},
         trades=trade_frame(kept.trades, symbols),
+        kept_trades=kept.trades,
         equity=kept.equity,
         ts_ms=market.ts_ms,
         final=portfolio_state(at, symbols),
