@@ -6,7 +6,7 @@ A fill at the open of bar t uses volume and ATR of the last bar closed before it
 import numpy as np
 
 from packages.common import reasons as rc
-from packages.common.jit import kernel
+from packages.common.jit import inlined, kernel
 from packages.common.math import fill_price, liquidation_price, overshoot, slippage_atr, trigger_reference
 from services.policy.kernel import PRESENT, TRADABLE
 from services.simulator.tables import (
@@ -26,7 +26,7 @@ from services.simulator.tables import (
 MINUTE_MS = 60_000
 
 
-@kernel
+@inlined
 def clear_events(events: Events) -> None:
     """Forget the last minute's."""
     for k in range(events.n.size):
@@ -42,7 +42,7 @@ def position_liquidation(state: State, s: int, constants: Constants) -> float:
     )
 
 
-@kernel
+@inlined
 def excursions(state: State, s: int, inputs: Inputs) -> None:
     """MAE and MFE of the open position from the mark's high and low of this bar (step 5)."""
     pos = state.positions[s]
@@ -296,7 +296,7 @@ def _pay_funding(state: State, s: int, rate: float, mark: float, events: Events)
     payment["amount"] = amount
 
 
-@kernel
+@inlined
 def execute_active(
     state: State, inputs: Inputs, params: Params, constants: Constants, events: Events, active: Ints
 ) -> None:

@@ -1,7 +1,7 @@
 """Steps 5-9 of kernel.md, compiled: mark, day, halt, time exits, decisions. The same in backtest, shadow and live."""
 
 from packages.common import reasons as rc
-from packages.common.jit import kernel
+from packages.common.jit import inlined, kernel
 from packages.common.math import round_down, stop_price, target_price
 from services.policy.kernel import (
     E_MAE_LONG,
@@ -48,7 +48,7 @@ from services.risk.kernel import (
     too_small,
 )
 from services.simulator.kernel_execute import MINUTE_MS, excursions, find_active
-from services.simulator.tables import Constants, Floats, Inputs, Ints, Out, Params, Scratch, State
+from services.simulator.tables import Constants, Floats, Inputs, Ints, Market, Out, Params, Scratch, State
 
 DAY_MS = 86_400_000
 
@@ -75,7 +75,7 @@ def equity(state: State, mark: Floats) -> float:
     return float(state.account[0]["wallet"] + open_pnl)
 
 
-@kernel
+@inlined
 def _equity_at_last_marks(state: State, active: Ints) -> float:
     open_pnl = 0.0
     for i in range(1, active[0] + 1):
@@ -86,25 +86,62 @@ def _equity_at_last_marks(state: State, active: Ints) -> float:
 
 
 @kernel
+def learn(state: State, s: int, inputs: Inputs) -> None:
+    """Step 5: what the bar of symbol ``s`` taught, when there is one."""
+    if inputs.flags[s] & PRESENT:
+        memory = state.memory[s]
+        memory["mark"] = inputs.mark[3, s]
+        if inputs.qm[s] >= 0.0:
+            memory["qm"] = inputs.qm[s]
+        if inputs.atr1[s] > 0.0:
+            memory["atr1"] = inputs.atr1[s]
+
+
+@inlined
+def learn_all(state: State, inputs: Inputs) -> None:
+    """``learn`` of every symbol."""
+    for s in range(inputs.flags.size):
+        learn(state, s, inputs)
+
+
+@inlined
+def learn_active(state: State, inputs: Inputs, active: Ints) -> None:
+    """``learn`` of the symbols that hold something: nobody looks at the memory of the others before ``learn_span``."""
+    for i in range(1, active[0] + 1):
+        learn(state, active[i], inputs)
+
+
+@kernel
+def learn_span(state: State, market: Market, start: int, stop: int) -> None:
+    """What minutes [start, stop) taught, looked up backwards: the same as ``learn_all`` of each."""
+    for s in range(state.memory.size):
+        memory = state.memory[s]
+        mark, qm, atr1 = True, True, True  # what is still looked for
+        t = stop - 1
+        while t >= start and (mark or qm or atr1):
+            if market.flags[t, s] & PRESENT:
+                if mark:
+                    memory["mark"] = market.mark[t, 3, s]
+                    mark = False
+                if qm and market.qm[t, s] >= 0.0:
+                    memory["qm"] = market.qm[t, s]
+                    qm = False
+                if atr1 and market.atr1[t, s] > 0.0:
+                    memory["atr1"] = market.atr1[t, s]
+                    atr1 = False
+            t -= 1
+
+
+@inlined
 def _mark(state: State, inputs: Inputs, active: Ints) -> None:
-    """Step 5: what this bar taught, excursions of the open positions."""
-    # arrays are named outside the loop: each mention of one inside would count its references up and down
-    flags, mark, qm, atr1, memories = inputs.flags, inputs.mark, inputs.qm, inputs.atr1, state.memory
-    for s in range(flags.size):
-        if flags[s] & PRESENT:
-            memory = memories[s]
-            memory["mark"] = mark[3, s]
-            if qm[s] >= 0.0:
-                memory["qm"] = qm[s]
-            if atr1[s] > 0.0:
-                memory["atr1"] = atr1[s]
+    """Step 5: excursions of the open positions."""
     for i in range(1, active[0] + 1):
         s = active[i]
         if state.positions[s]["side"] != 0 and inputs.flags[s] & PRESENT:
             excursions(state, s, inputs)
 
 
-@kernel
+@inlined
 def _order_exits(state: State, inputs: Inputs, t: int, params: Params, active: Ints) -> None:
     """Steps 7 (orders) and 8, then requests from outside; of several orders the first stands."""
     halted = state.account[0]["halted"] != 0
@@ -123,13 +160,13 @@ def _order_exits(state: State, inputs: Inputs, t: int, params: Params, active: I
             pos["exit_order"] = rc.OPERATOR
 
 
-@kernel
+@inlined
 def day_floor(state: State, params: Params) -> float:
     """Equity at which the day is over."""
     return float(state.account[0]["day_start"] * (1.0 - params.risk.daily_loss_limit_pct))
 
 
-@kernel
+@inlined
 def _day_and_halt(state: State, ts_ms: int, params: Params, active: Ints) -> None:
     """Steps 5 (equity), 6 and 7 (the latch)."""
     account = state.account[0]
@@ -209,6 +246,7 @@ def _admit(state: State, s: int, t: int, inputs: Inputs, params: Params, constan
         note(rows, s, rc.MIN_NOTIONAL, qty * price, least)
         return
     notional = qty * price
+    learn(state, s, inputs)  # a fold has learnt only of the symbols that held something
     row["side"] = side
     row["qty"] = qty
     row["size_notional"] = notional
@@ -257,7 +295,7 @@ def _wish(state: State, s: int, t: int, inputs: Inputs, params: Params, constant
     return bool(row["n_notes"] == 0)
 
 
-@kernel
+@inlined
 def _nothing_can_enter(state: State, inputs: Inputs, t: int, params: Params, active: Ints) -> bool:
     """True when a rule of the account blocks every symbol, so that no row needs to be computed to know the trades."""
     account, flags = state.account[0], inputs.account_flags
@@ -270,13 +308,14 @@ def _nothing_can_enter(state: State, inputs: Inputs, t: int, params: Params, act
     return bool(params.policy.regime_block and inputs.regime == 2)
 
 
-@kernel
+@inlined
 def _no_hope(preds: Floats, cost: float, least: float) -> bool:
-    """True when no symbol's bound can pass, see ``_candidates``."""
-    for s in range(preds.shape[1]):
-        if preds[ER_LONG, s] - cost > least or preds[ER_SHORT, s] - cost > least:
-            return False
-    return True
+    """True when no symbol's bound can pass, see ``_candidates``. Looks at all, so that it is done in vectors."""
+    longs, shorts = preds[ER_LONG], preds[ER_SHORT]
+    hopes = 0
+    for s in range(longs.size):
+        hopes += (longs[s] - cost > least) | (shorts[s] - cost > least)
+    return hopes == 0
 
 
 @kernel
@@ -343,7 +382,7 @@ def _candidates(state: State, inputs: Inputs, t: int, params: Params, constants:
     return count
 
 
-@kernel
+@inlined
 def _decide(state: State, inputs: Inputs, t: int, params: Params, constants: Constants, out: Out) -> None:
     """Step 9: rows of all symbols, candidates by EV, admission one after the other."""
     if not out.all_rows:
@@ -360,7 +399,7 @@ def _decide(state: State, inputs: Inputs, t: int, params: Params, constants: Con
     find_active(state, out.scratch.active)
 
 
-@kernel
+@inlined
 def _forget_closed(state: State, active: Ints) -> None:
     count = 0
     for i in range(1, active[0] + 1):
@@ -371,9 +410,10 @@ def _forget_closed(state: State, active: Ints) -> None:
     active[0] = count
 
 
-@kernel
+@inlined
 def judge_active(state: State, inputs: Inputs, params: Params, constants: Constants, out: Out) -> None:
-    """``judge`` where ``out.scratch.active`` already lists at least the symbols that hold something; keeps it so."""
+    """``judge`` after ``learn_…``, where ``out.scratch.active`` already lists at least the symbols that hold something;
+    keeps it so."""
     t = inputs.ts_ms // MINUTE_MS
     active = out.scratch.active
     _forget_closed(state, active)
@@ -390,4 +430,5 @@ def judge(state: State, inputs: Inputs, params: Params, constants: Constants, ou
     Every row is written when ``out.all_rows``; without, ``out.rows`` is left undefined and the same trades are decided.
     """
     find_active(state, out.scratch.active)
+    learn_all(state, inputs)
     judge_active(state, inputs, params, constants, out)

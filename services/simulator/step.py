@@ -8,13 +8,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from packages.common.jit import kernel
+from packages.common.jit import inlined, kernel
 from packages.common.reasons import N_CODES
 from services.policy.kernel import PRESENT, TRADABLE, Barriers, Rows
 from services.simulator.borrow import borrow_constants, borrow_inputs, borrow_market, borrow_out, borrow_state
 from services.simulator.build import SymbolRules, make_constants, make_inputs, make_market, make_params
 from services.simulator.kernel_execute import execute, execute_active, find_active, position_liquidation
-from services.simulator.kernel_judge import equity, judge, judge_active, used_margin
+from services.simulator.kernel_judge import (
+    equity,
+    judge,
+    judge_active,
+    learn_active,
+    learn_all,
+    learn_span,
+    used_margin,
+)
 from services.simulator.tables import (
     N_TRADES,
     TRADE,
@@ -63,10 +71,11 @@ def step(state: State, inputs: Inputs, params: Params, constants: Constants, out
     )
     find_active(state, out.scratch.active)
     execute_active(state, inputs, params, constants, out.events, out.scratch.active)
+    learn_all(state, inputs)
     judge_active(state, inputs, params, constants, out)
 
 
-@kernel
+@inlined
 def inputs_at(market: Market, t: int) -> Inputs:
     """Minute ``t`` of a market as views."""
     day = market.day_row[t]
@@ -130,9 +139,11 @@ def fold(
     find_active(state, out.scratch.active)
     for t in range(start, stop):
         if kept.n[N_TRADES] + n_symbols > kept.trades.size:
+            learn_span(state, market, start, t)
             return t
         inputs = inputs_at(market, t)
         execute_active(state, inputs, params, constants, events, out.scratch.active)
+        learn_active(state, inputs, out.scratch.active)
         judge_active(state, inputs, params, constants, out)
         kept.equity[t] = state.account[0]["equity"]
         for i in range(events.n[N_TRADES]):
@@ -145,6 +156,7 @@ def fold(
             _count(kept.counts, out.rows)
         if keep == KEEP_ROWS and out.all_rows:
             _keep_rows(kept.rows, t, out.rows)
+    learn_span(state, market, start, stop)
     return stop
 
 
