@@ -103,6 +103,25 @@ def halt(reason: Annotated[str, typer.Option(help="Why; it is kept.")] = "halted
     typer.echo(stop_entries(_desk().database_url, reason))
 
 
+@app.command()
+def bench(
+    area: Annotated[str, typer.Argument(help="What to measure: all, or one of the areas of docs/benchmarks.md.")],
+    quick: Annotated[bool, typer.Option("--quick", help="Less data, fewer rounds: under a minute for all.")] = False,
+    peers: Annotated[bool, typer.Option("--peers", help="Other libraries too, in an environment of theirs.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Measure the product against plain implementations in the same run, row by row with goal and pass."""
+    from apps.cli import report
+    from apps.cli.bench.measure import Plan
+    from apps.cli.bench.run import run
+
+    rows = []
+    for row in run(area, Plan(quick, peers)):
+        rows.append(row)
+        typer.echo(f"{row['area']:<10} {row['work']}", err=True)
+    report.table(rows, as_json=as_json)
+
+
 @data.command("bootstrap")
 def data_bootstrap(
     days: Annotated[int | None, typer.Option(help="Days of history; HISTORY_DAYS when left out.", min=1)] = None,

@@ -1,0 +1,26 @@
+"""Which areas there are, and one run over some of them."""
+
+import importlib
+import os
+from collections.abc import Iterator
+from typing import Any, Final
+
+from apps.cli.bench.measure import Figure, Plan
+from packages.common.errors import InvalidInputError
+
+AREAS: Final = (
+    *("labels", "features", "backtest", "dataset", "training", "inference", "store", "ingest", "sockets", "minute"),
+    "growth",
+)
+
+
+def run(area: str, plan: Plan) -> Iterator[dict[str, Any]]:
+    """Rows of ``area`` (or of ``all``) as they are taken. One thread, unless a row says otherwise."""
+    if area not in (*AREAS, "all"):
+        raise InvalidInputError("area", area, "all, or one of " + ", ".join(AREAS))
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before LightGBM: its threads must not spin beside ours
+    for name in AREAS if area == "all" else (area,):
+        module = importlib.import_module(f"apps.cli.bench.{name}")
+        figures: Iterator[Figure] = module.measure(plan)
+        for figure in figures:
+            yield figure.row()
