@@ -12,7 +12,6 @@ from redis.backoff import NoBackoff
 from apps.api.bus_tail import BusTail
 from apps.api.cache import BodyCache
 from apps.api.channels import Snapshots
-from apps.api.commands import CommandOutbox
 from apps.api.db import Connection, Pool, make_pool
 from apps.api.gateway import Hub
 from apps.api.metrics import Metrics
@@ -30,7 +29,6 @@ class Resources:
     metrics: Metrics
     hub: Hub
     tail: BusTail
-    outbox: CommandOutbox
     bodies: BodyCache
 
 
@@ -44,8 +42,7 @@ def build(settings: Settings, metrics: Metrics) -> Resources:
         settings.redis_url, socket_connect_timeout=2, socket_timeout=5, retry=Retry(NoBackoff(), 0), protocol=2
     )
     hub = Hub(Snapshots(pool, settings).read, metrics)
-    outbox = CommandOutbox(pool, redis, metrics)
-    return Resources(settings, pool, redis, metrics, hub, BusTail(redis, hub), outbox, BodyCache())
+    return Resources(settings, pool, redis, metrics, hub, BusTail(redis, hub), BodyCache())
 
 
 def resources(request: Request) -> Resources:

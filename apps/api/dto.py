@@ -183,7 +183,6 @@ class TradingStateDTO(BaseModel):
 class AcceptedDTO(BaseModel):
     """A command was accepted; the worker will acknowledge ``version`` in its status."""
 
-    command_id: str
     version: int
     toggle: str
     changed: bool

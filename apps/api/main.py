@@ -106,7 +106,7 @@ async def _open(held: Resources) -> None:
 @contextlib.asynccontextmanager
 async def _background(held: Resources) -> AsyncIterator[None]:
     """Run the loops beside the requests; one that fails ends the process, and the supervisor starts it anew."""
-    loops = {"bus": held.tail.run, "status": held.tail.watch_status, "outbox": held.outbox.run}
+    loops = {"bus": held.tail.run, "status": held.tail.watch_status}
     tasks = [asyncio.create_task(loop(), name=name) for name, loop in loops.items()]
     for task in tasks:
         task.add_done_callback(_fail_stop)

@@ -33,7 +33,6 @@ class Metrics:
         self.bus_messages = counter("gateway_bus_messages", "Messages read from the bus", ["channel"])
         self.bus_bad = counter("gateway_bus_bad", "Messages of the bus that were no JSON", ["channel"])
         self.bus_up = gauge("gateway_bus_up", "1 while the bus can be read")
-        self.commands = counter("api_commands", "Commands put on the bus", ["command"])
 
     def exposition(self) -> bytes:
         """Text of `/metrics`."""

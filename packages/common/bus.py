@@ -2,7 +2,7 @@
 
 Publishing never waits: messages go to a bounded buffer that a task sends in pipelines. Without Redis the buffer keeps
 the newest; of a state channel the oldest are dropped (each message is complete state, so the newest says all) and
-counted, while ``commands`` are never dropped: they are sent with ``send``, which says whether they arrived.
+counted. What must not be dropped goes through ``send``, which says whether it arrived.
 """
 
 import asyncio
@@ -32,7 +32,6 @@ STATE_CHANNELS = (
     "risk_events",
     "training_updates",
 )
-COMMANDS = "commands"
 _DOWN = (redis.RedisError, OSError)
 _BACKOFF_S = (0.05, 2.0)
 _BATCH = 500
@@ -108,7 +107,7 @@ class Bus:
     # --- publishing -------------------------------------------------------------------------------------------------
 
     def publish(self, channel: str, payload: object) -> None:
-        """Buffer one message and return at once. For state channels; commands go through ``send``."""
+        """Buffer one message and return at once. For state channels; what must arrive goes through ``send``."""
         self._buffer.append((channel, encode(payload)))
         if len(self._buffer) > self._limit:
             self._buffer.popleft()

@@ -1,12 +1,11 @@
-"""The trading toggle."""
+"""The trading toggle: a versioned row that the worker reads and acknowledges. There is no message to lose."""
 
 from typing import Annotated
 
 import structlog
 from fastapi import APIRouter, Body
 
-from apps.api.commands import command_id
-from apps.api.deps import Config, Db, Res
+from apps.api.deps import Config, Db
 from apps.api.dto import AcceptedDTO, ToggleIn, TradingStateDTO
 from apps.api.errors import RefusedError
 from apps.api.live_gate import live_conditions, mode_conditions
@@ -31,7 +30,7 @@ async def get_trading_state(conn: Db, settings: Config) -> TradingStateDTO:
 
 @router.post("/toggle", status_code=202, operation_id="toggleTrading")
 async def toggle_trading(
-    res: Res, conn: Db, settings: Config, body: Annotated[ToggleIn, Body(openapi_examples=_EXAMPLES)]
+    conn: Db, settings: Config, body: Annotated[ToggleIn, Body(openapi_examples=_EXAMPLES)]
 ) -> AcceptedDTO:
     """Ask for off, shadow or live. Accepted once the worker acknowledges the version; asking again acts once.
 
@@ -51,10 +50,8 @@ async def toggle_trading(
     )
     if changed:
         log.info("trading_toggled", toggle=mode.value, version=version, reason=body.reason)
-    await res.outbox.publish(conn)
     state = await trading.state(conn, settings)
     return AcceptedDTO(
-        command_id=command_id(version),
         version=version,
         toggle=mode.value,
         changed=changed,

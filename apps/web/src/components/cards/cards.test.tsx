@@ -151,7 +151,7 @@ describe("TopSignalsTable", () => {
 
 describe("TradingToggleCard", () => {
   it("asks first, sends the command, and stays pending until the trader has acknowledged it", async () => {
-    const post = vi.fn(async () => new Response('{"command_id": "c", "version": 4, "toggle": "off"}', { status: 202 }));
+    const post = vi.fn(async () => new Response('{"version": 4, "toggle": "off"}', { status: 202 }));
     vi.stubGlobal("fetch", post);
     const { client } = renderDesk(<TradingToggleCard />, { status: STATUS });
     await userEvent.click(screen.getByTestId("trading-toggle"));

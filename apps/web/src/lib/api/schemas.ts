@@ -214,7 +214,7 @@ export type ClosedTrade = z.infer<typeof tradeSchema>;
 
 /** What was asked of trading; `pending` until the worker has taken it over. */
 export const tradingStateSchema = z.object({ toggle: z.string(), permitted: z.string(), version: z.number(), pending: z.boolean() });
-export const acceptedSchema = z.object({ command_id: z.string(), version: z.number(), toggle: z.string() });
+export const acceptedSchema = z.object({ version: z.number(), toggle: z.string() });
 
 const column = z.array(z.number().nullable()).default([]);
 const stamps = z.array(z.number()).default([]);
