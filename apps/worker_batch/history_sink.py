@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
@@ -14,20 +13,18 @@ from packages.common.pgcopy import HEADER, TRAILER
 from packages.common.rows import encode_row
 from packages.common.store import ResearchStore
 from packages.common.tables import table_spec
-from services.training.market import MARKET_COLUMNS, VERSION
-
-_BUFFER_ROWS = 31 * 1440
+from services.collector.adapters.store import StoreSink
 
 
 class StoresSink:
-    """The collector's ``HistorySink`` on both stores. A page is safe when it is in PostgreSQL; the research store gets
-    whole months, because each of its writes rewrites a month, and what a killed run held back it takes from PostgreSQL
-    (``market_store.sync_symbol``). Work happens in a thread, one piece at a time: the fetching goes on meanwhile."""
+    """The collector's ``HistorySink`` on both stores. A page is safe when it is in PostgreSQL; what a killed run held
+    back from the research store that takes from PostgreSQL (``market_store.sync_symbol``). Work happens in a thread,
+    one piece at a time: the fetching goes on meanwhile."""
 
     def __init__(self, conn: psycopg.Connection[Any], store: ResearchStore, fresh: frozenset[tuple[str, str]]) -> None:
         """``fresh``: (dataset, symbol) with nothing stored yet, which load the fastest way."""
-        self._conn, self._store, self._fresh = conn, store, fresh
-        self._held: dict[tuple[str, str], list[Mapping[str, NDArray[Any]]]] = {}
+        self._conn, self._fresh = conn, fresh
+        self._months = StoreSink(store)
         self._lock = asyncio.Lock()
 
     async def write_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -42,31 +39,12 @@ class StoresSink:
 
     def flush(self) -> None:
         """Bring what is held back to the research store."""
-        for dataset, symbol in list(self._held):
-            self._to_store(dataset, symbol)
+        self._months.flush()
 
     def _write(self, dataset: str, symbol: str, columns: Mapping[str, NDArray[Any]]) -> None:
-        key = (dataset, symbol)
-        bulk_load(self._conn, dataset, {"symbol": symbol, **columns}, assume_empty=key in self._fresh)
-        if dataset not in MARKET_COLUMNS:
-            return
-        self._held.setdefault(key, []).append(columns)
-        if sum(part["ts"].size for part in self._held[key]) >= _BUFFER_ROWS:
-            self._to_store(dataset, symbol)
-
-    def _to_store(self, dataset: str, symbol: str) -> None:
-        parts = self._held.pop((dataset, symbol))
-        whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        self._store.write(dataset, VERSION, symbol, as_stored(dataset, whole))
-
-
-def as_stored(dataset: str, columns: Mapping[str, NDArray[Any]]) -> dict[str, NDArray[Any]]:
-    """The dataset's columns as float64, NaN where a source has none: a row in one store equals the row in the other."""
-    out: dict[str, NDArray[Any]] = {"ts": columns["ts"].astype(np.int64)}
-    for name in MARKET_COLUMNS[dataset]:
-        given = columns.get(name)
-        out[name] = np.full(out["ts"].size, np.nan) if given is None else np.asarray(given, np.float64)
-    return out
+        empty = (dataset, symbol) in self._fresh
+        bulk_load(self._conn, dataset, {"symbol": symbol, **columns}, assume_empty=empty)
+        self._months.add(dataset, symbol, columns)
 
 
 def upsert_rows(conn: psycopg.Connection[Any], table: str, rows: Sequence[Mapping[str, Any]]) -> None:

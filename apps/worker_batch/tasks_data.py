@@ -1,78 +1,63 @@
 """Jobs that move data: history in, PostgreSQL → research store, tiers and betas, retention."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
-import aiohttp
-import numpy as np
 import psycopg
 
 from apps.worker_batch.context import JobContext, database_url
 from apps.worker_batch.history_sink import StoresSink, upsert_rows
 from apps.worker_batch.market_store import newest_minute_ms, stored_until, sync_symbol
-from packages.common.config import Settings
 from packages.common.db import connect, drop_months_before
 from packages.common.errors import InvalidInputError, PlatformError
 from packages.common.store import ResearchStore
-from packages.common.time import DAY_MS, MINUTE_MS, ManualClock, ScaledClock, iso
-from packages.exchange.binance.endpoints import endpoints_for
-from packages.exchange.binance.rest import BinanceRest
-from packages.exchange.clock_sync import sample_clock
+from packages.common.time import DAY_MS, MINUTE_MS, ManualClock, from_datetime, iso
 from services.collector.bootstrap import bootstrap_history as fetch_history
+from services.collector.bootstrap import parse_span
+from services.collector.entry import open_venue
 from services.collector.tiers import instrument_day_rows
 from services.collector.universe_worker import UniverseWorker
 from services.training.market import CANDLES, VERSION
 
 
-@asynccontextmanager
-async def open_venue(settings: Settings) -> AsyncIterator[BinanceRest]:
-    """The exchange of the settings over REST, its clock sampled."""
-    endpoints = endpoints_for(settings.exchange, settings.exchange_rest_url, settings.exchange_ws_url)
-    speed = settings.clock_speed
-    clock = ManualClock() if speed == float("inf") else ScaledClock(0, speed)
-    async with aiohttp.ClientSession() as session:
-        venue = BinanceRest(session, endpoints, clock, np.random.default_rng(settings.seed))
-        await sample_clock(venue, clock)
-        yield venue
-
-
 def bootstrap_history(context: JobContext) -> Mapping[str, Any]:
     """Instruments, rules, tiers and ``days`` of history of the universe into both stores; then tiers and betas per day.
 
-    ``{"days": 20, "symbols": [...], "as_of": …}``, all optional. A killed run goes on where PostgreSQL ends.
+    ``{"days": 20, "symbols": [...], "as_of": …}``, all optional; ``from`` and ``to`` (ISO, UTC) stand for ``days``. A
+    killed run goes on where PostgreSQL ends.
     """
     config = context.config
-    unknown = sorted(config.keys() - {"days", "symbols", "as_of"})
+    unknown = sorted(config.keys() - {"days", "from", "to", "symbols", "as_of"})
     if unknown:
-        raise InvalidInputError("config", unknown, "days, symbols, as_of")
-    days = config.get("days", context.settings.history_days)
-    if isinstance(days, bool) or not isinstance(days, int) or days < 1:
-        raise InvalidInputError("days", days, "a whole number of days, at least 1")
+        raise InvalidInputError("config", unknown, "days, from, to, symbols, as_of")
+    _span(context, DAY_MS * 50_000)  # a bad one is refused before anything is opened
     symbols = tuple(config.get("symbols") or context.settings.universe)
     store = ResearchStore(context.settings.store)
     store.ensure_identity(context.settings.identity)
     with connect(database_url(context.settings), autocommit=True) as conn:
         try:
-            report = asyncio.run(_bootstrap(context, conn, store, symbols, days))
+            report = asyncio.run(_bootstrap(context, conn, store, symbols))
         except BaseExceptionGroup as group:
             raise _first_of(group) from group
         done = context.scaled(0.9, 1.0)
         for number, symbol in enumerate(symbols):
             done(number / len(symbols), f"comparing stores: {symbol}")
             sync_symbol(conn, store, symbol)
-        day_rows = _store_days(conn, store, _last_days(conn, days))
+        start_ms, end_ms = (from_datetime(datetime.fromisoformat(report[name])) for name in ("from", "to"))
+        day_rows = _store_days(conn, store, _last_days(conn, -(-(end_ms - start_ms) // DAY_MS)))
     return {**report, "instrument_days": day_rows}
 
 
 async def _bootstrap(
-    context: JobContext, conn: psycopg.Connection[Any], store: ResearchStore, symbols: Sequence[str], days: int
+    context: JobContext, conn: psycopg.Connection[Any], store: ResearchStore, symbols: Sequence[str]
 ) -> dict[str, Any]:
-    async with open_venue(context.settings) as venue:
+    async with open_venue(context.settings) as (venue, _):
         now_ms = await venue.server_time_ms()
-        end_ms = now_ms // MINUTE_MS * MINUTE_MS - MINUTE_MS  # the newest minute may not be served yet: not a gap
-        start_ms = (now_ms - days * DAY_MS) // DAY_MS * DAY_MS
+        start_ms, end_ms = _span(context, now_ms)
+        # The newest minute may not be served yet: not a gap.
+        end_ms = min(end_ms, now_ms // MINUTE_MS * MINUTE_MS - MINUTE_MS)
         context.progress(0.0, "instruments")
         resume, fresh = stored_until(conn, symbols, start_ms)
         sink = StoresSink(conn, store, fresh)
@@ -91,11 +76,16 @@ async def _bootstrap(
     }
 
 
+def _span(context: JobContext, now_ms: int) -> tuple[int, int]:
+    config = context.config
+    return parse_span(config.get("days"), config.get("from"), config.get("to"), now_ms, context.settings.history_days)
+
+
 def sync_universe(context: JobContext) -> Mapping[str, Any]:
     """``instruments`` as the exchange has them now; once a day its rules and leverage tiers too (§26.3, D42)."""
 
     async def sync(conn: psycopg.Connection[Any]) -> dict[str, int]:
-        async with open_venue(context.settings) as venue:
+        async with open_venue(context.settings) as (venue, _):
             known = [row[0] for row in conn.execute("SELECT symbol FROM instruments").fetchall()]
             sink = StoresSink(conn, ResearchStore(context.settings.store), frozenset())
             clock = ManualClock(await venue.server_time_ms())

@@ -1,13 +1,15 @@
 """The research store (D4): Parquet behind fsspec, ``<dataset>/<version>/<symbol>/<YYYY-MM>.parquet``.
 
 A file is one UTC month of one symbol, sorted by ``ts``, one row a ``ts``. Files appear whole or not at all.
-``version`` is the schema version or the spec hash that made the rows. One writer per (dataset, version, symbol) at a
-time; any number of readers.
+``version`` is the schema version or the spec hash that made the rows. Any number of readers; writers of one (dataset,
+version, symbol) take turns by a lock on its folder, on an object store there must be one at a time.
 """
 
+import fcntl
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,10 +66,11 @@ class ResearchStore:
             raise InvalidInputError("columns", lengths, "one-dimensional arrays of one length")
         months = arrays["ts"].astype("datetime64[ms]").astype("datetime64[M]")
         added = 0
-        for month in np.unique(months):
-            chosen = months == month
-            part = {name: a[chosen] for name, a in arrays.items()}
-            added += self._merge_month(self._path(dataset, version, symbol, str(month)), part)
+        with self._alone(dataset, version, symbol):
+            for month in np.unique(months):
+                chosen = months == month
+                part = {name: a[chosen] for name, a in arrays.items()}
+                added += self._merge_month(self._path(dataset, version, symbol, str(month)), part)
         return added
 
     def read(
@@ -170,6 +173,24 @@ class ResearchStore:
             )
 
     # --- files ------------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def _alone(self, dataset: str, version: str, symbol: str) -> Iterator[None]:
+        """Merging reads, then replaces: of two writers at once (a job and a command) one would lose its rows."""
+        if not self._local:
+            yield
+            return
+        folder = Path(f"{self._root}/{dataset}/{version}/{symbol}")
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle = os.open(folder, os.O_RDONLY)
+        except OSError as exc:
+            raise StoreUnavailableError(f"{folder}: {exc}") from exc
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(handle)
 
     def _merge_month(self, path: str, part: Columns) -> int:
         order = np.argsort(part["ts"], kind="stable")
