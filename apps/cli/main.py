@@ -15,7 +15,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-data = typer.Typer(help="History: load it, look at it.", no_args_is_help=True)
 models = typer.Typer(help="Trained models and which is in use.", no_args_is_help=True)
 trading = typer.Typer(help="Whether the desk trades.", no_args_is_help=True)
 jobs = typer.Typer(help="Background jobs.", no_args_is_help=True)
@@ -122,26 +121,6 @@ def bench(
     report.table(rows, as_json=as_json)
 
 
-@data.command("bootstrap")
-def data_bootstrap(
-    days: Annotated[int | None, typer.Option(help="Days of history; HISTORY_DAYS when left out.", min=1)] = None,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the job until it ends.")] = True,
-) -> None:
-    """Load history from the exchange; goes on where it stopped."""
-    _run_job("bootstrap_history", {"days": days or _settings().history_days}, "Loading history", wait=wait)
-
-
-@data.command("check")
-def data_check(as_json: Json = False) -> None:
-    """Stored bars of each symbol: from when to when, and what is missing between."""
-    from apps.cli import report
-    from apps.cli.data_check import check
-
-    found = check(_desk().database_url)
-    report.show(found, as_json=as_json)
-    raise typer.Exit(0 if found["ok"] else 1)
-
-
 @models.command("list")
 def models_list(as_json: Json = False) -> None:
     """Models, newest first, and which pointer holds each."""
@@ -228,11 +207,14 @@ def jobs_cancel(job_id: str) -> None:
     typer.echo("asked to stop")
 
 
-for _name, _group in (("data", data), ("models", models), ("trading", trading), ("jobs", jobs)):
+for _name, _group in (("models", models), ("trading", trading), ("jobs", jobs)):
     app.add_typer(_group, name=_name)
 
 # Groups of other modules, imported only when their name is called: command name, module, help.
-_LAZY = (("emulator", "apps.cli.emulator", "The emulated exchange."),)
+_LAZY = (
+    ("data", "apps.cli.data", "History: load it, bring it in, look at it, mend it."),
+    ("emulator", "apps.cli.emulator", "The emulated exchange."),
+)
 
 
 def _mount(name: str, module: str, text: str) -> None:
