@@ -50,6 +50,12 @@ def _train_model(context: JobContext) -> Mapping[str, Any]:
     return train_model(context)
 
 
+def _walkforward_backtest(context: JobContext) -> Mapping[str, Any]:
+    from apps.worker_batch.tasks_research import walkforward_backtest
+
+    return walkforward_backtest(context)
+
+
 def _promote_model(context: JobContext) -> Mapping[str, Any]:
     from apps.worker_batch.tasks_research import promote_model
 
@@ -70,9 +76,10 @@ KINDS: dict[str, Handler] = {
     "retention": _retention,
     "label_recent": _label_recent,
     "train_model": _train_model,
+    "walkforward_backtest": _walkforward_backtest,
     "promote_model": _promote_model,
     "compute_drift": _compute_drift,
 }
 
 # Of these at most one runs at a time: each takes what the machine has (D36).
-ALONE = frozenset({"label_recent", "train_model"})
+ALONE = frozenset({"label_recent", "train_model", "walkforward_backtest"})

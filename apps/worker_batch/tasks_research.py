@@ -5,29 +5,42 @@ import json
 import logging
 from collections.abc import Mapping
 from dataclasses import fields, replace
+from datetime import datetime
 from typing import Any
+
+import numpy as np
 
 from apps.worker_batch import jobs
 from apps.worker_batch.context import JobContext
 from packages.common.config import Settings
 from packages.common.db import bulk_load
 from packages.common.errors import InvalidInputError
-from packages.common.time import iso
+from packages.common.store import ResearchStore
+from packages.common.time import DAY_MS, MINUTE_MS, from_datetime, iso
+from services.collector.tiers import instrument_day_rows
 from services.features import kernel as bar
 from services.features import schema
 from services.labeling.report import Thresholds, label_report
 from services.labeling.triple_barrier import PRESETS, LabelSpec
 from services.registry import registry
+from services.registry.instruments import TIERS, load_instruments
+from services.registry.package import load_package
+from services.simulator.build import params_from_settings
 from services.training import market
+from services.training.replay import Desk
 from services.training.research import LabelledMinutes, label_columns, label_symbols, research_hash
-from services.training.splits import spans_of_history
+from services.training.splits import Span, spans_of_history
 from services.training.store_env import LABELS, StoreEnv
 from services.training.targets import scale_column
 from services.training.train import TrainConfig, run_training_job
+from services.training.validation.folds import walk_forward
+from services.training.walkforward import headline, trade
 
 log = logging.getLogger(__name__)
 _LABEL_KEYS = frozenset({"symbols", "preset", "tables", "as_of"})
-_TRAIN_KEYS = frozenset({"symbols", "preset", "promote", "as_of", "train"})
+_TRAIN_KEYS = frozenset({"symbols", "preset", "promote", "as_of", "train", "fold_days", "folds"})
+_BACKTEST_KEYS = frozenset({"model_id", "as_of"})
+FOLD_DAYS = (180, 30, 30)  # train, validation, test (§9.1)
 
 
 def label_spec_of(settings: Settings, preset: str | None = None) -> LabelSpec:
@@ -81,11 +94,13 @@ def label_recent(context: JobContext) -> Mapping[str, Any]:
 
 
 def train_model(context: JobContext) -> Mapping[str, Any]:
-    """Stored labels (made first where they are not up to date) → ten models → package → row in ``models``.
+    """Stored labels (made first where they are not up to date) → walk-forward folds of ten models, traded out of sample
+    → package of the last fold → row in ``models``.
 
-    ``{"symbols": [...], "preset": "swing", "train": {TrainConfig fields}, "promote": "demo", "as_of": …}``. Without
-    spans in ``train`` the labelled history is cut 65/15/20 in time. ``promote`` sets the demo pointer, valid for
-    shadow only (D40).
+    ``{"symbols": [...], "preset": "swing", "fold_days": [180, 30, 30], "folds": 5, "train": {TrainConfig fields},
+    "promote": "demo", "as_of": …}``. ``folds``: at most so many, the newest; all that fit when left out. A history
+    shorter than one fold is cut 65/15/20 in time, and the result says so (``plan``). ``promote`` sets the demo pointer,
+    valid for shadow only (D40).
     """
     _known(context.config, _TRAIN_KEYS)
     promote = context.config.get("promote")
@@ -93,17 +108,19 @@ def train_model(context: JobContext) -> Mapping[str, Any]:
         raise InvalidInputError("promote", promote, 'absent or "demo": for others ask for promote_model (D31)')
     env, spec, symbols = _setting(context)
     options = dict(context.config.get("train", {}))
-    inputs = {"spec": spec.to_dict(), "train": options, **research_hash(env, symbols)}
+    shape = _fold_shape(context.config)
+    inputs = {"spec": spec.to_dict(), "train": options, "shape": shape, **research_hash(env, symbols)}
     old = jobs.set_input_hash(context.conn, context.run, jobs.digest(json.dumps(inputs, sort_keys=True)))
     if old is None:
-        label_symbols(env, symbols, spec, context.scaled(0.0, 0.15))
-        cfg = train_config(env, spec, symbols, options)
-        report = run_training_job(cfg, env=env, progress=context.scaled(0.15, 0.98))
+        label_symbols(env, symbols, spec, context.scaled(0.0, 0.1))
+        cfg, plan = train_config(env, spec, symbols, options, *shape)
+        report = run_training_job(cfg, env=env, progress=context.scaled(0.1, 0.98))
         with context.conn.transaction():
             registry.register(context.conn, report["package"], report["artifact_uri"])
-        result = {name: report[name] for name in ("model_id", "content_hash", "artifact_uri", "split")}
-        result["trading"] = report["metrics"]["trading"]
+        result = {name: report[name] for name in ("model_id", "content_hash", "artifact_uri", "split", "folds")}
+        result |= {"plan": plan, "trading": report["metrics"]["trading"]}
         result["evaluated_on"] = report["metrics"]["evaluated_on"]
+        result["leak_checks"] = report["manifest"]["leak_checks"]
     else:
         result = {**old, "unchanged": True}
     if promote == "demo":
@@ -113,6 +130,29 @@ def train_model(context: JobContext) -> Mapping[str, Any]:
                 reason="demo model: trained on this store, no evidence, shadow only",
             )  # fmt: skip
     return {**result, "promoted": promote}
+
+
+def walkforward_backtest(context: JobContext) -> Mapping[str, Any]:
+    """Trade the stored out-of-sample predictions of a registered model's walk-forward again, under the settings and
+    exchange rules of now. ``{"model_id": …, "as_of": …}``; the newest model when left out."""
+    _known(context.config, _BACKTEST_KEYS)
+    model_id, uri, content = _model_row(context)
+    package = load_package(uri, expected_hash=content)
+    run, folds = package.manifest.get("run"), package.manifest.get("folds", [])
+    spans = [Span(_ms(fold["test"]["start"]), _ms(fold["test"]["end"])) for fold in folds if fold["test"]]
+    if not run or not spans:
+        raise InvalidInputError("model_id", model_id, "a model trained with a test span and its market")
+    predictor_spec = {name: value for name, value in package.label_spec.items() if name != "hash"}
+    spec = LabelSpec.from_dict(predictor_spec)
+    symbols = tuple(package.manifest["desk"]["symbols"])
+    env = _env(context)
+    context.progress(0.05, "reading tiers and betas")
+    source = env.market(spec, symbols, Span(spans[0].start_ms, spans[-1].end_ms))
+    assert source is not None  # the environment of a job always has a desk
+    context.progress(0.4, "trading the test spans")
+    _, result = trade(source, run, spec, spans)
+    seed = int(package.manifest["config"]["seed"])
+    return {"model_id": model_id, "run": run, "trading": headline(result, seed), "folds": folds}
 
 
 def promote_model(context: JobContext) -> Mapping[str, Any]:
@@ -130,21 +170,48 @@ def promote_model(context: JobContext) -> Mapping[str, Any]:
     return {"kind": pointer.kind, "model_id": pointer.model_id, "previous_model_id": pointer.previous_model_id}
 
 
-def train_config(env: StoreEnv, spec: LabelSpec, symbols: tuple[str, ...], options: Mapping[str, Any]) -> TrainConfig:
-    """The job's options over defaults that follow the data: spans from the labelled history."""
+def train_config(
+    env: StoreEnv,
+    spec: LabelSpec,
+    symbols: tuple[str, ...],
+    options: Mapping[str, Any],
+    fold_days: tuple[int, int, int] = FOLD_DAYS,
+    folds: int | None = None,
+) -> tuple[TrainConfig, str]:
+    """The job's options over defaults that follow the data, and in words how the labelled history was divided."""
     names = {field.name for field in fields(TrainConfig)}
     unknown = sorted(options.keys() - names)
     if unknown:
         raise InvalidInputError("train", unknown, "fields of TrainConfig")
     values: dict[str, Any] = {"label_spec_hash": spec.hash(), "feature_schema_version": schema.SCHEMA_VERSION}
     values["symbols"] = symbols
+    plan = "spans as asked for"
     if not {"train_start", "train_end", "val_start", "val_end"} <= options.keys():
-        first, last = labelled_history(env, spec, symbols)
-        train, valid, test = spans_of_history(first, last)
-        for name, span in (("train", train), ("val", valid), ("test", test)):
+        spans, values["folds"], plan = plan_history(*labelled_history(env, spec, symbols), fold_days, folds)
+        for name, span in zip(("train", "val", "test"), spans, strict=True):
             values |= {f"{name}_start": iso(span.start_ms), f"{name}_end": iso(span.end_ms)}
     values |= {key: tuple(value) if isinstance(value, list) else value for key, value in options.items()}
-    return TrainConfig(**values)
+    return TrainConfig(**values), plan
+
+
+def plan_history(
+    first_ms: int, last_ms: int, fold_days: tuple[int, int, int], most: int | None
+) -> tuple[tuple[Span, Span, Span], int, str]:
+    """Spans of the newest fold, how many folds there are (at most ``most``), and the same in words. The folds end with
+    the history, so that the package knows the newest market."""
+    train_days, valid_days, test_days = fold_days
+    shape = "/".join(map(str, fold_days))
+    days = (last_ms + MINUTE_MS - first_ms) / DAY_MS
+    rest_ms = last_ms + MINUTE_MS - first_ms - sum(fold_days) * DAY_MS
+    if rest_ms < 0:
+        plan = f"single split 65/15/20: {days:.1f} days of labels are less than one fold of {shape} days"
+        return spans_of_history(first_ms, last_ms), 1, plan
+    walk = walk_forward(
+        first_ms + rest_ms % (test_days * DAY_MS), last_ms,
+        train_days=train_days, valid_days=valid_days, test_days=test_days,
+    )[-(most or 10**6) :]  # fmt: skip
+    newest = walk[-1]
+    return (newest.train, newest.valid, newest.test), len(walk), f"walk-forward, {len(walk)} folds of {shape} days"
 
 
 def labelled_history(env: StoreEnv, spec: LabelSpec, symbols: tuple[str, ...]) -> tuple[int, int]:
@@ -158,7 +225,7 @@ def labelled_history(env: StoreEnv, spec: LabelSpec, symbols: tuple[str, ...]) -
 
 
 def _setting(context: JobContext) -> tuple[StoreEnv, LabelSpec, tuple[str, ...]]:
-    env = StoreEnv.from_settings(context.settings)
+    env = _env(context)
     spec = label_spec_of(context.settings, context.config.get("preset"))
     stored = set(env.store.symbols(market.CANDLES, market.VERSION))
     wanted = tuple(context.config.get("symbols") or context.settings.universe)
@@ -166,6 +233,59 @@ def _setting(context: JobContext) -> tuple[StoreEnv, LabelSpec, tuple[str, ...]]
     if not symbols:
         raise InvalidInputError("symbols", wanted, "at least one symbol with stored history (run bootstrap_history)")
     return env, spec, symbols
+
+
+def _env(context: JobContext) -> StoreEnv:
+    """The research store, with the desk as the database knows it."""
+    return replace(StoreEnv.from_settings(context.settings), desk_of=lambda *about: _desk(context, *about))
+
+
+def _desk(context: JobContext, spec: LabelSpec, symbols: tuple[str, ...], span: Span) -> Desk:
+    """The settings' desk: rules as the exchange has them now, tier and beta as known when each day began (D45)."""
+    settings, store = context.settings, ResearchStore(context.settings.store)
+    known = load_instruments(context.conn, symbols, settings.taker_fee_rate)
+    bars = {}
+    for symbol in symbols:
+        found = store.read(
+            market.CANDLES, market.VERSION, symbol, ("close", "quote_volume"),
+            from_ts_ms=span.start_ms - 31 * DAY_MS, to_ts_ms=span.end_ms,
+        )  # fmt: skip
+        bars[symbol] = (found["ts"], found["close"], found["quote_volume"])
+    days = np.arange(span.start_ms // DAY_MS, (span.end_ms - 1) // DAY_MS + 1, dtype=np.int64) * DAY_MS
+    rows = [instrument_day_rows(int(day), bars) for day in days]
+    tiers = np.array([[TIERS[row["tier"]] for row in day] for day in rows], np.int64)
+    betas = np.array([[row["beta"] for row in day] for day in rows], np.float64)
+    notes = () if known.tradable.all() else ("some symbols have no rules on record: not traded",)
+    return Desk(
+        symbols, known.tradable, known.constants, params_from_settings(spec, settings), settings.shadow_equity_usdt,
+        days, tiers, betas, notes,
+    )  # fmt: skip
+
+
+def _fold_shape(config: Mapping[str, Any]) -> tuple[tuple[int, int, int], int | None]:
+    shape, most = tuple(config.get("fold_days", FOLD_DAYS)), config.get("folds")
+    if len(shape) != 3 or not all(isinstance(days, int) and days >= 1 for days in shape):
+        raise InvalidInputError("fold_days", list(shape), "three whole numbers of days: train, validation, test")
+    if most is not None and (not isinstance(most, int) or most < 1):
+        raise InvalidInputError("folds", most, "at least 1")
+    return (shape[0], shape[1], shape[2]), most
+
+
+def _model_row(context: JobContext) -> tuple[str, str, str]:
+    """Id, URL and hash of the model asked for, or of the newest."""
+    wanted = context.config.get("model_id")
+    row = context.conn.execute(
+        "SELECT model_id::text, artifact_uri, content_hash FROM models "
+        "WHERE %(id)s::text IS NULL OR model_id::text = %(id)s ORDER BY created_at DESC LIMIT 1",
+        {"id": wanted},
+    ).fetchone()
+    if row is None:
+        raise InvalidInputError("model_id", wanted, "a registered model")
+    return row[0], row[1], row[2]
+
+
+def _ms(text: str) -> int:
+    return from_datetime(datetime.fromisoformat(text))
 
 
 def _store_report(context: JobContext, symbol: str, spec: LabelSpec, report: Mapping[str, Any]) -> None:

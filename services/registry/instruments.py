@@ -17,7 +17,7 @@ from services.simulator.tables import Constants
 
 Connection = psycopg.Connection[Any]
 F64 = NDArray[np.float64]
-_TIERS = {"A": 0, "B": 1, "C": 2}
+TIERS = {"A": 0, "B": 1, "C": 2}
 # Leverage tiers are told to account holders only. Without them shadow uses tiers stricter than any large symbol's:
 # (cap, maintenance rate, cum, maximum leverage), the shape of the kernel's brackets.
 UNKNOWN_TIERS = ((50_000.0, 0.02, 0.0, 10), (250_000.0, 0.05, 1_500.0, 5), (1_000_000.0, 0.1, 14_000.0, 3))
@@ -95,7 +95,7 @@ def load_days(conn: Connection, symbols: Sequence[str], last: int = 40) -> dict[
     for day, symbol, tier, beta in conn.execute(query, (last,)):
         if symbol in index:
             facts = days.setdefault(day, no_facts(len(symbols)))
-            facts.tier[index[symbol]] = _TIERS[tier]
+            facts.tier[index[symbol]] = TIERS[tier]
             facts.beta[index[symbol]] = beta
     return days
 

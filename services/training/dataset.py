@@ -191,7 +191,7 @@ def _pool(parts: list[_Part], counts: dict[str, dict[str, Any]], events: str, sp
     }
     return Dataset(
         tuple(counts), symbol[order], ts_ms, columns["end_ts_ms"], columns["inputs"], columns["scale"], long, short,
-        *weights, manifest,
+        weights[0], weights[1], manifest,
     )  # fmt: skip
 
 

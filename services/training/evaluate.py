@@ -149,10 +149,11 @@ def expectancy_interval(net: FloatArray, ts_ms: IntArray, seed: int, draws: int 
 def evaluate(
     dataset: Dataset, rows: IntArray, targets: tuple[Target, ...], predictions: dict[str, FloatArray], seed: int
 ) -> dict[str, Any]:
-    """All figures of these rows; ``trading`` is the headline."""
+    """All figures of these rows. ``label_trades`` is what trading the labels would give, beside the portfolio
+    backtest, which is the headline."""
     return {
         "rows": int(rows.size),
-        "trading": label_trades(dataset, rows, predictions, seed),
+        "label_trades": label_trades(dataset, rows, predictions, seed),
         "targets": {
             t.name: target_metrics(
                 t, observed_values(t, dataset.side(t.side)[0])[rows], predictions[t.name], dataset.ts_ms[rows]

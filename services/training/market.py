@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from packages.common.history import settled_rates
 from packages.common.store import ResearchStore
+from services.features.schema import SCHEMA_VERSION
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
 VERSION = "v1"
+FEATURES, FEATURES_VERSION = "features_1m", f"v{SCHEMA_VERSION}"
+PREDICTIONS = "predictions_oos"  # version: the run's content hash
 CANDLES, MARK, INDEX, FUNDING = "candles_1m", "mark_candles_1m", "index_candles_1m", "funding_rates"
 MARKET_COLUMNS: dict[str, tuple[str, ...]] = {
     CANDLES: (

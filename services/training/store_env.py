@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,14 +15,17 @@ from packages.common.store import ResearchStore
 from services.features import schema
 from services.labeling.triple_barrier import LabelSpec
 from services.registry.package import ModelPackage, save_package
+from services.simulator.build import SymbolRules, make_constants, params_from_settings
 from services.training import market
 from services.training.dataset import SymbolRows
 from services.training.market import in_common
+from services.training.replay import STRICTEST_TIER, Desk
+from services.training.splits import Span
 from services.training.targets import SideLabels
 from services.training.train import TrainConfig
+from services.training.walkforward import MarketSource
 
-FEATURES = "features_1m"
-FEATURES_VERSION = f"v{schema.SCHEMA_VERSION}"
+FEATURES, FEATURES_VERSION = market.FEATURES, market.FEATURES_VERSION
 LABELS = {"long": "labels_long_1m", "short": "labels_short_1m"}
 LABEL_COLUMNS = (
     *("y", "ret_net", "mae", "mfe", "time_to_event_min"),
@@ -32,16 +35,29 @@ LABEL_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class StoreEnv:
-    """A ``TrainingEnv`` on a research store; packages go to ``models_url``."""
+    """A ``TrainingEnv`` on a research store; packages go to ``models_url``.
+
+    ``desk_of(spec, symbols, span)`` says how the desk trades these symbols under this specification in that time;
+    without it there is no backtest.
+    """
 
     store: ResearchStore
     models_url: str
+    desk_of: Callable[[LabelSpec, tuple[str, ...], Span], Desk] | None = None
 
     @classmethod
     def from_settings(cls, settings: Settings | None = None) -> "StoreEnv":
-        """The store of the settings."""
+        """The store of the settings, and their desk as far as it needs no database (``desk_without_rules``)."""
         settings = settings or load_settings()
-        return cls(ResearchStore(settings.store), f"{settings.store.rstrip('/')}/models")
+        return cls(
+            ResearchStore(settings.store),
+            f"{settings.store.rstrip('/')}/models",
+            lambda spec, symbols, _span: desk_without_rules(spec, symbols, settings),
+        )
+
+    def market(self, spec: LabelSpec, symbols: tuple[str, ...], span: Span) -> MarketSource | None:
+        """The stored minutes and the desk that trades ``span`` of them."""
+        return MarketSource(self.store, self.desk_of(spec, symbols, span)) if self.desk_of else None
 
     def label_spec(self, spec_hash: str) -> LabelSpec:
         """The specification kept beside the labels of this hash."""
@@ -103,6 +119,23 @@ class StoreEnv:
             column[here] = stored[name][there]
             columns.append(column)
         return SideLabels(*columns)
+
+
+def desk_without_rules(spec: LabelSpec, symbols: tuple[str, ...], settings: Settings) -> Desk:
+    """The desk of the settings where no database tells the exchange's rules: no filters, no margin brackets, the
+    strictest tier and the market's beta for every symbol. The report says so."""
+    n = len(symbols)
+    return Desk(
+        symbols,
+        np.ones(n, np.bool_),
+        make_constants([SymbolRules()] * n, settings.taker_fee_rate),
+        params_from_settings(spec, settings),
+        settings.shadow_equity_usdt,
+        np.zeros(1, np.int64),
+        np.full((1, n), STRICTEST_TIER, np.int64),
+        np.ones((1, n)),
+        ("no exchange rules known: no filters and brackets, tier C and beta 1 for every symbol",),
+    )
 
 
 def _spec_key(spec_hash: str) -> str:

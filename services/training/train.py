@@ -1,7 +1,7 @@
-"""One training job: rows → split → ten boosters → evaluation → model package (§9, D18, D19)."""
+"""One training job: rows → folds of ten boosters → predictions out of sample → backtest → package (§9, D18, D19)."""
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -15,12 +15,29 @@ from packages.common.types import TARGETS
 from services.features import schema
 from services.labeling.triple_barrier import LabelSpec
 from services.registry.package import ModelPackage
+from services.training import leakage
 from services.training.dataset import Dataset, SymbolRows, build_dataset
 from services.training.evaluate import evaluate
-from services.training.fit import FitParams, Fitted, Progress, fit_targets, predict
+from services.training.explain import explain
+from services.training.fit import FitParams, Fitted, Progress
+from services.training.leakage import LeakCheck, StoredFeatures
+from services.training.market import read_minutes
 from services.training.reference import reference_distributions
-from services.training.splits import Span, make_split
-from services.training.targets import resolve, scale_column
+from services.training.replay import read_features
+from services.training.splits import Span, Split, make_split
+from services.training.targets import Target, resolve, scale_column
+from services.training.validation.folds import Fold
+from services.training.walkforward import (
+    FoldResult,
+    MarketSource,
+    headline,
+    run_fold,
+    run_hash,
+    store_predictions,
+    trade,
+)
+
+BTC = "BTCUSDT"
 
 
 @dataclass(frozen=True)
@@ -29,7 +46,8 @@ class TrainConfig:
 
     Times are ISO-8601 UTC, spans half-open over bar opens. ``purge_bars=0`` derives the purge from the label spans.
     ``test_*`` is the span the headline is measured on; without it the validation span is used, which also chose the
-    number of trees, and the report says so.
+    number of trees, and the report says so. With ``folds`` > 1 the spans are those of the last fold, whose models are
+    the package; each earlier fold lies one test span before the next, so that the test spans join.
     """
 
     label_spec_hash: str
@@ -44,6 +62,7 @@ class TrainConfig:
     embargo_pct: float = 0.0
     test_start: str | None = None
     test_end: str | None = None
+    folds: int = 1
     symbols: tuple[str, ...] = ()
     events: str = "every:10"
     seed: int = 7
@@ -64,6 +83,28 @@ class TrainConfig:
             return train, valid, None
         return train, valid, Span(_ms("test_start", self.test_start), _ms("test_end", self.test_end))
 
+    def splits(self, dataset: Dataset) -> Iterator[Split]:
+        """Purged and embargoed rows of each fold, oldest first, one at a time."""
+        train, valid, test = self.spans()
+        distances = {"purge_bars": self.purge_bars, "embargo_pct": self.embargo_pct}
+        if test is None:
+            yield make_split(dataset.ts_ms, dataset.end_ts_ms, train=train, valid=valid, **distances)  # type: ignore[arg-type]
+            return
+        for fold in self.walk():
+            yield fold.split(dataset.ts_ms, dataset.end_ts_ms, **distances)  # type: ignore[arg-type]
+
+    def walk(self) -> tuple[Fold, ...]:
+        """The folds, oldest first; none without a test span."""
+        train, valid, test = self.spans()
+        if test is None:
+            return ()
+        out: list[Fold] = []
+        for number in range(self.folds):
+            back = (self.folds - 1 - number) * test.length_ms
+            a, b, c = (Span(span.start_ms - back, span.end_ms - back) for span in (train, valid, test))
+            out.append(Fold(number, a, b, c, tested=tuple(fold.test for fold in out)))
+        return tuple(out)
+
     def fit_params(self) -> FitParams:
         """The hyperparameters among the fields."""
         names = {f.name for f in dataclasses.fields(FitParams)} & {f.name for f in dataclasses.fields(self)}
@@ -71,7 +112,7 @@ class TrainConfig:
 
 
 class TrainingEnv(Protocol):
-    """What a job needs from outside: the research store and a place for packages."""
+    """What a job needs from outside: the research store, the desk, and a place for packages."""
 
     def label_spec(self, spec_hash: str) -> LabelSpec:
         """The specification the stored labels of this hash were made with."""
@@ -79,19 +120,34 @@ class TrainingEnv(Protocol):
     def rows(self, cfg: TrainConfig, spec: LabelSpec) -> Iterable[SymbolRows]:
         """Stored features joined with stored labels, one symbol at a time."""
 
+    def market(self, spec: LabelSpec, symbols: tuple[str, ...], span: Span) -> MarketSource | None:
+        """The stored minutes and the desk that trades ``span`` of them; None where there are only labelled rows."""
+
     def save(self, package: ModelPackage) -> str:
         """Keep the package, return its URL."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What the folds of a run came to."""
+
+    run: str
+    folds: tuple[FoldResult, ...]
+    trading: dict[str, Any] | None
+    checks: tuple[LeakCheck, ...]
+    desk: dict[str, Any] | None
 
 
 def run_training_job(
     cfg: TrainConfig, *, env: TrainingEnv | None = None, progress: Progress | None = None
 ) -> dict[str, Any]:
-    """Train, evaluate, store the package, and return the report: ``model_id``, ``content_hash``, ``artifact_uri``,
-    ``metrics``, ``split``, ``manifest``, ``package``.
+    """Train models, compute metrics, run the walk-forward backtest, store the package, and return the report:
+    ``model_id``, ``content_hash``, ``artifact_uri``, ``metrics``, ``split``, ``folds``, ``manifest``, ``package``.
 
-    Without ``env`` the research store of the settings is used. ``progress(fraction, stage)`` is called along the way;
-    what it raises stops the job and leaves nothing behind. Bad input raises ``InvalidInputError`` before anything is
-    read.
+    ``metrics["trading"]`` is the headline: the portfolio backtest over the joined test spans, on the decision kernel of
+    the desk. Without ``env`` the research store of the settings is used. ``progress(fraction, stage)`` is called along
+    the way; what it raises stops the job and leaves no package behind. Bad input raises ``InvalidInputError`` before
+    anything is read; so do stored features that know their future, once the folds are fitted.
     """
     report = progress or (lambda _fraction, _stage: None)
     check(cfg)
@@ -100,17 +156,14 @@ def run_training_job(
 
         env = StoreEnv.from_settings()
     spec = env.label_spec(cfg.label_spec_hash)
-    train_span, valid_span, test_span = cfg.spans()
-    last_span = test_span or valid_span
+    first, last = _covered(cfg)
     report(0.0, "building the dataset")
     dataset = build_dataset(
-        env.rows(cfg, spec),
-        events=cfg.events,
-        label_spec=spec,
-        start_ms=train_span.start_ms,
-        end_ms=last_span.end_ms,
-    )
-    package = train_package(cfg, dataset, spec, _scaled(report, 0.2, 0.95))
+        env.rows(cfg, spec), events=cfg.events, label_spec=spec, start_ms=first, end_ms=last
+    )  # fmt: skip
+    package = train_package(
+        cfg, dataset, spec, _scaled(report, 0.1, 0.97), market=env.market(spec, dataset.symbols, _traded(cfg))
+    )  # fmt: skip
     report(0.97, "storing the model package")
     uri = env.save(package)
     report(1.0, "done")
@@ -120,50 +173,144 @@ def run_training_job(
         "artifact_uri": uri,
         "metrics": package.metrics,
         "split": package.manifest["split"],
+        "folds": package.manifest["folds"],
         "manifest": package.manifest,
         "package": package,
     }
 
 
-def train_package(cfg: TrainConfig, dataset: Dataset, spec: LabelSpec, progress: Progress) -> ModelPackage:
-    """The pure part of the job: the same dataset and configuration give the same package, byte for byte."""
+def train_package(
+    cfg: TrainConfig, dataset: Dataset, spec: LabelSpec, progress: Progress, *, market: MarketSource | None = None
+) -> ModelPackage:
+    """The job without its ends: the same dataset, market and configuration give the same package, byte for byte."""
     check(cfg)
     targets = resolve(cfg.targets)
     if dataset.manifest["label_spec_hash"] != cfg.label_spec_hash:
         raise InvalidInputError("label_spec_hash", dataset.manifest["label_spec_hash"], cfg.label_spec_hash)
-    train_span, valid_span, test_span = cfg.spans()
-    split = make_split(
-        dataset.ts_ms,
-        dataset.end_ts_ms,
-        train=train_span,
-        valid=valid_span,
-        test=test_span,
-        purge_bars=cfg.purge_bars,
-        embargo_pct=cfg.embargo_pct,
-    )
-    fitted = fit_targets(dataset, split, targets, cfg.fit_params(), _scaled(progress, 0.0, 0.9))
-    progress(0.9, "evaluating")
-    rows = split.test if test_span else split.valid
-    metrics = evaluate(dataset, rows, targets, predict(fitted, dataset, rows), cfg.seed)
-    metrics["evaluated_on"] = "test" if test_span else "validation (it also chose the number of trees)"
-    for item in fitted:
-        metrics["targets"][item.target.name] |= {"rounds": item.rounds, "valid_loss": item.valid_loss}
+    trained = train_folds(cfg, dataset, spec, targets, _scaled(progress, 0.0, 0.9), market)
+    progress(0.92, "evaluating")
+    metrics = _metrics(cfg, dataset, targets, trained)
+    last = trained.folds[-1]
     progress(1.0, "evaluated")
     return ModelPackage(
-        boosters={item.target.name: item.text for item in fitted},
-        schema=_schema(fitted, spec),
+        boosters={item.target.name: item.text for item in last.fitted},
+        schema=_schema(last.fitted, spec),
         label_spec=spec.to_dict() | {"hash": spec.hash()},
         manifest={
             "config": _plain(dataclasses.asdict(cfg)),
             "dataset": dataset.manifest,
-            "split": split.describe(),
+            "split": last.split.describe(),
+            "folds": [fold.split.describe() for fold in trained.folds],
+            "run": trained.run,
+            "desk": trained.desk,
+            "leak_checks": [item.to_dict() for item in trained.checks],
             "versions": {"lightgbm": lightgbm.__version__, "numpy": np.__version__},
         },
         reference=reference_distributions(
-            dataset.inputs[split.train], dataset.symbols, dataset.symbol[split.train]
+            dataset.inputs[last.split.train], dataset.symbols, dataset.symbol[last.split.train]
         ),
-        metrics=metrics | {"importance": {item.target.name: item.gain_share for item in fitted}},
+        metrics=metrics,
     )
+
+
+def train_folds(
+    cfg: TrainConfig,
+    dataset: Dataset,
+    spec: LabelSpec,
+    targets: tuple[Target, ...],
+    progress: Progress,
+    market: MarketSource | None,
+) -> Trained:
+    """Fit the folds; with a market, predict every bar of their test spans, trade them and look for leaks."""
+    run = run_hash(_plain(dataclasses.asdict(cfg)), dataset)
+    tradable = market if cfg.test_start is not None and set(cfg.targets) == set(TARGETS) else None
+    folds: list[FoldResult] = []
+    for number, split in enumerate(cfg.splits(dataset)):
+        part = _scaled(progress, 0.9 * number / cfg.folds, 0.9 * (number + 1) / cfg.folds)
+        fold = run_fold(
+            number, split, dataset, targets, cfg.fit_params(), _scaled(part, 0.0, 0.8), run=run,
+            store=market.store if market else None,
+        )  # fmt: skip
+        folds.append(fold)
+        if tradable:
+            store_predictions(tradable, run, fold, spec, _scaled(part, 0.8, 1.0), cfg.num_threads)
+    trading = None
+    if tradable:
+        progress(0.92, "trading the test spans")
+        spans = [fold.split.test_span for fold in folds if fold.split.test_span]
+        trading = headline(trade(tradable, run, spec, spans)[1], cfg.seed)
+    checks: tuple[LeakCheck, ...] = ()
+    if market:
+        progress(0.96, "looking for leaks")
+        checks = _look_for_leaks(cfg, dataset, market, folds)
+        leakage.require(checks)
+    return Trained(run, tuple(folds), trading, checks, _desk(market) if market else None)
+
+
+def _look_for_leaks(
+    cfg: TrainConfig, dataset: Dataset, market: MarketSource, folds: list[FoldResult]
+) -> tuple[LeakCheck, ...]:
+    last_ms = int(dataset.ts_ms[-1]) + 1
+    stored = (
+        StoredFeatures(
+            read_minutes(market.store, symbol, to_ts_ms=last_ms), *read_features(market.store, symbol, Span(0, last_ms))
+        )
+        for symbol in dataset.symbols
+    )
+    described = folds[-1].describe(dataset)["targets"]
+    ranks = {name: figures["rank_correlation"] for name, figures in described.items()}
+    btc = read_minutes(market.store, BTC, to_ts_ms=last_ms)
+    return leakage.check_no_leak(stored, btc, rank_correlations=ranks, seed=cfg.seed)
+
+
+def _metrics(cfg: TrainConfig, dataset: Dataset, targets: tuple[Target, ...], trained: Trained) -> dict[str, Any]:
+    """Figures over the judged rows of all folds; importance of the last fold's models, which are the package."""
+    rows = np.concatenate([fold.rows for fold in trained.folds])
+    predictions = {t.name: np.concatenate([fold.predictions[t.name] for fold in trained.folds]) for t in targets}
+    metrics = evaluate(dataset, rows, targets, predictions, cfg.seed)
+    last = trained.folds[-1]
+    for item in last.fitted:
+        metrics["targets"][item.target.name] |= {"rounds": item.rounds, "valid_loss": item.valid_loss}
+    explained = explain(last.fitted, dataset.inputs, last.rows, cfg.seed)
+    return metrics | {
+        "trading": trained.trading or metrics["label_trades"],
+        "evaluated_on": "test" if cfg.test_start is not None else "validation (it also chose the number of trees)",
+        "folds": [fold.describe(dataset) for fold in trained.folds],
+        "importance": {item.target.name: item.gain_share for item in last.fitted},
+        "explain": explained,
+    }
+
+
+def _desk(market: MarketSource) -> dict[str, Any]:
+    desk = market.desk
+    params = {name: part._asdict() for name, part in desk.params._asdict().items() if hasattr(part, "_asdict")}
+    return {
+        "symbols": list(desk.symbols),
+        "wallet": desk.wallet,
+        "fee": desk.constants.fee_now,
+        "params": {name: {key: _finite(value) for key, value in part.items()} for name, part in params.items()},
+        "days_known": int(desk.days.size),
+        "notes": list(desk.notes),
+    }
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return [_finite(item) for item in value]
+    return value if not isinstance(value, float) or np.isfinite(value) else None
+
+
+def _traded(cfg: TrainConfig) -> Span:
+    """All test spans; the validation span where there is none."""
+    walk = cfg.walk()
+    return Span(walk[0].test.start_ms, walk[-1].test.end_ms) if walk else cfg.spans()[1]
+
+
+def _covered(cfg: TrainConfig) -> tuple[int, int]:
+    """First and last (exclusive) moment of all folds."""
+    train, valid, test = cfg.spans()
+    walk = cfg.walk()
+    return (walk[0].train.start_ms, walk[-1].test.end_ms) if walk else (train.start_ms, (test or valid).end_ms)
 
 
 def check(cfg: TrainConfig) -> None:
@@ -185,7 +332,9 @@ def check(cfg: TrainConfig) -> None:
             )
     if test is not None and test.length_ms <= 0:
         raise InvalidInputError("test_start, test_end", str(test), "an end after its start")
-    for name in ("num_threads", "num_leaves", "max_rounds", "early_stopping_rounds", "min_data_in_leaf"):
+    if cfg.folds > 1 and test is None:
+        raise InvalidInputError("folds", cfg.folds, "1 without a test span: the folds are one test span apart")
+    for name in ("folds", "num_threads", "num_leaves", "max_rounds", "early_stopping_rounds", "min_data_in_leaf"):
         if getattr(cfg, name) < 1:
             raise InvalidInputError(name, getattr(cfg, name), "at least 1")
 

@@ -43,6 +43,9 @@ class Env:
     def rows(self, cfg, spec):
         return (make_rows(name, i, n=N, edge=self.edge) for i, name in enumerate(self.names))
 
+    def market(self, spec, symbols, span):
+        return None
+
     def save(self, package):
         return save_package(package, self.url)
 
@@ -58,7 +61,7 @@ def planted(tmp_path_factory):
 
 
 def test_a_martingale_market_yields_no_net_edge(martingale):
-    trading = martingale["metrics"]["trading"]
+    trading = martingale["metrics"]["label_trades"]
     if trading["trades"]:  # whatever it trades by mistake must not look like an edge
         assert trading["expectancy_95"][0] < 0.0
         assert trading["expectancy"] < 0.0005
@@ -73,7 +76,7 @@ def test_a_planted_signal_is_found_and_traded(planted):
     metrics = planted["metrics"]
     oracle = 0.6 / np.sqrt(1.3**2 + 0.6**2)  # correlation of the planted part with the return
     assert metrics["targets"]["er_long"]["rank_correlation"]["mean"] > 0.8 * oracle * 0.95
-    trading = metrics["trading"]
+    trading = metrics["label_trades"]
     assert trading["profit_factor"] > 1.2
     assert trading["expectancy_95"][0] > 0 > trading["every_long"]
     importance = metrics["importance"]["er_long"]
@@ -86,7 +89,7 @@ def test_predictions_are_in_the_units_of_the_decisions(planted):
     from services.training.fit import Fitted
     from services.training.targets import ALL
 
-    fitted = tuple(Fitted(ALL[n], t, 1, 0.0, {}) for n, t in planted["package"].boosters.items())
+    fitted = tuple(Fitted(ALL[n], t, 1, 0.0, {}, {}) for n, t in planted["package"].boosters.items())
     rows = np.arange(0, len(dataset), 7)
     got = predict(fitted, dataset, rows)
     assert got["er_long"].mean() == pytest.approx(dataset.long.ret_net[rows].mean(), abs=0.0006)

@@ -1,0 +1,167 @@
+"""Walk-forward: fit each fold, predict every bar of its test span, and trade the joined test spans (§9.1, §11).
+
+Predictions of all minutes and symbols go to the research store (``predictions_oos``, version: the run's hash), so that
+the backtest, a stress of it or a notebook reads exactly what was out of sample. Fitted folds are kept beside them: a
+job that was killed goes on with the first fold that is missing.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+
+from packages.common.errors import StoreUnavailableError
+from packages.common.store import ResearchStore
+from packages.common.time import iso
+from services.backtest.portfolio import BacktestResult, backtest
+from services.backtest.report import plain
+from services.labeling.triple_barrier import LabelSpec
+from services.simulator.step import KEEP_COUNTS
+from services.simulator.tables import Market
+from services.training.dataset import Dataset
+from services.training.evaluate import daily_rank_correlation, expectancy_interval
+from services.training.fit import FitParams, Fitted, Progress, boosters_of, fit_targets, predict, predict_inputs
+from services.training.market import PREDICTIONS
+from services.training.replay import Desk, read_inputs, replay_market
+from services.training.splits import Span, Split
+from services.training.targets import ALL, Target, observed_values, scale_column
+
+F64 = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class MarketSource:
+    """Where the minutes are, and the desk that trades them."""
+
+    store: ResearchStore
+    desk: Desk
+
+
+@dataclass(frozen=True, slots=True)
+class FoldResult:
+    """One fitted fold, and its predictions of the sampled rows it was judged on."""
+
+    number: int
+    split: Split
+    fitted: tuple[Fitted, ...]
+    rows: NDArray[np.int64]  # of the dataset: the test rows, or the validation rows where there is no test span
+    predictions: dict[str, F64]  # by target, (rows,)
+
+    def describe(self, dataset: Dataset) -> dict[str, Any]:
+        """Spans, rows, rounds and daily rank correlation by target, as JSON."""
+        ts_ms = dataset.ts_ms[self.rows]
+        targets = {}
+        for item in self.fitted:
+            observed = observed_values(item.target, dataset.side(item.target.side)[0])[self.rows]
+            rank = daily_rank_correlation(observed, self.predictions[item.target.name], ts_ms)
+            targets[item.target.name] = {
+                "rounds": item.rounds, "valid_loss": item.valid_loss, "rank_correlation": rank["mean"],
+            }  # fmt: skip
+        return {"fold": self.number, **self.split.describe(), "targets": targets}
+
+
+def run_hash(config: dict[str, Any], dataset: Dataset) -> str:
+    """Name of a run: its configuration, the content of its rows, and who fits them. 32 hex digits."""
+    parts = {"config": config, "dataset": dataset.manifest["content"], "lightgbm": lgb.__version__}
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def run_fold(
+    number: int,
+    split: Split,
+    dataset: Dataset,
+    targets: tuple[Target, ...],
+    params: FitParams,
+    progress: Progress,
+    *,
+    run: str,
+    store: ResearchStore | None,
+) -> FoldResult:
+    """Fit one fold, or take it from ``store`` where an earlier attempt of the same run left it."""
+    key = f"runs/{run}/fold-{number}.json"
+    fitted = None if store is None else _load(store, key, targets)
+    if fitted is None:
+        fitted = fit_targets(dataset, split, targets, params, progress)
+        if store is not None:
+            store.put_object(key, json.dumps([_to_dict(item) for item in fitted]).encode())
+    rows = split.test if split.test_span else split.valid
+    return FoldResult(number, split, fitted, rows, predict(fitted, dataset, rows))
+
+
+def store_predictions(
+    source: MarketSource,
+    run: str,
+    fold: FoldResult,
+    spec: LabelSpec,
+    progress: Progress,
+    num_threads: int,
+) -> None:
+    """Predict every stored bar of the fold's test span, one symbol at a time, and write it to the research store."""
+    span = fold.split.test_span
+    assert span is not None
+    boosters, column = boosters_of(fold.fitted), scale_column(spec.atr_interval_min)
+    symbols = source.desk.symbols
+    for place, symbol in enumerate(symbols):
+        progress(place / len(symbols), f"predicting {symbol}, fold {fold.number + 1}")
+        ts_ms, inputs = read_inputs(source.store, symbol, span)
+        if ts_ms.size:
+            predicted = predict_inputs(boosters, inputs, inputs[:, column], num_threads)
+            source.store.write(PREDICTIONS, run, symbol, {"ts": ts_ms, **predicted})
+
+
+def trade(source: MarketSource, run: str, spec: LabelSpec, spans: Sequence[Span]) -> tuple[Market, BacktestResult]:
+    """One account over all test spans, from the first minute of the first to the last of the last. Between spans there
+    are no predictions: positions are managed, nothing is entered."""
+    whole = Span(min(span.start_ms for span in spans), max(span.end_ms for span in spans))
+    market = replay_market(source.store, source.desk, spec, run, whole)
+    desk = source.desk
+    return market, backtest(
+        market, desk.params, desk.constants, symbols=desk.symbols, wallet=desk.wallet, keep=KEEP_COUNTS
+    )
+
+
+def headline(result: BacktestResult, seed: int) -> dict[str, Any]:
+    """Trading figures first (§9.3): those of ``metrics_of``, the costs as a share of what was traded, the interval of
+    the expectancy by days, block reasons, and whether the interval lies above zero. Undefined figures are ``None``."""
+    trades = result.trades
+    traded = (trades["qty"] * trades["entry_fill"]).to_numpy(np.float64)
+    returns = (trades["net"].to_numpy(np.float64) / traded) if len(trades) else np.empty(0)
+    interval = expectancy_interval(returns, trades["entry_ts_ms"].to_numpy(np.int64), seed) if len(trades) else None
+    worst = np.sort(returns)[: max(1, returns.size // 100)]
+    ledger = ("gross", "fees", "slippage", "funding", "liquidation_fee", "absorbed", "net")
+    days = result.ts_ms.size / 1440
+    out: dict[str, Any] = plain(
+        result.metrics
+        | {
+            "kind": "portfolio_backtest",
+            "start": iso(int(result.ts_ms[0])),
+            "days": days,
+            "expectancy_frac": returns.mean() if returns.size else np.nan,
+            "expectancy_95": interval,
+            "tail_loss_frac": worst.mean() if worst.size else np.nan,
+            "turnover_per_day": result.metrics["turnover"] / days,
+            "costs": {name: float(trades[name].sum()) for name in ledger},
+            "costs_frac": {name: trades[name].sum() / traded.sum() if len(trades) else np.nan for name in ledger},
+            "blocked": result.block_counts,
+            "edge_after_costs": bool(interval and interval[0] > 0),
+        }
+    )
+    return out
+
+
+def _to_dict(item: Fitted) -> dict[str, Any]:
+    return asdict(item) | {"target": item.target.name}
+
+
+def _load(store: ResearchStore, key: str, targets: tuple[Target, ...]) -> tuple[Fitted, ...] | None:
+    try:
+        kept = json.loads(store.get_object(key))
+    except StoreUnavailableError:
+        return None
+    fitted = tuple(Fitted(**{**item, "target": ALL[item["target"]]}) for item in kept)
+    return fitted if tuple(item.target for item in fitted) == targets else None
