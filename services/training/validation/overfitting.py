@@ -116,7 +116,8 @@ def _sharpe(sums: FloatArray, squares: FloatArray, count: FloatArray) -> FloatAr
     variance = (squares / count - mean * mean) * count / (count - 1.0)
     varies = variance > 1e-12 * (squares / count)
     # rounded, so that equal trials tie although a matrix product may sum their columns in different orders
-    return np.round(np.where(varies, mean / np.sqrt(np.where(varies, variance, 1.0)), 0.0), 12)
+    ratio = np.where(varies, mean / np.sqrt(np.where(varies, variance, 1.0)), 0.0)
+    return np.asarray(np.round(ratio, 12), np.float64)
 
 
 def _check(returns: FloatArray, blocks: int) -> None:
