@@ -30,8 +30,8 @@ PILOTS = 6  # at most, to find how many random entries the guards leave
 
 
 class RandomEntries(NamedTuple):
-    """``draws``: the figures of every draw (``portfolio.metrics_of``); ``percentile``: share of draws whose total return
-    the strategy beats, ties count half; ``p_value``: (1 + draws at least as good) / (1 + draws), one-sided."""
+    """``draws``: the figures of every draw (``portfolio.metrics_of``); ``percentile``: share of draws whose total
+    return the strategy beats, ties count half; ``p_value``: (1 + draws at least as good) / (1 + draws), one-sided."""
 
     draws: list[dict[str, float]]
     percentile: float

@@ -39,7 +39,7 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Progress = Callable[[float, str], None]
 
-CURVE_POINTS = 2_000
+CURVE_POINTS = 1_200
 SNIPPET_BARS = 120
 
 

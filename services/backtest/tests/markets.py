@@ -12,8 +12,8 @@ BRACKETS = ((50_000.0, 0.005, 0.0, 100.0), (1e6, 0.01, 250.0, 50.0))
 
 
 def make(seed, *, days=20, symbols=SYMBOLS, edge=0.0, every=30, h_bars=240):
-    """(market, params, constants). A symbol has a signal every ``every`` minutes or so; its ``er`` promises more than the
-    costs, and its side is that of the next ``h_bars`` minutes' return with probability 1/2 + ``edge``."""
+    """(market, params, constants). A symbol has a signal every ``every`` minutes or so; its ``er`` promises more than
+    the costs, and its side is that of the next ``h_bars`` minutes' return with probability 1/2 + ``edge``."""
     rng = np.random.default_rng(seed)
     n, t = len(symbols), days * 1_440
     vol = 0.0006 * np.exp(0.4 * np.sin(np.arange(t) / 700.0))[:, None] * np.linspace(0.8, 1.6, n)
