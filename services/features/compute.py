@@ -71,7 +71,11 @@ class MarketFeatures:
     state: F64
 
     def at(self, ts_ms: I64) -> F64:
-        """Rows (n, 3) of these minutes; NaN where BTCUSDT has no bar, which makes every symbol FEATURE_NAN there."""
+        """Rows (n, 3) of these ascending minutes; NaN where BTCUSDT has no bar, which makes every symbol FEATURE_NAN
+        there. Not to be written to: where no minute is missing it is a view."""
+        first = int(np.searchsorted(self.ts_ms, ts_ms[0])) if ts_ms.size else 0
+        if np.array_equal(self.ts_ms[first : first + ts_ms.size], ts_ms):
+            return self.values[first : first + ts_ms.size]
         out = np.full((ts_ms.size, k.BTC_SIZE), math.nan)
         if self.ts_ms.size:
             place = np.minimum(np.searchsorted(self.ts_ms, ts_ms), self.ts_ms.size - 1)

@@ -17,7 +17,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from packages.common.jit import kernel
+from packages.common.jit import inlined, kernel
 from services.features import schema
 
 F64 = NDArray[np.float64]
@@ -52,7 +52,9 @@ REFUSED: Final = -2  # a malformed bar, or one of another minute: state and row 
 # --- parameters of schema v1 -----------------------------------------------------------------------------------------
 
 MINUTE: Final = 60_000.0
-HOUR: Final = 3_600_000.0
+MINUTE_MS: Final = 60_000
+HOUR_MS: Final = 3_600_000
+TS_END: Final = 2.0**53  # times are whole numbers below it
 GAP_BARS_MAX: Final = 60  # missing bars after which the state starts again
 N_WILDER: Final = 14
 N_EMA: Final = 60
@@ -124,7 +126,7 @@ MARKET_SIZE: Final = WINDOW_LOG_RET + 2 * TILE + 4 * N_BTC
 BTC_SIZE: Final = 3  # btc_ret_60, btc_vol_60, btc_regime
 
 
-@kernel
+@inlined
 def _push(state: F64, ring: int, size: int, count: int, value: float) -> int:
     """Write the ``count``-th value (from 0) of a ring; returns its slot in the second copy: k before is k ago."""
     slot = ring + int(np.uintp(count) % np.uintp(size))
@@ -144,7 +146,7 @@ def _window(tiles: int) -> Callable[[F64, int, int, float], tuple[float, float]]
     row, means, squares = np.uintp(tiles), np.uintp(2 * TILE), np.uintp(2 * TILE * tiles)
     one, ten = np.uintp(1), np.uintp(TILE)
 
-    @kernel
+    @inlined
     def window(state: F64, ring: int, count: int, value: float) -> tuple[float, float]:
         """Mean and population deviation of the last values, the ``count``-th (from 0) coming in; NaN until full.
 
@@ -212,7 +214,7 @@ def _spread(values: F64, start: int, n: int) -> tuple[float, float]:
     return first + mean, math.sqrt(squares / n)
 
 
-@kernel
+@inlined
 def _z(value: float, mean: float, deviation: float) -> float:
     """Distance in deviations; 0 where the deviation is no more than rounding, NaN where it is NaN.
 
@@ -221,7 +223,7 @@ def _z(value: float, mean: float, deviation: float) -> float:
     return 0.0 if deviation <= NO_DEVIATION * abs(mean) else (value - mean) / deviation
 
 
-@kernel
+@inlined
 def _seeded(state: F64, slot: int, count: int, n: int, value: float) -> None:
     """Sum the first ``n`` values, then their mean; ``count`` values are already in (< n)."""
     state[slot] += value
@@ -229,7 +231,7 @@ def _seeded(state: F64, slot: int, count: int, n: int, value: float) -> None:
         state[slot] /= n
 
 
-@kernel
+@inlined
 def _ema(state: F64, slot: int, count: int, n: int, value: float) -> None:
     """EMA with alpha 2 / (n + 1); it is one from ``count`` = n - 1 on."""
     if count < n:
@@ -238,7 +240,7 @@ def _ema(state: F64, slot: int, count: int, n: int, value: float) -> None:
         state[slot] += (value - state[slot]) * (2.0 / (n + 1))
 
 
-@kernel
+@inlined
 def _wilder(state: F64, slot: int, count: int, value: float) -> None:
     """Wilder average of 14; it is one from ``count`` = 13 on."""
     if count < N_WILDER:
@@ -248,12 +250,12 @@ def _wilder(state: F64, slot: int, count: int, value: float) -> None:
         state[slot] = mean if mean > NOTHING else 0.0
 
 
-@kernel
+@inlined
 def _true_range(high: float, low: float, previous_close: float) -> float:
     return max(high - low, abs(high - previous_close), abs(low - previous_close))
 
 
-@kernel
+@inlined
 def _mark_average_range(state: F64, bars: int, high: float, low: float, true_range: float) -> None:
     """ATR and ADX of the mark; ``bars`` >= 1 bars came before."""
     _wilder(state, TR_MEAN, bars - 1, true_range)
@@ -275,10 +277,12 @@ def _mark_average_range(state: F64, bars: int, high: float, low: float, true_ran
     _wilder(state, DX_MEAN, bars - N_WILDER, dx)
 
 
-@kernel
+@inlined
 def _hour(state: F64, ts: float, high: float, low: float, close: float) -> None:
     """Clock-aligned 60m bars of the mark. An hour with a missing minute is as if it had not been."""
-    start = ts - ts % HOUR
+    start = float(
+        np.uint64(ts) // np.uint64(HOUR_MS) * np.uint64(HOUR_MS)
+    )  # whole numbers divide in a fifth of the time
     if start != state[HOUR_START] or state[HOUR_BARS] == 0.0:
         state[HOUR_START] = start
         state[HOUR_BARS] = 0.0
@@ -308,7 +312,7 @@ def _settle(state: F64, rate: float) -> None:
     state[FUNDING_DEV] = _z(rate, mean, deviation) if window >= FUNDING_MIN else math.nan
 
 
-@kernel
+@inlined
 def _begin(state: F64, ts: float) -> bool:
     """Note the bar's time, starting again after a long gap; False when the bar is not newer than the state."""
     if state[BARS] > 0.0:
@@ -322,7 +326,7 @@ def _begin(state: F64, ts: float) -> bool:
     return True
 
 
-@kernel
+@inlined
 def btc_step(market: F64, ts: float, close: float, out: F64) -> int:
     """Fold BTCUSDT's closed bar into the market's state; ``out`` (3,) gets btc_ret_60, btc_vol_60, btc_regime.
 
@@ -350,7 +354,7 @@ def btc_step(market: F64, ts: float, close: float, out: F64) -> int:
     return ADVANCED
 
 
-@kernel
+@inlined
 def _regime(market: F64, volatility: float) -> None:
     """Fold a volatility into its exponentially weighted mean and variance; 0 changes nothing."""
     if volatility == 0.0:
@@ -371,7 +375,7 @@ def _regime(market: F64, volatility: float) -> None:
     market[REGIME] = 0.0 if z < CALM_BELOW else (2.0 if z > WILD_ABOVE else 1.0)
 
 
-@kernel
+@inlined
 def step(state: F64, bar: F64, btc: F64, out: F64) -> int:
     """Fold one closed bar into a symbol's state, in place, and write its feature row.
 
@@ -458,9 +462,10 @@ def fold(bars: F64, btc_features: F64, state: F64) -> F64:
 
     Returns features ``(n, 17)`` and leaves ``state`` after the last bar. A bar that is not newer gives a NaN row.
     """
-    out = np.full((bars.shape[0], schema.N_FEATURES), math.nan)
+    out = np.empty((bars.shape[0], schema.N_FEATURES))
     for i in range(bars.shape[0]):
-        step(state, bars[i], btc_features[i], out[i])
+        if step(state, bars[i], btc_features[i], out[i]) != ADVANCED:
+            out[i] = math.nan
     return out
 
 
@@ -473,14 +478,15 @@ def btc_fold(ts: F64, close: F64, market: F64) -> F64:
     return out
 
 
-@kernel
+@inlined
 def bar_fault(bar: F64) -> int:
     """Field index of what is malformed in a bar ``(BAR_SIZE,)``, or -1.
 
     Prices must be finite and positive with low <= close <= high, the volume finite and not negative, the time a minute;
     the index close may be NaN, the settled rate NaN or finite.
     """
-    if not (bar[BAR_TS] > 0.0 and bar[BAR_TS] < math.inf) or bar[BAR_TS] % MINUTE != 0.0:
+    ts = bar[BAR_TS]
+    if not (ts > 0.0 and ts < TS_END) or np.uint64(ts) % np.uint64(MINUTE_MS) != 0 or float(np.uint64(ts)) != ts:
         return BAR_TS
     for first in (BAR_OPEN, BAR_MARK_OPEN):
         for field in range(first, first + 4):
