@@ -29,7 +29,7 @@ def sharpe_ratios(returns: FloatArray) -> FloatArray:
 def trials_variance(returns: FloatArray) -> float:
     """Variance of the trials' Sharpe ratios per period; of a single trial, that of an estimate without skill, 1/T."""
     if returns.shape[1] < 2:
-        return 1.0 / returns.shape[0]
+        return 1.0 / len(returns)
     ratios = sharpe_ratios(returns)
     return float(np.square(ratios - ratios.mean()).sum() / (ratios.size - 1))
 
