@@ -255,14 +255,14 @@ def _stored_symbols(store: Any, symbols: str | None) -> list[str]:
     from packages.common.errors import InvalidInputError
     from services.training.market import VERSION
 
-    there = store.symbols(_CANDLES, VERSION)
+    there = sorted({*store.symbols(_CANDLES, VERSION), *store.symbols("mark_candles_1m", VERSION)})
     chosen = _split(symbols)
     for symbol in chosen:
         if symbol not in there:
             raise InvalidInputError("--symbols", symbol, f"symbols of the store: {', '.join(there) or 'it has none'}")
     if not there:
-        raise InvalidInputError("store", "no candles", "history: `perpilot data bootstrap` or `perpilot data import`")
-    return chosen or list(there)
+        raise InvalidInputError("store", "no bars", "history: `perpilot data bootstrap` or `perpilot data import`")
+    return chosen or there
 
 
 def _as_job(config: Mapping[str, Any], *, wait: bool) -> None:

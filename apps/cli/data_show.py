@@ -82,10 +82,10 @@ class SymbolBars:
             self._progress.update(self._whole, completed=fraction)
             return
         now = time.monotonic()
-        if now - self._said < _PLAIN_EVERY_S:
+        if now - self._said < _PLAIN_EVERY_S or not fraction:
             return
         self._said = now
-        left = (now - self._started) * (1 - fraction) / fraction if fraction > 0 else float("inf")
+        left = (now - self._started) * (1 - fraction) / fraction
         symbols = ", ".join(f"{name} {share:.0%}" for name, share in self._under_way.items())
         say(f"  {self._title} {fraction:4.0%}, about {left:.0f} s left; {symbols}")
 

@@ -179,7 +179,7 @@ class Worker:
             ensure_identity(conn, settings.identity)
             instruments = load_instruments(conn, settings.universe, settings.taker_fee_rate)
             if not instruments.listed:
-                raise SettingsError("UNIVERSE: none of its symbols is known yet; run `perpilot data bootstrap --to-tables` first")
+                raise SettingsError("UNIVERSE: none of its symbols is known; run `perpilot data bootstrap --to-tables`")
             book = recovery.restore_features(conn, instruments.symbols, instruments.listed)
             volumes, medians = recovery.restore_volumes(conn, instruments.symbols)
             account = recovery.restore_account(conn, instruments.symbols, settings.shadow_equity_usdt)
