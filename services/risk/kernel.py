@@ -114,7 +114,7 @@ def measure(
     same_side = book[LONG] if c.side > 0 else book[SHORT]
     _set(room, rc.MAX_POSITIONS, book[COUNT], 1.0, p.max_positions, 0.0)
     if book[COUNT] >= p.max_positions:
-        room[ROOM, 0] = 0.0
+        room[ROOM, 0] = -np.inf  # before every other limit, and not even for a wish of 0
     _set(room, rc.MAX_TOTAL_NOTIONAL, book[TOTAL], c.wish, p.max_total_notional_pct * equity, 1.0)
     _set(room, rc.MAX_DIRECTIONAL_NOTIONAL, same_side, c.wish, p.max_directional_notional_pct * equity, 1.0)
     _set(room, rc.TIER_CAP, book[TIER_A + tier], c.wish, p.tier_caps[tier] * equity, 1.0)
@@ -130,9 +130,7 @@ def measure(
 
 @kernel
 def primary_limit(room: Array) -> int:
-    """Index of the limit that binds: MAX_POSITIONS when it is reached, else the smallest room, the first on a tie."""
-    if room[ROOM, 0] == 0.0:
-        return 0
+    """Index of the limit that binds: the smallest room, the first on a tie."""
     smallest = 0
     for i in range(1, N_LIMITS):
         if room[ROOM, i] < room[ROOM, smallest]:

@@ -32,7 +32,7 @@ CASES = {
 
 
 def books_of(market, params, constants):
-    """Per minute: the kernel's wallet, equity and positions beside cash, marks, profits and costs counted from events."""
+    """Per minute the kernel's wallet and equity beside cash, profit and costs counted from events; closed trades."""
     t, n = market.flags.shape
     state, out = new_state(n, WALLET), new_out(n)
     cash, closed_net, paid, entry_fees = WALLET, 0.0, np.zeros(n), np.zeros(n)
@@ -66,6 +66,7 @@ def books_of(market, params, constants):
             costs += entry_fees[s] + paid[s]
             margin += p["qty"] * marks[s] / p["leverage"]
         minutes.append((state.account[0]["wallet"], state.account[0]["equity"], cash, unrealized, closed_net, costs))
+        assert st.equity(state, np.ascontiguousarray(state.memory["mark"])) == state.account[0]["equity"]
         assert st.used_margin(state) == pytest.approx(margin, rel=1e-9)
     return np.array(minutes), closed
 
@@ -91,7 +92,7 @@ def test_profits_of_closed_and_open_trades_are_the_change_of_equity_every_minute
 
 
 def test_every_ledger_is_the_sum_of_its_parts(books):
-    name, _, closed, market, params, constants = books
+    name, _, closed, market, _, constants = books
     assert len(closed) > 15
     first = int(market.ts_ms[0]) // 60_000
     for trade, entry_fee, exit_fee, funding in closed:

@@ -1,5 +1,7 @@
 """Random markets for the tests: seeded, and nasty on purpose: gaps, missing bars, NaN, funding, thin books, halts."""
 
+import math
+
 import numpy as np
 
 from packages.common.reasons import AGENT, OPERATOR
@@ -7,6 +9,7 @@ from services.policy.kernel import Barriers, PolicyParams
 from services.risk.kernel import RiskParams
 from services.simulator import build
 from services.simulator.tables import Params
+from services.simulator.tests.oracle import Oracle, Rules
 
 NAMES = ("er", "q05", "e_mae", "e_hold", "p_tp")
 BRACKETS = (
@@ -31,8 +34,24 @@ def rules_for(n, rng):
     ]  # fmt: skip
 
 
-def make(seed, n=6, t=600, *, wild=1.0, start=START + 20 * 3_600_000, policy=None, risk=None, barriers=None, hope=0.01):
-    """(market, params, constants, minutes for the oracle). ``wild`` scales volatility, ``hope`` the predictions."""
+def make(
+    seed,
+    n=6,
+    t=600,
+    *,
+    wild=1.0,
+    start=START + 20 * 3_600_000,
+    policy=None,
+    risk=None,
+    barriers=None,
+    hope=0.01,
+    twins=False,
+    funding=0.02,
+    rules=None,
+    fee_now=0.0005,
+):
+    """(market, params, constants). ``wild`` scales volatility, ``hope`` the predictions, ``funding`` is how often it is
+    settled; ``twins``: the last two symbols are each other's copy, so that candidates tie in every respect."""
     rng = np.random.default_rng(seed)
     vol = 0.0015 * wild * rng.choice([0.5, 1.0, 3.0], (t, 1)) * rng.choice([0.7, 1.0, 1.5], n)
     steps = rng.standard_t(3, (t, n)) * vol + (rng.random((t, n)) < 0.004) * rng.normal(0, 0.08 * wild, (t, n))
@@ -77,7 +96,7 @@ def make(seed, n=6, t=600, *, wild=1.0, start=START + 20 * 3_600_000, policy=Non
     stale = rng.random((t, n)) < 0.02
     drift = rng.random((t, n)) < 0.02
     bad = rng.random((t, n)) < 0.01
-    rate = np.where(rng.random((t, n)) < 0.02, rng.normal(0, 0.002, (t, n)) * wild, np.nan)
+    rate = np.where(rng.random((t, n)) < funding, rng.normal(0, 0.002, (t, n)) * wild, np.nan)
     regime = rng.choice([0, 1, 2, -1], t, p=[0.3, 0.45, 0.23, 0.02])
     flags = build.symbol_flags(present, tradable, stale, drift, bad)
     account = np.array(
@@ -91,9 +110,14 @@ def make(seed, n=6, t=600, *, wild=1.0, start=START + 20 * 3_600_000, policy=Non
     )  # fmt: skip
     request = rng.choice([0, AGENT, OPERATOR], (t, n), p=[0.99, 0.005, 0.005])
     days = 2
-    beta = rng.choice([-0.4, 0.0, 0.8, 1.0, 1.6], (days, n))
+    beta = rng.choice([-0.4, 0.0, 0.8, 1.0, 1.6, np.nan], (days, n))
     tier = rng.integers(0, 3, (days, n))
     day_row = (np.arange(t) >= t // 2).astype(np.int64)
+    rules = rules or rules_for(n, rng)
+    if twins:
+        for x in (last, mark, qm, atr, atr1, preds, rate, flags, request, beta, tier):
+            x[..., -1] = x[..., -2]
+        rules[-1] = rules[-2]
     market = build.make_market(
         start + np.arange(t) * 60_000, flags=flags, last=last, mark=mark, qm=qm, atr=atr, atr1=atr1, preds=preds,
         rate=rate, regime=regime, account=account, exit_request=request, beta=beta, tier=tier, day_row=day_row,
@@ -101,33 +125,21 @@ def make(seed, n=6, t=600, *, wild=1.0, start=START + 20 * 3_600_000, policy=Non
     params = build.make_params(
         barriers or Barriers(1.5, 1.0, 30, 3.0, 0.0004, 0.15, 0.25), policy or PolicyParams(), risk or RiskParams()
     )
-    constants = build.make_constants(rules_for(n, rng), 0.0005)
+    constants = build.make_constants(rules, fee_now)
     return market, params, constants
 
 
-def oracle_params(params: Params, constants):
-    """The parameters under the names of the rules."""
-    p, r, b = params.policy, params.risk, params.barriers
-    table = p.leverage_table
-    return {
-        **p._asdict(), **r._asdict(), **b._asdict(), "halt_clears_daily": params.halt_clears_daily,
-        "fee_now": constants.fee_now, "leverage_table": [table[0:3], table[3:6], table[6:9]],
-    }  # fmt: skip
-
-
-def oracle_constants(constants):
-    """The constants as dictionaries."""
-    out = []
+def oracle_for(wallet, params: Params, constants):
+    """The slow simulator with the same parameters and constants, taken out of their arrays."""
+    rules = []
     for s in range(constants.rules.size):
-        entry = {name: constants.rules[name][s].item() for name in constants.rules.dtype.names}
-        rows = constants.brackets[s]
-        known = [] if np.isnan(rows[0, 1]) else [tuple(map(float, row)) for row in rows]
-        unique = [row for i, row in enumerate(known) if i == 0 or row != known[i - 1]]
-        entry["brackets"] = [dict(zip(("cap", "mmr", "cum", "max_leverage"), row, strict=True)) for row in unique]
-        for bracket in entry["brackets"]:
-            bracket["max_leverage"] = int(bracket["max_leverage"])
-        out.append(entry)
-    return out
+        fields = {name: constants.rules[name][s].item() for name in constants.rules.dtype.names}
+        rows = [tuple(map(float, row)) for row in constants.brackets[s]]
+        known = [row for i, row in enumerate(rows) if not math.isnan(row[1]) and row not in rows[:i]]
+        rules.append(Rules(**fields, brackets=known))
+    return Oracle(
+        wallet, params.barriers, params.policy, params.risk, rules, constants.fee_now, params.halt_clears_daily
+    )
 
 
 def minutes(market):

@@ -1,423 +1,546 @@
-"""The kernel a second time, slow and obvious: dictionaries and plain floats, written from the rules alone.
+"""The decision kernel a second time: slow, obvious, in dictionaries and plain floats.
 
-It imports nothing of the product. A market is a list of minutes, each
-``{"ts", "regime", "trading_on", "kill_switch", "stop_path_ok", "flatten", "symbols": [{...}, ...]}``.
+Written from ``kernel.md`` and ADR 0002 alone, sharing no code with the product; one function per numbered step. Where
+it and the compiled kernel differ, the two papers decide.
 """
 
 import math
+from dataclasses import dataclass, field
+from typing import Any
 
+DAY = 1_440  # minutes
+NEVER = -(10**9)
 LIMITS = (
     "MAX_POSITIONS", "MAX_TOTAL_NOTIONAL", "MAX_DIRECTIONAL_NOTIONAL", "TIER_CAP", "BETA_CAP", "MAX_USED_MARGIN",
     "DAY_RISK_BUDGET", "MARKET_QTY", "PARTICIPATION", "STOP_PATH_UNPROVEN",
 )  # fmt: skip
-NAMES = ("er", "q05", "e_mae", "e_hold", "p_tp")
 
 
-def down(x, grid):
-    return math.floor(x / grid + 1e-9) * grid if grid else x
+@dataclass
+class Position:
+    side: int
+    qty: float
+    entry_ref: float
+    entry_fill: float
+    leverage: int
+    margin: float  # initial
+    sl: float
+    tp: float
+    entry_bar: int
+    fees: float
+    funding: float = 0.0
+    mae: float = 0.0
+    mfe: float = 0.0
+    exit_order: str | None = None
 
 
-def up(x, grid):
-    return math.ceil(x / grid - 1e-9) * grid if grid else x
+@dataclass
+class Pending:
+    side: int
+    qty: float
+    leverage: int
+    sl: float
+    tp: float
+    loss: float
+    bar: int
 
 
-def nearest(x, grid):
-    return math.floor(x / grid + 0.5 + 1e-9) * grid if grid else x
+@dataclass
+class Known:
+    """What stays known of a symbol when its bar is missing. No entry comes before the first ``qm`` and ``atr1``."""
+
+    mark: float = math.nan
+    qm: float = 0.0
+    atr1: float = 0.0
+    exit_bar: int = NEVER
 
 
-def slip(notional, qm, k):
-    ratio = 100.0 if not qm > 0 else min(100.0, notional / qm)
-    return k * (1 + math.sqrt(ratio))
+@dataclass
+class Rules:
+    """One symbol's constants; ``brackets`` ascending (cap, mmr, cum, max_leverage), empty when unknown."""
+
+    tick: float
+    step: float
+    min_qty: float
+    max_qty: float
+    min_notional: float
+    liquidation_fee: float
+    max_leverage: int
+    brackets: list[tuple[float, float, float, float]]
 
 
-def fill(reference, d, slippage, atr1, tick):
-    moved = reference + d * slippage * atr1
-    return up(moved, tick) if d > 0 else down(moved, tick)
+# Rounding and slippage -------------------------------------------------------------------------------------------
 
 
-def maintenance_bracket(notional, brackets):
-    for bracket in brackets:
-        if notional <= bracket["cap"]:
-            return bracket
-    return brackets[-1]
+def round_up(x, grid):
+    return x if grid == 0 else math.ceil(x / grid - 1e-9) * grid
 
 
-def liquidation(d, q, entry, wb, brackets):
-    """Try every bracket; the right one is the one whose own solution lies in it."""
-    if not brackets or q <= 0:
+def round_down(x, grid):
+    return x if grid == 0 else math.floor(x / grid + 1e-9) * grid
+
+
+def round_nearest(x, grid):
+    return x if grid == 0 else math.floor(x / grid + 0.5 + 1e-9) * grid
+
+
+def slip(notional, qm, slippage_k):
+    ratio = 100.0 if qm == 0 else min(notional / qm, 100.0)
+    return slippage_k * (1 + math.sqrt(ratio))
+
+
+def fill_price(buys, reference, qty, known, rules, slippage_k):
+    worse = slip(qty * reference, known.qm, slippage_k) * known.atr1
+    return round_up(reference + worse, rules.tick) if buys else round_down(reference - worse, rules.tick)
+
+
+def liquidation_price(side, qty, entry, isolated_wallet, brackets):
+    """None without brackets or quantity. The maintenance margin grows with the price, so exactly one bracket fits.
+
+    A long's may be at or under 0: the formula's value, which no mark reaches (ADR 0002, 28).
+    """
+    if qty <= 0:
         return None
-    best = None
-    for bracket in brackets:
-        price = (wb + bracket["cum"] - d * q * entry) / (q * (bracket["mmr"] - d))
-        if maintenance_bracket(q * price, brackets) is bracket:
+    below = 0.0
+    for i, (cap, mmr, cum, _) in enumerate(brackets):
+        price = (isolated_wallet + cum - side * qty * entry) / (qty * (mmr - side))
+        is_last = i == len(brackets) - 1
+        if (qty * price <= cap or is_last) and (qty * price >= below or i == 0):
             return price
-        # on the seam of two brackets rounding may put each solution just outside: both are the seam
-        off = min(abs(q * price - b["cap"]) for b in brackets)
-        if best is None or off < best[0]:
-            best = (off, price)
-    return best[1]
+        below = cap * (1 - 1e-12)  # the brackets meet here, in floats only nearly
+    return None
 
 
+# The simulator ---------------------------------------------------------------------------------------------------
+
+
+@dataclass
 class Oracle:
-    def __init__(self, wallet, params, constants, n):
-        self.p, self.c, self.n = params, constants, n
-        self.wallet = wallet
-        self.equity = wallet
-        self.day_start = wallet
-        self.day = None
-        self.halted = False
-        self.halts = 0
-        self.losses = 0
-        self.pause = None
-        self.positions = {}
-        self.pending = {}
-        self.orders = {}
-        self.exit_bar = {}
-        self.mark = {}
-        self.qm = {}
-        self.atr1 = {}
-        self.trades, self.lapses, self.payments, self.entries, self.equities = [], [], [], [], []
-        self.rows = []
+    wallet: float
+    barriers: Any  # fields of the label specification
+    policy: Any
+    risk: Any
+    rules: list[Rules]
+    fee_now: float
+    halt_clears_daily: bool = True
 
-    # -- fills ----------------------------------------------------------------------------------------------------
+    positions: dict[int, Position] = field(default_factory=dict)
+    pending: dict[int, Pending] = field(default_factory=dict)
+    known: dict[int, Known] = field(default_factory=dict)
+    day: int | None = None
+    day_start: float = math.nan
+    halted: bool = False
+    halts: int = 0
+    losses: int = 0
+    pause_bar: int = NEVER
 
-    def enter(self, s, bar, t):
-        e = self.pending.pop(s)
-        c = self.c[s]
-        slippage = slip(e["qty"] * bar["o"], self.qm[s], self.p["slippage_k"])
-        price = fill(bar["o"], e["side"], slippage, self.atr1[s], c["tick"])
-        fee = e["qty"] * price * self.p["fee_now"]
-        self.wallet -= fee
-        self.positions[s] = {
-            "symbol": s, "side": e["side"], "qty": e["qty"], "entry_ref": bar["o"], "entry_fill": price,
-            "leverage": e["leverage"], "margin": e["qty"] * price / e["leverage"], "sl": e["sl"], "tp": e["tp"],
-            "entry_bar": t, "fees": fee, "funding": 0.0, "mae": 0.0, "mfe": 0.0,
-        }  # fmt: skip
-        self.entries.append((t, s, e["side"], e["qty"], bar["o"], price, fee))
+    trades: list[dict] = field(default_factory=list)
+    entries: list[dict] = field(default_factory=list)
+    lapses: list[dict] = field(default_factory=list)
+    payments: list[dict] = field(default_factory=list)
+    equities: list[float] = field(default_factory=list)
+    rows: list[list[dict]] = field(default_factory=list)
 
-    def leave(self, s, reference, reason, t, bar=None):
-        x = self.positions.pop(s)
-        self.orders.pop(s, None)
-        c, d, q = self.c[s], x["side"], x["qty"]
-        if bar is not None:
-            self.excursions(x, bar)
-        slippage = slip(q * reference, self.qm[s], self.p["slippage_k"])
-        price = fill(reference, -d, slippage, self.atr1[s], c["tick"])
-        fee = q * price * self.p["fee_now"]
-        clearance = q * price * c["liquidation_fee"] if reason == "LIQUIDATION" else 0.0
-        realized = d * q * (price - x["entry_fill"])
-        absorbed = 0.0
-        if reason == "LIQUIDATION":
-            absorbed = max(0.0, -realized + fee + clearance + x["funding"] - x["margin"])
-        self.wallet += realized - fee - clearance + absorbed
-        gross = d * q * (reference - x["entry_ref"])
-        slippage_paid = d * q * ((x["entry_fill"] - x["entry_ref"]) + (reference - price))
-        fees = x["fees"] + fee
-        net = gross - slippage_paid - fees - clearance - x["funding"] + absorbed
-        self.trades.append({
-            **x, "exit_bar": t, "exit_ref": reference, "exit_fill": price, "reason": reason, "gross": gross,
-            "slippage": slippage_paid, "fees": fees, "liquidation_fee": clearance, "absorbed": absorbed, "net": net,
-        })  # fmt: skip
-        self.exit_bar[s] = t
-        paused = self.pause is not None and t - self.pause < self.p["loss_pause_bars"]
-        if not paused:
-            self.losses = self.losses + 1 if net < 0 else 0
-            if self.losses >= self.p["max_losses"]:
-                self.losses, self.pause = 0, t
-
-    @staticmethod
-    def excursions(x, bar):
-        worst, best = (bar["ml"], bar["mh"]) if x["side"] > 0 else (bar["mh"], bar["ml"])
-        x["mae"] = max(x["mae"], x["side"] * (x["entry_fill"] - worst) / x["entry_fill"])
-        x["mfe"] = max(x["mfe"], x["side"] * (best - x["entry_fill"]) / x["entry_fill"])
-
-    def liquidation_of(self, s):
-        x = self.positions[s]
-        lp = liquidation(x["side"], x["qty"], x["entry_fill"], x["margin"] - x["funding"], self.c[s]["brackets"])
-        return math.nan if lp is None else lp
-
-    # -- one minute -----------------------------------------------------------------------------------------------
+    def __post_init__(self):
+        self.known = {s: Known() for s in range(len(self.rules))}
+        self.equity = self.wallet
 
     def step(self, minute):
         t = minute["ts"] // 60_000
-        bars = minute["symbols"]
-        for s in range(self.n):  # 1
-            if s in self.orders and bars[s]["present"]:
-                self.leave(s, bars[s]["o"], self.orders[s], t)
-        for s in range(self.n):  # 2
-            if s not in self.pending:
-                continue
-            bar = bars[s]
-            if not bar["present"] or not bar["tradable"]:
-                self.pending.pop(s)
-                self.lapses.append((t, s, "SYMBOL_NOT_TRADABLE" if bar["present"] else "DATA_STALE"))
-                continue
-            self.enter(s, bar, t)
-            x = self.positions[s]
-            for level, beyond, reason in (
-                (self.liquidation_of(s), 1, "LIQUIDATION"), (x["sl"], 1, "SL_GAP"), (x["tp"], -1, "TP_GAP"),
-            ):  # fmt: skip
-                if x["side"] * beyond * (bar["mo"] - level) <= 0:
-                    self.leave(s, bar["o"], reason, t, bar)
-                    break
-        for s in range(self.n):  # 3
-            if s in self.positions and bars[s]["present"]:
-                self.triggers(s, bars[s], t)
-        for s in range(self.n):  # 4
-            rate = bars[s]["rate"]
-            if s in self.positions and not math.isnan(rate):
-                x = self.positions[s]
-                mark = bars[s]["mc"] if bars[s]["present"] else self.mark[s]
-                paid = x["side"] * x["qty"] * mark * rate
-                self.wallet -= paid
-                x["funding"] += paid
-                self.payments.append((t, s, rate, paid))
-        for s in range(self.n):  # 5
+        bars = dict(enumerate(minute["symbols"]))
+        self.ordered_exits(t, bars)
+        self.pending_entries(t, bars)
+        self.triggers(t, bars)
+        self.funding(bars)
+        before = self.equity
+        self.mark(bars)
+        self.new_day(t, before)
+        self.halt()
+        self.order_exits(t, minute, bars)
+        self.rows.append(self.decisions(t, minute, bars))
+        self.equities.append(self.equity)
+
+    # Step 1
+
+    def ordered_exits(self, t, bars):
+        for s, position in sorted(self.positions.items()):
+            if position.exit_order and bars[s]["present"]:
+                self.close(s, t, bars[s]["o"], position.exit_order)
+
+    # Step 2
+
+    def pending_entries(self, t, bars):
+        for s in sorted(self.pending):
+            order, bar = self.pending[s], bars[s]
+            if not bar["present"]:
+                self.lapses.append({"symbol": s, "side": order.side, "qty": order.qty, "code": "DATA_STALE"})
+            elif not bar["tradable"]:
+                self.lapses.append({"symbol": s, "side": order.side, "qty": order.qty, "code": "SYMBOL_NOT_TRADABLE"})
+            else:
+                self.open(s, t, order, bar)
+        self.pending = {}
+
+    def open(self, s, t, order, bar):
+        fill = fill_price(order.side == 1, bar["o"], order.qty, self.known[s], self.rules[s], self.barriers.slippage_k)
+        fee = self.fee_now * order.qty * fill
+        self.wallet -= fee
+        self.entries.append(
+            {"symbol": s, "side": order.side, "qty": order.qty, "ref": bar["o"], "fill": fill, "fee": fee}
+        )
+        position = Position(
+            order.side, order.qty, bar["o"], fill, order.leverage, order.qty * fill / order.leverage,
+            order.sl, order.tp, t, fee,
+        )  # fmt: skip
+        self.positions[s] = position
+        reason = self.beyond_at_the_open(s, bar)
+        if reason:
+            self.see_extremes(position, bar)
+            self.close(s, t, bar["o"], {"SL": "SL_GAP", "TP": "TP_GAP"}.get(reason, reason))
+
+    # Step 3
+
+    def triggers(self, t, bars):
+        for s, position in sorted(self.positions.items()):
             bar = bars[s]
             if not bar["present"]:
                 continue
-            self.mark[s] = bar["mc"]
-            if bar["qm"] >= 0:
-                self.qm[s] = bar["qm"]
+            reason, reference = self.beyond_at_the_open(s, bar), bar["o"]
+            if reason is None:
+                reason, reference = self.touched_inside(s, bar)
+            if reason is not None:
+                self.see_extremes(position, bar)
+                self.close(s, t, reference, reason)
+
+    def liquidation_of(self, s):
+        position = self.positions[s]
+        return liquidation_price(
+            position.side, position.qty, position.entry_fill, position.margin - position.funding, self.rules[s].brackets
+        )
+
+    def beyond_at_the_open(self, s, bar):
+        position = self.positions[s]
+        liquidation = self.liquidation_of(s)
+        if liquidation is not None and position.side * (liquidation - bar["mo"]) >= 0:
+            return "LIQUIDATION"
+        if position.side * (position.sl - bar["mo"]) >= 0:
+            return "SL"
+        if position.side * (bar["mo"] - position.tp) >= 0:
+            return "TP"
+        return None
+
+    def touched_inside(self, s, bar):
+        position = self.positions[s]
+        side = position.side
+        worst, best = (bar["ml"], bar["mh"]) if side == 1 else (bar["mh"], bar["ml"])
+        touched = []  # (distance behind the market, rank on a tie, reason, level): the nearer level is met first
+        liquidation = self.liquidation_of(s)
+        if liquidation is not None and side * (liquidation - worst) >= 0:
+            touched.append((-side * liquidation, 0, "LIQUIDATION", liquidation))
+        if side * (position.sl - worst) >= 0:
+            touched.append((-side * position.sl, 1, "SL", position.sl))
+        if touched:
+            _, _, reason, level = min(touched)
+            y = min(max(level + (bar["o"] - bar["mo"]), bar["l"]), bar["h"])
+            extreme = bar["l"] if side == 1 else bar["h"]
+            return reason, y - self.barriers.stop_overshoot * (y - extreme)
+        if side * (best - position.tp) >= 0:
+            return "TP", min(max(position.tp + (bar["o"] - bar["mo"]), bar["l"]), bar["h"])
+        return None, None
+
+    # Step 4
+
+    def funding(self, bars):
+        for s, position in sorted(self.positions.items()):
+            rate = bars[s]["rate"]
+            if math.isnan(rate):
+                continue
+            mark = bars[s]["mc"] if bars[s]["present"] else self.known[s].mark
+            amount = position.side * position.qty * mark * rate
+            self.wallet -= amount
+            position.funding += amount
+            self.payments.append({"symbol": s, "rate": rate, "amount": amount})
+
+    # Step 5
+
+    def mark(self, bars):
+        for s, bar in bars.items():
+            if not bar["present"]:
+                continue
+            known = self.known[s]
+            known.mark = bar["mc"]
+            if not math.isnan(bar["qm"]):
+                known.qm = bar["qm"]
             if bar["atr1"] > 0:
-                self.atr1[s] = bar["atr1"]
+                known.atr1 = bar["atr1"]
             if s in self.positions:
-                self.excursions(self.positions[s], bar)
-        before = self.equity
-        open_pnl = 0.0
-        for s in range(self.n):
-            if s in self.positions:
-                x = self.positions[s]
-                open_pnl += x["side"] * x["qty"] * (self.mark[s] - x["entry_fill"])
-        self.equity = self.wallet + open_pnl
-        self.equities.append(self.equity)
-        day = minute["ts"] // 86_400_000  # 6
-        if day != self.day:
-            self.day, self.day_start = day, before
-            self.halted = self.halted and not self.p["halt_clears_daily"]
-        floor = self.day_start * (1 - self.p["daily_loss_limit_pct"])  # 7
-        if not self.halted and (self.equity <= floor or self.equity <= 0):
-            self.halted, self.halts = True, self.halts + 1
-        if self.halted:
-            for s in self.positions:
-                self.orders.setdefault(s, "HALT")
-        for s, x in self.positions.items():  # 8
-            if t - x["entry_bar"] + 1 >= self.p["h_bars"]:
-                self.orders.setdefault(s, "TIME")
-        for s in self.positions:
-            if bars[s]["exit_request"]:
-                self.orders.setdefault(s, bars[s]["exit_request"])
+                self.see_extremes(self.positions[s], bar)
+        self.equity = self.wallet + sum(
+            x.side * x.qty * (self.known[s].mark - x.entry_fill) for s, x in sorted(self.positions.items())
+        )
+
+    @staticmethod
+    def see_extremes(position, bar):
+        down, up = position.entry_fill - bar["ml"], bar["mh"] - position.entry_fill
+        adverse, favourable = (down, up) if position.side == 1 else (up, down)
+        position.mae = max(position.mae, adverse / position.entry_fill)
+        position.mfe = max(position.mfe, favourable / position.entry_fill)
+
+    # Step 6
+
+    def new_day(self, t, equity_before):
+        if t // DAY != self.day:
+            self.day, self.day_start = t // DAY, equity_before
+            if self.halt_clears_daily:
+                self.halted = False
+
+    # Step 7
+
+    def halt(self):
+        if self.equity <= self.loss_limit() or self.equity <= 0:
+            if not self.halted:
+                self.halts += 1
+            self.halted = True
+            for position in self.positions.values():
+                position.exit_order = position.exit_order or "HALT"
+
+    def loss_limit(self):
+        return self.day_start * (1 - self.risk.daily_loss_limit_pct)
+
+    # Step 8, and the requests from outside
+
+    def order_exits(self, t, minute, bars):
+        for s, position in sorted(self.positions.items()):
+            if t - position.entry_bar + 1 >= self.barriers.h_bars:
+                position.exit_order = position.exit_order or "TIME"
+            position.exit_order = position.exit_order or bars[s]["exit_request"]
             if minute["flatten"]:
-                self.orders.setdefault(s, "OPERATOR")
-        self.decide_all(minute, t, floor)  # 9
+                position.exit_order = position.exit_order or "OPERATOR"
 
-    def triggers(self, s, bar, t):
-        x = self.positions[s]
-        d, lp = x["side"], self.liquidation_of(s)
-        basis = bar["o"] - bar["mo"]
+    # Leaving a position, whatever the reason
 
-        def reference(level, shoots):
-            y = min(max(level + basis, bar["l"]), bar["h"])
-            if not shoots:
-                return y
-            share = self.p["stop_overshoot"]
-            return y - share * (y - bar["l"]) if d > 0 else y + share * (bar["h"] - y)
+    def close(self, s, t, reference, reason):
+        p = self.positions.pop(s)
+        fill = fill_price(p.side == -1, reference, p.qty, self.known[s], self.rules[s], self.barriers.slippage_k)
+        realized = p.side * p.qty * (fill - p.entry_fill)
+        fee = self.fee_now * p.qty * fill
+        liquidated = reason == "LIQUIDATION"
+        liquidation_fee = self.rules[s].liquidation_fee * p.qty * fill if liquidated else 0.0
+        absorbed = max(0.0, -realized + fee + liquidation_fee + p.funding - p.margin) if liquidated else 0.0
+        self.wallet += realized - fee - liquidation_fee + absorbed
+        gross = p.side * p.qty * (reference - p.entry_ref)
+        slippage = p.side * p.qty * ((p.entry_fill - p.entry_ref) + (reference - fill))
+        net = gross - slippage - (p.fees + fee) - liquidation_fee - p.funding + absorbed
+        self.trades.append(
+            {
+                "symbol": s, "side": p.side, "qty": p.qty, "leverage": p.leverage, "margin": p.margin, "sl": p.sl,
+                "tp": p.tp, "entry_bar": p.entry_bar, "exit_bar": t, "entry_ref": p.entry_ref,
+                "entry_fill": p.entry_fill, "exit_ref": reference, "exit_fill": fill, "gross": gross,
+                "slippage": slippage, "fees": p.fees + fee, "liquidation_fee": liquidation_fee, "funding": p.funding,
+                "absorbed": absorbed, "net": net, "mae": p.mae, "mfe": p.mfe, "reason": reason,
+            }
+        )  # fmt: skip
+        self.known[s].exit_bar = t
+        self.count_loss(t, net)
 
-        if d * (bar["mo"] - lp) <= 0:
-            self.leave(s, bar["o"], "LIQUIDATION", t, bar)
-        elif d * (bar["mo"] - x["sl"]) <= 0:
-            self.leave(s, bar["o"], "SL", t, bar)
-        elif d * (bar["mo"] - x["tp"]) >= 0:
-            self.leave(s, bar["o"], "TP", t, bar)
-        else:
-            worst, best = (bar["ml"], bar["mh"]) if d > 0 else (bar["mh"], bar["ml"])
-            liquidation_nearer = d * (lp - x["sl"]) >= 0
-            if liquidation_nearer and d * (worst - lp) <= 0:
-                self.leave(s, reference(lp, True), "LIQUIDATION", t, bar)
-            elif d * (worst - x["sl"]) <= 0:
-                self.leave(s, reference(x["sl"], True), "SL", t, bar)
-            elif d * (best - x["tp"]) >= 0:
-                self.leave(s, reference(x["tp"], False), "TP", t, bar)
+    def paused(self, t):
+        return t - self.pause_bar < self.policy.loss_pause_bars
 
-    # -- decisions ------------------------------------------------------------------------------------------------
+    def count_loss(self, t, net):
+        if self.paused(t):
+            return
+        self.losses = self.losses + 1 if net < 0 else 0
+        if self.losses >= self.policy.max_losses:
+            self.losses, self.pause_bar = 0, t
 
-    def decide_all(self, minute, t, floor):
-        rows = [self.judge(s, minute["symbols"][s], minute, t, floor) for s in range(self.n)]
-        candidates = [s for s in range(self.n) if not rows[s]["codes"]]
-        candidates.sort(key=lambda s: -rows[s]["ev"])  # stable: ties stay in universe order
-        admitted = []
-        for s in candidates:
-            self.admit(s, rows[s], minute, floor, admitted)
-        self.rows.append(rows)
+    # Step 9
 
-    def judge(self, s, bar, minute, t, floor):
-        p, c = self.p, self.c[s]
-        row = {"codes": [], "side": 0, "best": 0, "ev_long": math.nan, "ev_short": math.nan}
+    def decisions(self, t, minute, bars):
+        rows = {s: self.decide(s, t, minute, bars[s]) for s in bars}
+        candidates = [s for s in bars if not rows[s]["codes"]]
+        for s in sorted(candidates, key=lambda s: (-rows[s]["ev"], s)):
+            self.admit(s, t, minute, bars, rows[s])
+        return [rows[s] for s in bars]
 
-        def fail(code, value, limit):
-            row["codes"].append((code, value, limit, abs(value - limit)))
+    def gates(self, s, t, minute, bar):
+        codes = []
 
-        bad = sum(math.isnan(bar[f"{name}_{side}"]) for name in NAMES for side in ("long", "short"))
-        bad += sum(not bar[name] > 0 for name in ("qm", "atr", "atr1"))
-        bad += bar["feature_nan"] + (minute["regime"] not in (0, 1, 2))
-        if bar["stale"] or not bar["present"]:
-            fail("DATA_STALE", 1, 0)
-        if bad:
-            fail("FEATURE_NAN", bad, 0)
-        if not bar["tradable"]:
-            fail("SYMBOL_NOT_TRADABLE", 1, 0)
-        if bar["drift_block"]:
-            fail("DRIFT_BLOCK", 1, 0)
-        if not minute["trading_on"]:
-            fail("TRADING_OFF", 1, 0)
-        if minute["kill_switch"]:
-            fail("KILL_SWITCH", 1, 0)
+        def flag(code, on):
+            if on:
+                codes.append((code, 1.0, 0.0))
+
+        flag("DATA_STALE", not bar["present"] or bar["stale"])
+        names = ("er", "q05", "e_mae", "e_hold", "p_tp")
+        unusable = [math.isnan(bar[f"{name}_{side}"]) for name in names for side in ("long", "short")]
+        unusable += [not bar[name] > 0 for name in ("qm", "atr", "atr1")]
+        unusable += [bar["feature_nan"], minute["regime"] not in (0, 1, 2)]
+        if any(unusable):
+            codes.append(("FEATURE_NAN", float(sum(unusable)), 0.0))
+        flag("SYMBOL_NOT_TRADABLE", not bar["tradable"])
+        flag("DRIFT_BLOCK", bar["drift_block"])
+        flag("TRADING_OFF", not minute["trading_on"])
+        flag("KILL_SWITCH", minute["kill_switch"])
         if self.halted:
-            fail("DAILY_LOSS_LIMIT", self.equity, floor)
-        if s in self.positions or s in self.pending:
-            fail("ALREADY_IN_POSITION", 1, 0)
-        if s in self.exit_bar and t - self.exit_bar[s] < p["cooldown_bars"]:
-            fail("COOLDOWN", t - self.exit_bar[s], p["cooldown_bars"])
-        if self.pause is not None and t - self.pause < p["loss_pause_bars"]:
-            fail("LOSS_PAUSE", t - self.pause, p["loss_pause_bars"])
-        if p["regime_block"] and minute["regime"] == 2:
-            fail("REGIME_BLOCK", 2, 2)
-        if row["codes"]:
-            return row
+            codes.append(("DAILY_LOSS_LIMIT", self.equity, self.loss_limit()))
+        flag("ALREADY_IN_POSITION", s in self.positions or s in self.pending)
+        since = t - self.known[s].exit_bar
+        if since < self.policy.cooldown_bars:
+            codes.append(("COOLDOWN", since, self.policy.cooldown_bars))
+        if self.paused(t):
+            codes.append(("LOSS_PAUSE", t - self.pause_bar, self.policy.loss_pause_bars))
+        if self.policy.regime_block and minute["regime"] == 2:
+            codes.append(("REGIME_BLOCK", 2.0, 2.0))
+        return codes
 
-        price = bar["mc"]
-        a, atr1, qm = bar["atr"] / price, bar["atr1"], bar["qm"]
-        equity = min(self.equity, p["capital_limit"])
-        k, fee_now, fee_spec = p["slippage_k"], p["fee_now"], p["fee_spec"]
-        stop = min(p["k_sl"], p["risk_mae_atr"]) * a
+    def decide(self, s, t, minute, bar):
+        codes = self.gates(s, t, minute, bar)
+        if codes:
+            return {"side": 0, "best_side": 0, "codes": with_distance(codes)}
 
-        def loss(n):
-            return stop + 2 * fee_now + 2 * slip(n, qm, k) * atr1 / price
+        policy, spec, rules = self.policy, self.barriers, self.rules[s]
+        p, qm, atr1 = bar["mc"], bar["qm"], bar["atr1"] / bar["mc"]
+        a = bar["atr"] / p
+        equity = min(self.equity, policy.capital_limit)
 
-        want0 = min(
-            equity * p["risk_per_trade"] / loss(0.0), p["max_symbol_notional_pct"] * equity,
-            c["max_qty"] * price, p["participation"] * qm,
-        )  # fmt: skip
-        loss_now = loss(want0)
-        loss_label = stop + 2 * fee_spec + 2 * k * atr1 / price
+        stop = min(spec.k_sl, spec.risk_mae_atr) * a
 
-        def ev(side):
-            cost = 2 * (fee_now - fee_spec) + 2 * (slip(want0, qm, k) - k) * atr1 / price
-            penalty = 0.1 * max(0, -bar[f"q05_{side}"] - loss_label) + 0.1 * max(0, bar[f"e_mae_{side}"] - stop)
-            return bar[f"er_{side}"] - cost - penalty
+        def loss_at(notional):
+            return stop + 2 * self.fee_now + 2 * slip(notional, qm, spec.slippage_k) * atr1
 
-        row["ev_long"], row["ev_short"] = ev("long"), ev("short")
-        d, name = (1, "long") if row["ev_long"] >= row["ev_short"] else (-1, "short")
-        row["best"], row["ev"] = d, row[f"ev_{name}"]
+        loss_label = stop + 2 * spec.fee_spec + 2 * spec.slippage_k * atr1
+        most = policy.max_symbol_notional_pct * equity
+        want0 = min(equity * policy.risk_per_trade / loss_at(0.0), most, rules.max_qty * p, policy.participation * qm)
+        loss = loss_at(want0)
+
+        def ev_of(side):
+            dearer = 2 * (self.fee_now - spec.fee_spec)
+            dearer += 2 * (slip(want0, qm, spec.slippage_k) - spec.slippage_k) * atr1
+            penalty = policy.q05_penalty * max(0.0, -bar[f"q05_{side}"] - loss_label)
+            penalty += policy.mae_penalty * max(0.0, bar[f"e_mae_{side}"] - stop)
+            return bar[f"er_{side}"] - dearer - penalty
+
+        ev_long, ev_short = ev_of("long"), ev_of("short")
+        best, name, ev = (1, "long", ev_long) if ev_long >= ev_short else (-1, "short", ev_short)
         q05, e_mae = bar[f"q05_{name}"], bar[f"e_mae_{name}"]
-        want = (
-            equity * p["risk_per_trade"] / loss_now * p["regime_scale"][minute["regime"]]
-            * min(1, loss_label / abs(min(q05, -1e-12)))
-        )  # fmt: skip
-        wish = min(want, p["max_symbol_notional_pct"] * equity)
-        if row["ev"] <= p["ev_min"]:
-            fail("EV_BELOW_MIN", row["ev"], p["ev_min"])
-        q05_limit = p["q05_min"] * a - (0 if p["q05_literal"] else loss_label)
+
+        want = equity * policy.risk_per_trade / loss * policy.regime_scale[minute["regime"]]
+        want *= min(1.0, loss_label / abs(min(q05, -1e-12)))
+        wish = min(want, most)
+
+        q05_limit = policy.q05_min * a if policy.q05_literal else -loss_label + policy.q05_min * a
+        if ev <= policy.ev_min:
+            codes.append(("EV_BELOW_MIN", ev, policy.ev_min))
         if q05 < q05_limit:
-            fail("Q05_BELOW_MIN", q05, q05_limit)
-        if e_mae > p["mae_max"] * a:
-            fail("MAE_ABOVE_MAX", e_mae, p["mae_max"] * a)
-        if stop * price < p["min_stop_ticks"] * c["tick"]:
-            fail("STOP_TOO_TIGHT", stop * price / c["tick"], p["min_stop_ticks"])
-        q = wish / price
-        leverage = p["leverage_table"][minute["regime"]][bar["tier"]]
-        leverage = min(leverage, c["max_leverage"])
-        if c["brackets"]:
-            leverage = min(leverage, maintenance_bracket(wish, c["brackets"])["max_leverage"])
-        leverage = max(1, leverage)
+            codes.append(("Q05_BELOW_MIN", q05, q05_limit))
+        if e_mae > policy.mae_max * a:
+            codes.append(("MAE_ABOVE_MAX", e_mae, policy.mae_max * a))
+        if stop * p < policy.min_stop_ticks * rules.tick:
+            codes.append(("STOP_TOO_TIGHT", stop * p / rules.tick, policy.min_stop_ticks))
 
-        def distance(lev):
-            lp = liquidation(d, q, price, wish / lev, c["brackets"])
-            return math.inf if lp is None else d * (price - lp) / price
+        leverage, distance = self.leverage(best, wish, p, stop, minute["regime"], bar["tier"], rules)
+        if distance < policy.liquidation_stops * stop:
+            codes.append(("LIQUIDATION_TOO_NEAR", distance, policy.liquidation_stops * stop))
 
-        need = p["liquidation_stops"] * stop
-        while leverage > 1 and distance(leverage) < need:
+        sl, tp = p * (1 - best * stop), p * (1 + best * spec.k_tp * a)
+        return {
+            "side": 0, "best_side": best, "ev": ev, "ev_long": ev_long, "ev_short": ev_short, "wish": wish,
+            "loss": loss, "leverage": leverage, "codes": with_distance(codes), "tp": round_nearest(tp, rules.tick),
+            "sl": round_down(sl, rules.tick) if best == 1 else round_up(sl, rules.tick),
+        }  # fmt: skip
+
+    def leverage(self, side, wish, p, stop, regime, tier, rules):
+        """The leverage, and how far the liquidation price then is, as a fraction of the price."""
+        most = min(self.policy.leverage_table[3 * regime + (tier if tier in (0, 1, 2) else 2)], rules.max_leverage)
+        if rules.brackets:
+            holding = [b for b in rules.brackets if wish <= b[0]] or [rules.brackets[-1]]
+            most = min(most, holding[0][3])
+        leverage = max(1, int(most))
+        while True:
+            price = liquidation_price(side, wish / p, p, wish / leverage, rules.brackets)
+            distance = math.inf if price is None else side * (p - price) / p
+            if leverage == 1 or distance >= self.policy.liquidation_stops * stop:
+                return leverage, distance
             leverage -= 1
-        if distance(leverage) < need:
-            fail("LIQUIDATION_TOO_NEAR", distance(leverage), need)
-        sl = price * (1 - d * stop)
-        row.update(
-            wish=wish, loss=loss_now, leverage=leverage, sl=down(sl, c["tick"]) if d > 0 else up(sl, c["tick"]),
-            tp=nearest(price * (1 + d * p["k_tp"] * a), c["tick"]), price=price,
+
+    # Admission over symbols
+
+    def admit(self, s, t, minute, bars, row):
+        side, wish, p, rules = row["best_side"], row["wish"], bars[s]["mc"], self.rules[s]
+        limits = self.limits(s, minute, bars, row)
+        rooms = {code: room for code, (room, _, _) in limits.items()}
+        under = [code for code in LIMITS if rooms[code] < self.risk.min_share * wish]
+        if under:
+            first = min(under, key=lambda code: rooms[code])
+            under = [first] + [code for code in under if code != first]
+            row["codes"] = with_distance([(code, *limits[code][1:]) for code in under])
+            return
+        qty = round_down(min(wish, *rooms.values()) / p, rules.step)
+        least = max(rules.min_notional * self.risk.min_notional_margin, rules.min_qty * p)
+        too_small = qty * p < rules.min_notional * self.risk.min_notional_margin or qty < rules.min_qty
+        if too_small or qty <= 0:
+            row["codes"] = with_distance([("MIN_NOTIONAL", qty * p, least)])
+            return
+        row.update(side=side, qty=qty, size_notional=qty * p)
+        self.pending[s] = Pending(side, qty, row["leverage"], row["sl"], row["tp"], row["loss"], t)
+
+    def limits(self, s, minute, bars, row):
+        """Per code: room in quote units, and the value with the whole wish against its limit."""
+        risk, side, wish, p = self.risk, row["best_side"], row["wish"], bars[s]["mc"]
+        equity = min(self.equity, self.policy.capital_limit)
+        exposures = []  # (symbol, side, notional at the mark, leverage, loss at the stop)
+        for x, held in sorted(self.positions.items()):
+            mark = self.known[x].mark
+            notional = held.qty * mark
+            leaving = self.fee_now + slip(notional, self.known[x].qm, self.barriers.slippage_k) * (
+                self.known[x].atr1 / mark
+            )
+            at_stop = max(0.0, held.side * held.qty * (mark - held.sl)) + notional * leaving
+            exposures.append((x, held.side, notional, held.leverage, at_stop))
+        for x, order in self.pending.items():
+            notional = order.qty * bars[x]["mc"]
+            exposures.append((x, order.side, notional, order.leverage, notional * order.loss))
+
+        def tier(x):
+            return bars[x]["tier"] if bars[x]["tier"] in (0, 1, 2) else 2
+
+        def beta(x):
+            return 1.0 if math.isnan(bars[x]["beta"]) else bars[x]["beta"]
+
+        total = sum(n for _, _, n, _, _ in exposures)
+        same_side = sum(n for _, d, n, _, _ in exposures if d == side)
+        same_tier = sum(n for x, _, n, _, _ in exposures if tier(x) == tier(s))
+        betas = sum(d * beta(x) * n for x, d, n, _, _ in exposures)
+        margin = sum(n / leverage for _, _, n, leverage, _ in exposures)
+        at_risk = sum(loss for *_, loss in exposures)
+
+        out = {}
+        out["MAX_POSITIONS"] = (
+            math.inf if len(exposures) < risk.max_positions else -math.inf, len(exposures) + 1, risk.max_positions,
         )  # fmt: skip
-        return row
+        for code, used, share in (
+            ("MAX_TOTAL_NOTIONAL", total, risk.max_total_notional_pct),
+            ("MAX_DIRECTIONAL_NOTIONAL", same_side, risk.max_directional_notional_pct),
+            ("TIER_CAP", same_tier, risk.tier_caps[tier(s)]),
+        ):
+            out[code] = (share * equity - used, used + wish, share * equity)
+        b = beta(s)
+        beta_cap = risk.beta_cap * equity
+        against = side * math.copysign(1.0, b) * betas
+        out["BETA_CAP"] = (
+            math.inf if b == 0 else (beta_cap - against) / abs(b), against + abs(b) * wish, beta_cap,
+        )  # fmt: skip
+        margin_cap = risk.max_used_margin_pct * equity
+        out["MAX_USED_MARGIN"] = (
+            (margin_cap - margin) * row["leverage"], margin + wish / row["leverage"], margin_cap,
+        )  # fmt: skip
+        budget = self.equity - self.loss_limit()
+        out["DAY_RISK_BUDGET"] = ((budget - at_risk) / row["loss"], at_risk + wish * row["loss"], budget)
+        most = self.rules[s].max_qty
+        out["MARKET_QTY"] = (most * p, wish / p, most)
+        book = risk.participation * bars[s]["qm"]
+        out["PARTICIPATION"] = (book, wish, book)
+        out["STOP_PATH_UNPROVEN"] = (math.inf, 0.0, 0.0) if minute["stop_path_ok"] else (0.0, 1.0, 0.0)
+        return out
 
-    def admit(self, s, row, minute, floor, admitted):
-        p, c, bar = self.p, self.c[s], minute["symbols"][s]
-        d, wish, price, loss = row["best"], row["wish"], row["price"], row["loss"]
-        equity = min(self.equity, p["capital_limit"])
-        held = []
-        for i in range(self.n):
-            x = self.positions.get(i)
-            if x:
-                mark = self.mark[i]
-                n = x["qty"] * mark
-                risk = max(0, x["side"] * x["qty"] * (mark - x["sl"])) + n * (
-                    p["fee_now"] + slip(n, self.qm[i], p["slippage_k"]) * self.atr1[i] / mark
-                )
-                held.append((i, x["side"], n, n / x["leverage"], risk))
-            elif i in self.pending and i not in [j for j, *_ in admitted]:
-                e = self.pending[i]
-                n = e["qty"] * self.mark[i]
-                held.append((i, e["side"], n, n / e["leverage"], n * e["loss"]))
-        held += admitted
 
-        def of(i, what):
-            return minute["symbols"][i][what]
-
-        beta = bar["beta"]
-        sign = (beta > 0) - (beta < 0)
-        total = sum(n for _, _, n, _, _ in held)
-        same_side = sum(n for _, e, n, _, _ in held if e == d)
-        same_tier = sum(n for i, _, n, _, _ in held if of(i, "tier") == bar["tier"])
-        betas = sum(e * of(i, "beta") * n for i, e, n, _, _ in held)
-        margin = sum(m for _, _, _, m, _ in held)
-        risk = sum(r for *_, r in held)
-        cap = {
-            "MAX_TOTAL_NOTIONAL": (total + wish, p["max_total_notional_pct"] * equity, 1.0),
-            "MAX_DIRECTIONAL_NOTIONAL": (same_side + wish, p["max_directional_notional_pct"] * equity, 1.0),
-            "TIER_CAP": (same_tier + wish, p["tier_caps"][bar["tier"]] * equity, 1.0),
-            "BETA_CAP": (d * sign * betas + abs(beta) * wish, p["beta_cap"] * equity, abs(beta)),
-            "MAX_USED_MARGIN": (
-                margin + wish / row["leverage"],
-                p["max_used_margin_pct"] * equity,
-                1 / row["leverage"],
-            ),
-            "DAY_RISK_BUDGET": (risk + wish * loss, self.equity - floor, loss),
-            "MARKET_QTY": (wish / price, c["max_qty"], 1 / price),
-            "PARTICIPATION": (wish, p["participation"] * bar["qm"], 1.0),
-        }
-        used = {
-            "MAX_TOTAL_NOTIONAL": total, "MAX_DIRECTIONAL_NOTIONAL": same_side, "TIER_CAP": same_tier,
-            "BETA_CAP": d * sign * betas, "MAX_USED_MARGIN": margin, "DAY_RISK_BUDGET": risk, "MARKET_QTY": 0.0,
-            "PARTICIPATION": 0.0,
-        }  # fmt: skip
-        rooms = {name: math.inf if unit == 0 else (limit - used[name]) / unit for name, (_, limit, unit) in cap.items()}
-        full = len(held) >= p["max_positions"]
-        rooms["MAX_POSITIONS"] = 0.0 if full else math.inf
-        rooms["STOP_PATH_UNPROVEN"] = math.inf if minute["stop_path_ok"] else 0.0
-        cap["MAX_POSITIONS"] = (len(held) + 1, p["max_positions"], None)
-        cap["STOP_PATH_UNPROVEN"] = (1, 0, None)
-        smallest = min(LIMITS, key=lambda name: (name != "MAX_POSITIONS" or not full, rooms[name]))
-        short = [name for name in LIMITS if rooms[name] < p["min_share"] * wish]
-        if short:
-            for name in [smallest] + [name for name in short if name != smallest]:
-                value, limit, _ = cap[name]
-                row["codes"].append((name, value, limit, abs(value - limit)))
-            return
-        qty = down(min(wish, *rooms.values()) / price, c["step"])
-        least = c["min_notional"] * 1.02
-        if qty * price < least or qty < c["min_qty"] or qty <= 0:
-            limit = max(least, c["min_qty"] * price)
-            row["codes"].append(("MIN_NOTIONAL", qty * price, limit, abs(qty * price - limit)))
-            return
-        row.update(side=d, qty=qty, size=qty * price)
-        self.pending[s] = {
-            "side": d, "qty": qty, "leverage": row["leverage"], "sl": row["sl"], "tp": row["tp"], "loss": loss,
-        }  # fmt: skip
-        admitted.append((s, d, qty * price, qty * price / row["leverage"], qty * price * loss))
+def with_distance(codes):
+    return [(code, value, limit, abs(value - limit)) for code, value, limit in codes]

@@ -10,7 +10,7 @@ from services.risk.kernel import RiskParams
 from services.simulator import build, codec
 from services.simulator import step as st
 from services.simulator.kernel_execute import position_liquidation
-from services.simulator.tables import TRADE, copy_state, new_out, new_state
+from services.simulator.tables import copy_state, new_out, new_state
 from services.simulator.tests import markets
 from services.simulator.volume import fold_volume, new_window, push_volume
 
@@ -67,48 +67,6 @@ def test_what_is_kept_changes_no_trade(seed, wild):
     for code in range(full.counts.shape[0]):
         assert (full.counts[code] == (full.rows.notes["code"][:, :, 0] == code).sum(0)).all()
     assert (full.counts.sum(0) == market.flags.shape[0]).all()
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-@pytest.mark.parametrize("wild", [1.0, 4.0])
-def test_the_books_balance_every_minute(seed, wild):
-    """Σ net of closed trades + what is booked on open ones = Δ wallet; equity = wallet + unrealized."""
-    market, params, constants = make(seed, wild=wild, policy=PolicyParams(risk_per_trade=0.02, q05_min=-9.0))
-    t, n = market.flags.shape
-    state, out = new_state(n, WALLET), new_out(n)
-    closed = fees = 0.0
-    for i in range(t):
-        st.step(state, markets.minute_inputs(market, i), params, constants, out)
-        trades = out.events.trades[: out.events.n[0]]
-        closed += trades["net"].sum()
-        fees += trades["fees"].sum()
-        pos = state.positions
-        wallet = state.account[0]["wallet"]
-        assert wallet - WALLET == pytest.approx(closed - pos["fees"].sum() - pos["funding"].sum(), abs=1e-9 * WALLET)
-        held = pos["side"] != 0
-        open_pnl = (pos["side"] * pos["qty"] * (np.nan_to_num(state.memory["mark"]) - pos["entry_fill"]))[held].sum()
-        assert state.account[0]["equity"] == pytest.approx(wallet + open_pnl, abs=1e-9 * WALLET)
-        marks = np.ascontiguousarray(state.memory["mark"])
-        assert st.equity(state, marks) == state.account[0]["equity"]
-        margins = (pos["qty"] * state.memory["mark"])[held] / pos["leverage"][held]
-        assert st.used_margin(state) == pytest.approx(margins.sum())
-    assert fees > 0
-
-
-@pytest.mark.parametrize("seed", SEEDS)
-def test_a_ledger_adds_up_and_costs_have_their_sign(seed):
-    market, params, constants = make(seed, wild=3.0)
-    trades = st.run(new_state(6, WALLET), market, params, constants).trades
-    x = {name: trades[name] for name in TRADE.names}
-    parts = x["gross"] - x["slippage"] - x["fees"] - x["liquidation_fee"] - x["funding"] + x["absorbed"]
-    np.testing.assert_array_equal(parts, x["net"])
-    assert (x["slippage"] >= -1e-9).all()
-    assert (x["fees"] > 0).all()
-    assert (x["absorbed"] >= 0).all()
-    assert (x["mae"] >= 0).all()
-    assert (x["mfe"] >= 0).all()
-    cash = x["side"] * x["qty"] * (x["exit_fill"] - x["entry_fill"])
-    np.testing.assert_allclose(cash, x["gross"] - x["slippage"], atol=1e-9)
 
 
 def test_limits_hold_at_every_entry():
