@@ -163,18 +163,27 @@ class Collector:
         while not self._stopped:
             now = await self._venue.server_time_ms()
             closed = floor_minute(now) - MINUTE_MS
-            waited_for = [s for s in self._assembler.symbols if s not in self._gate.absent]
-            oldest = min((self._assembler.last_ts(s) for s in waited_for), default=closed)
+            oldest = self._oldest(closed)
             if oldest >= closed - MINUTE_MS:
                 break
             through = min(closed, oldest + self._config.catch_up_minutes * MINUTE_MS)
             if not await self._fill(through, now):
                 continue
+            if self._assembler.missing_settlements(now):
+                await self._settle(self._assembler.missing_settlements(now))
+                self._late += self._gate.add(self._assembler.take_ready(now, self._clock.now_ms(), everyone=True))
             # A minute that may still come on time is not closed by force: the live loop goes on with it.
             for batch in self._drain(now, min(through + MINUTE_MS, now - self._deadline_ms), live=False):
                 yield batch
+            if self._oldest(closed) == oldest and self._assembler.missing_settlements(now):
+                break  # only time can tell, and an exchange without a reader may stand still: the live loop waits
         self._catching_up = False
         self._refresh_due_ms = self._clock.now_ms() + self._config.refresh_ms
+
+    def _oldest(self, closed_ms: int) -> int:
+        """Last minute handed over of whoever is furthest behind; ``closed_ms`` when nobody is waited for."""
+        waited_for = [s for s in self._assembler.symbols if s not in self._gate.absent]
+        return min((self._assembler.last_ts(s) for s in waited_for), default=closed_ms)
 
     async def _fill(self, through_ms: int, now_ms: int) -> bool:
         """Ask every symbol's minutes up to ``through_ms`` until they are here or given up.
@@ -316,9 +325,7 @@ class Collector:
         missing = [ts for ts in range(want.from_ms, want.to_ms + 1, MINUTE_MS) if not assembler.has(symbol, ts)[0]]
         try:
             after = assembler.last_close(symbol)
-            answer = await fetch(
-                self._venue, want, settled_after_ms=after, now_ms=now_ms, posted_ms=assembler.config.posted_ms
-            )
+            answer = await fetch(self._venue, want, settled_after_ms=after, posted_ms=assembler.config.posted_ms)
             if symbol not in assembler.symbols:
                 return
             if want.needs_mark and not assembler.knows_next_funding(symbol, want.to_ms):
@@ -359,25 +366,14 @@ class Collector:
         missing = self._assembler.missing_settlements(now_ms)
         if not missing or self._asking_funding or mono_ms < self._funding_pause_mono or now_ms < self._funding_pause_ms:
             return
-        for due, symbols in list(missing.items()):
-            for symbol in list(symbols):
-                announced = self._assembler.announced(symbol, due)
-                patience = self._config.funding_waive_ms if announced else self._assembler.config.posted_ms
-                # Old alone is no reason: after a pause of ours it may be seen for the first time now.
-                if now_ms - due <= patience or self._funding_asks.get(due, 0) < _FUNDING_ASKS:
-                    continue
-                self._assembler.on_funding_history(symbol, due)
-                symbols.remove(symbol)
-                if announced:
-                    self._gaps.append(GapReport(symbol, "funding_rates", due, due, 1, now_ms, status="unavailable"))
-        missing = {due: symbols for due, symbols in missing.items() if symbols}
-        if missing:
-            self._asking_funding = True
-            self._spawn(self._settle(missing))
+        self._asking_funding = True
+        self._spawn(self._settle(missing))
 
     async def _settle(self, missing: dict[int, list[str]]) -> None:
-        asked_ms = self._now()
+        """Ask for the rates of ``missing``; an answer without one is judged by how late it was given."""
         try:
+            # The exchange's own time, asked first: ours may be ahead of an exchange that was away.
+            asked_ms = await self._venue.server_time_ms()
             found = await fetch_due_settlements(self._venue, missing, self._assembler.symbols)
             for settlement in found:
                 self._assembler.on_settlement(settlement)
@@ -385,6 +381,11 @@ class Collector:
             # Only an answer given after history must hold the rate says that there is none.
             told = [due for due in missing if asked_ms - due >= self._assembler.config.posted_ms]
             self._funding_asks = {due: self._funding_asks.get(due, 0) + 1 for due in told}
+            have = {(settlement.symbol, settlement.ts_ms) for settlement in found}
+            for due in told:
+                for symbol in missing[due]:
+                    if (symbol, due) not in have:
+                        self._without_rate(symbol, due, asked_ms)
         except VenueError as exc:
             self._quality.add(self._clock.now_ms(), None, "REST_FAILED", f"funding: {exc}"[:300], error=exc.code)
         finally:
@@ -393,6 +394,15 @@ class Collector:
             self._funding_pause_mono = monotonic_ms() + 20
             self._asking_funding = False
             self._wake.set()
+
+    def _without_rate(self, symbol: str, due_ms: int, asked_ms: int) -> None:
+        """History has no rate where it must hold one: nothing was settled, unless the exchange had announced it."""
+        if self._assembler.announced(symbol, due_ms):
+            # Old alone is no reason: after a pause of ours it may be asked for the first time now.
+            if asked_ms - due_ms <= self._config.funding_waive_ms or self._funding_asks[due_ms] < _FUNDING_ASKS:
+                return
+            self._gaps.append(GapReport(symbol, "funding_rates", due_ms, due_ms, 1, asked_ms, status="unavailable"))
+        self._assembler.on_no_settlement(symbol, due_ms)
 
     def _refresh(self, now_ms: int) -> None:
         if now_ms >= self._refresh_due_ms and not self._refreshing:
@@ -404,8 +414,11 @@ class Collector:
     async def _refresh_now(self, since_ms: int, now_ms: int) -> None:
         try:
             symbols = [s for s in self._assembler.symbols if s not in self._gate.absent]
-            self._settlements += await refresh_settlements(self._venue, symbols, since_ms, now_ms + 1)
-            self._open_interest += await refresh_open_interest(self._venue, symbols, since_ms, now_ms + 1)
+            # Not `+= await`: that adds to the list as it was before, and what came meanwhile would be lost.
+            settlements = await refresh_settlements(self._venue, symbols, since_ms, now_ms + 1)
+            self._settlements += settlements
+            open_interest = await refresh_open_interest(self._venue, symbols, since_ms, now_ms + 1)
+            self._open_interest += open_interest
         except VenueError as exc:
             self._quality.add(now_ms, None, "REST_FAILED", f"refresh: {exc}"[:300], error=exc.code)
         finally:

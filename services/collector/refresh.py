@@ -5,8 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from packages.common.errors import VenueRejectedError
 from packages.common.types import Settlement
 from packages.exchange.port import MarketData, OpenInterest
-
-_MANY = 1000
+from services.collector.rest_feed import MANY
 
 
 async def fetch_due_settlements(
@@ -17,9 +16,9 @@ async def fetch_due_settlements(
     Where that answer is full, rows may have been cut off, and the symbols still missing are asked one by one.
     """
     first, last, names = min(missing), max(missing), set(wanted)
-    rows = await venue.funding_rates(None, first, last + 1, _MANY)
+    rows = await venue.funding_rates(None, first, last + 1, MANY)
     found = [row for row in rows if row.symbol in names]
-    if len(rows) >= _MANY - 1:
+    if len(rows) >= MANY - 1:
         have = {(row.symbol, row.ts_ms) for row in found}
         for symbol in sorted({s for due, symbols in missing.items() for s in symbols if (s, due) not in have}):
             found += await venue.funding_rates(symbol, first, last + 1)

@@ -1,8 +1,9 @@
 """From stream messages and REST answers to ``MinuteRecord``s: one state machine a symbol. Pure: no I/O, no clock.
 
 A minute of a symbol is complete when its closed candle came, its mark samples are over (one at or after its end came,
-or the clock says so) and enough, and the rate of a settlement that lies in it is known. What does not complete is
-asked of REST (``wants``). Any interleaving or repetition of the same messages gives the same records.
+or the clock says so) and enough, and of every instant in it that may be a settlement it is known whether it was one
+(``_unsettled``). What does not complete is asked of REST (``wants``). Any interleaving or repetition of the same
+messages gives the same records.
 """
 
 from collections.abc import Iterable, Mapping
@@ -57,7 +58,8 @@ class _Symbol:
     rest_indexes: dict[int, OhlcBar | None] = field(default_factory=dict)
     settled: dict[int, float] = field(default_factory=dict)
     announced: set[int] = field(default_factory=set)  # settlement instants the exchange named beforehand
-    funded_through: int = -1  # every settlement up to here is in ``settled``
+    rateless: set[int] = field(default_factory=set)  # instants of which the exchange has no rate and will have none
+    funded_through: int = -1  # every settlement up to here that was not announced is in ``settled``
 
 
 class Assembler:
@@ -159,10 +161,20 @@ class Assembler:
             self._touched.add(settlement.symbol)
 
     def on_funding_history(self, symbol: str, through_ms: int) -> None:
-        """Every settlement of the symbol up to ``through_ms`` has been handed in."""
+        """Every settlement in (last close, ``through_ms``] that history holds has been handed in.
+
+        Proof that an hour nobody announced settles nothing; an announced one still waits for its rate.
+        """
         state = self._symbols.get(symbol)
         if state is not None:
             state.funded_through = max(state.funded_through, through_ms)
+            self._touched.add(symbol)
+
+    def on_no_settlement(self, symbol: str, due_ms: int) -> None:
+        """The exchange has no rate of this instant and will have none, even if it was announced."""
+        state = self._symbols.get(symbol)
+        if state is not None and due_ms > state.last_close:
+            state.rateless.add(due_ms)
             self._touched.add(symbol)
 
     def on_rest(
@@ -235,24 +247,22 @@ class Assembler:
         return wants
 
     def missing_settlements(self, now_ms: int) -> dict[int, list[str]]:
-        """Settlement instants that are past and whose rate is not known: announced ones, and full hours that end a
-        minute of which no sample told whether there is one."""
+        """Past instants whose rate is not known: announced ones, and full hours that the next minute cannot do without
+        knowing; symbols by instant."""
         missing: dict[int, list[str]] = {}
         for state in self._symbols.values():
-            for due in state.announced:
-                if state.last_close < due <= now_ms and due not in state.settled and due > state.funded_through:
-                    missing.setdefault(due, []).append(state.name)
+            due = {at for at in state.announced if at <= now_ms and not self._told(state, at)}
             ts_ms = state.last_ts + MINUTE_MS
-            close_ms = ts_ms + MINUTE_MS
-            if close_ms <= now_ms and ts_ms in state.bars and not self._funded(state, ts_ms, close_ms):
-                unsaid = missing.setdefault(close_ms, [])
-                if state.name not in unsaid:
-                    unsaid.append(state.name)
+            if ts_ms in state.bars and ts_ms + MINUTE_MS <= now_ms:
+                due.update(self._unsettled(state, ts_ms))
+            for at in due:
+                missing.setdefault(at, []).append(state.name)
         return missing
 
     def announced(self, symbol: str, due_ms: int) -> bool:
         """Whether the exchange itself named this settlement instant."""
-        return due_ms in self._symbols[symbol].announced
+        state = self._symbols.get(symbol)
+        return state is not None and due_ms in state.announced
 
     def knows_next_funding(self, symbol: str, ts_ms: int) -> bool:
         """Whether a minute without samples would still know the settlement that follows it."""
@@ -289,7 +299,7 @@ class Assembler:
             if samples is None or self._lacks_samples(state, ts_ms, True) or self._lacks_index(state, ts_ms, True):
                 return None
             index = samples.index.bar(state.name, ts_ms)
-        if not self._funded(state, ts_ms, close_ms):
+        if self._unsettled(state, ts_ms):
             return None
         rates = [due for due in state.settled if state.last_close < due <= close_ms]
         return MinuteRecord(
@@ -303,16 +313,24 @@ class Assembler:
             source=source,
         )
 
-    def _funded(self, state: _Symbol, ts_ms: int, close_ms: int) -> bool:
-        """True when the rate of every settlement in (last close, this close] is known, or known not to exist."""
-        if close_ms <= state.funded_through:
-            return True
-        due = [at for at in state.announced if state.last_close < at <= close_ms]
-        if any(at not in state.settled and at > state.funded_through for at in due):
-            return False
-        # Without samples nobody announced anything: a full hour may hold a settlement, so history must say.
-        seen = ts_ms in state.samples or close_ms in state.settled
-        return seen or close_ms % HOUR_MS != 0 or bool(due)
+    def _unsettled(self, state: _Symbol, ts_ms: int) -> list[int]:
+        """Instants in (last close, this close] of which it is not known whether they settle, or at which rate.
+
+        Any full hour may settle, whatever interval a symbol had before: either the exchange named it beforehand, and
+        then its rate must come; or a sample of the minute named a later one; or history must say.
+        """
+        close_ms = ts_ms + MINUTE_MS
+        first_hour = state.last_close // HOUR_MS * HOUR_MS + HOUR_MS
+        possible = {at for at in state.announced if state.last_close < at <= close_ms}
+        possible.update(range(first_hour, close_ms + 1, HOUR_MS))
+        samples = state.samples.get(ts_ms)
+        ruled_out = close_ms if samples and round_minute(samples.next_funding_ts_ms) > close_ms else -1
+        return [at for at in possible if not self._told(state, at) and (at in state.announced or at != ruled_out)]
+
+    @staticmethod
+    def _told(state: _Symbol, at: int) -> bool:
+        """True when the rate of an instant is here, or the exchange said that it has none."""
+        return at in state.settled or at in state.rateless or (at <= state.funded_through and at not in state.announced)
 
     def _next_funding(self, state: _Symbol, ts_ms: int, samples: MinuteSamples | None) -> int:
         if samples is not None and samples.next_funding_ts_ms > ts_ms:
@@ -372,4 +390,5 @@ class Assembler:
         state.whole = {ts for ts in state.whole if ts > state.last_ts}
         for at in [at for at in state.settled if at <= state.last_close]:
             del state.settled[at]
-        state.announced -= {at for at in state.announced if at <= state.last_close}
+        for instants in (state.announced, state.rateless):
+            instants -= {at for at in instants if at <= state.last_close}

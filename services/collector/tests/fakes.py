@@ -27,6 +27,7 @@ from packages.exchange.port import (
 T0 = 1_700_000_000_000 // HOUR_MS * HOUR_MS + 10 * MINUTE_MS
 OFFSETS = tuple(range(0, MINUTE_MS, 10_000))
 FUNDING_EVERY = 4 * HOUR_MS
+HOURLY = "PUMPUSDT"  # settles every hour
 
 
 def price(symbol: str, at: int) -> float:
@@ -42,8 +43,13 @@ def bar(symbol: str, ts: int) -> Bar:
     return Bar(symbol, ts, *prices(symbol, ts), 5.0, 500.0, 7, 2.0, 200.0)
 
 
-def next_funding(at: int) -> int:
-    return at // FUNDING_EVERY * FUNDING_EVERY + FUNDING_EVERY
+def funding_every(symbol: str) -> int:
+    return HOUR_MS if symbol == HOURLY else FUNDING_EVERY
+
+
+def next_funding(at: int, symbol: str = "") -> int:
+    every = funding_every(symbol)
+    return at // every * every + every
 
 
 def instrument(symbol: str, **change) -> InstrumentInfo:
@@ -59,14 +65,21 @@ def instrument(symbol: str, **change) -> InstrumentInfo:
 
 
 class FakeVenue:
-    """``MarketData``. ``absent`` bars do not exist; ``failures`` requests fail first; ``asked`` is what came."""
+    """``MarketData``. ``absent`` bars do not exist; ``failures`` requests fail first; ``asked`` is what came.
+
+    ``behind_ms``: the exchange was away and stands this much before what its stream had told. Answers about one
+    symbol's funding wait while ``slow_funding`` is set, until one about all symbols was given.
+    """
 
     def __init__(self, symbols: Sequence[str], now_ms: int) -> None:
         self.now_ms, self.listed = now_ms, {s: instrument(s) for s in symbols}
         self.absent: set[tuple[str, int]] = set()
         self.no_index: set[str] = set()
         self.failures = 0
-        self.posted_after_ms = 0
+        self.posted_after_ms = self.behind_ms = 0
+        self.unposted: set[tuple[str, int]] = set()
+        self.slow_funding = False
+        self._funding_given = asyncio.Event()
         self.asked: list[tuple] = []
         self.down = False
 
@@ -77,14 +90,16 @@ class FakeVenue:
             raise VenueUnavailableError("scripted")
 
     async def server_time_ms(self) -> int:
-        return self.now_ms
+        return self.now_ms - self.behind_ms
 
     async def exchange_info(self) -> ExchangeInfo:
         return ExchangeInfo(self.listed, 2400)
 
     def _open(self, symbol: str, start_ms: int, end_ms: int, limit: int) -> list[int]:
         first = max(start_ms, self.listed[symbol].onboard_ts_ms)
-        opens = range(-(-first // MINUTE_MS) * MINUTE_MS, min(end_ms, self.now_ms - MINUTE_MS + 1), MINUTE_MS)
+        opens = range(
+            -(-first // MINUTE_MS) * MINUTE_MS, min(end_ms, self.now_ms - self.behind_ms - MINUTE_MS + 1), MINUTE_MS
+        )
         return [ts for ts in opens if (symbol, ts) not in self.absent][:limit]
 
     async def klines(self, symbol: str, start_ms: int, end_ms: int, limit: int = 1500) -> list[Bar]:
@@ -116,17 +131,27 @@ class FakeVenue:
 
     async def funding_rates(self, symbol: str | None, start_ms: int, end_ms: int, limit: int = 1000):
         self._ask("funding", symbol, start_ms, end_ms)
-        first = -(-start_ms // FUNDING_EVERY) * FUNDING_EVERY
-        due = [t for t in range(first, end_ms, FUNDING_EVERY) if t + self.posted_after_ms <= self.now_ms]
-        return [Settlement(s, t, 1e-4) for t in due for s in ([symbol] if symbol else self.listed)][:limit]
+        posted_ms = self.now_ms - self.behind_ms - self.posted_after_ms
+        rows = [
+            Settlement(s, t, 1e-4)
+            for s in ([symbol] if symbol else self.listed)
+            for t in range(next_funding(start_ms - 1, s), min(end_ms, posted_ms + 1), funding_every(s))
+            if (s, t) not in self.unposted
+        ]
+        if symbol is None:
+            self.slow_funding = False
+            self._funding_given.set()
+        elif self.slow_funding:
+            await self._funding_given.wait()
+        return sorted(rows, key=lambda row: row.ts_ms)[:limit]
 
     async def funding_info(self):
         return []
 
     async def premium_index(self, symbol: str | None = None) -> list[PremiumIndex]:
         names = [symbol] if symbol else list(self.listed)
-        due = next_funding(self.now_ms)
-        return [PremiumIndex(s, self.now_ms, price(s, self.now_ms), math.nan, math.nan, due) for s in names]
+        now = self.now_ms
+        return [PremiumIndex(s, now, price(s, now), math.nan, math.nan, next_funding(now, s)) for s in names]
 
     async def open_interest(self, symbol: str) -> OpenInterest:
         return OpenInterest(symbol, self.now_ms, 1.0, None)
@@ -209,4 +234,4 @@ class FakeMarket:
 
     @staticmethod
     def mark(symbol: str, at: int) -> MarkTick:
-        return MarkTick(symbol, at, price(symbol, at), price(symbol, at) + 1.0, 2e-5, next_funding(at))
+        return MarkTick(symbol, at, price(symbol, at), price(symbol, at) + 1.0, 2e-5, next_funding(at, symbol))

@@ -1,16 +1,27 @@
 import asyncio
+import dataclasses
 import math
 from contextlib import asynccontextmanager
 
 import pytest
 
 from packages.common.errors import VenueUnavailableError
-from packages.common.time import MINUTE_MS, ManualClock
+from packages.common.time import HOUR_MS, MINUTE_MS, ManualClock
 from packages.common.types import KlineUpdate, MarkTick
 from services.collector.batch import CollectorBatch
 from services.collector.collector import Collector, CollectorConfig
 from services.collector.repair import RepairConfig
-from services.collector.tests.fakes import FUNDING_EVERY, OFFSETS, T0, FakeMarket, bar, next_funding, prices
+from services.collector.tests.fakes import (
+    FUNDING_EVERY,
+    HOURLY,
+    OFFSETS,
+    T0,
+    FakeMarket,
+    bar,
+    funding_every,
+    next_funding,
+    prices,
+)
 
 SYMBOLS = ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
 CONFIG = CollectorConfig(min_samples=5, repair=RepairConfig(pause_ms=1.0, pause_max_ms=4.0, absent_pause_ms=5.0))
@@ -34,9 +45,11 @@ class Tape:
                 assert record.bar == bar(symbol, ts)
                 mark = record.mark
                 assert (mark.open, mark.high, mark.low, mark.close) == prices(symbol, ts)
-                due = (ts + MINUTE_MS) % FUNDING_EVERY == 0
-                assert record.settled_rate == 1e-4 if due else math.isnan(record.settled_rate)
-                assert record.next_funding_ts_ms == next_funding(ts)
+                close = ts + MINUTE_MS
+                due = close % funding_every(symbol) == 0 and (symbol, close) not in self.market.venue.unposted
+                assert record.settled_rate == 1e-4 if due else math.isnan(record.settled_rate), (symbol, ts)
+                if record.source == "ws" or not self.market.venue.posted_after_ms:
+                    assert record.next_funding_ts_ms == next_funding(ts, symbol)
             self.batches.append(batch)
 
     @property
@@ -64,10 +77,12 @@ class Tape:
 
 
 @asynccontextmanager
-async def running(behind: int = 3, market: FakeMarket | None = None, last: dict | None = None):
+async def running(
+    behind: int = 3, market: FakeMarket | None = None, last: dict | None = None, config: CollectorConfig = CONFIG
+):
     market = market or FakeMarket(SYMBOLS)
     start = dict.fromkeys(SYMBOLS, T0 - (behind + 1) * MINUTE_MS) if last is None else last
-    collector = Collector(market.venue, market.open_stream, ManualClock(), start, CONFIG)
+    collector = Collector(market.venue, market.open_stream, ManualClock(), start, config)
     tape = Tape(market, collector)
     try:
         await tape.until(market.opened.is_set)
@@ -205,6 +220,78 @@ async def test_a_rate_posted_late_makes_the_symbols_late_and_comes_alone():
         assert held.late == tuple(SYMBOLS)
         alone = [b for b in tape.batches if b.closed_ts_ms is None and b.records]
         assert {r.bar.ts_ms for b in alone for r in b.records} >= {due - MINUTE_MS}
+
+
+HOUR = next(
+    hour for hour in range(T0 // HOUR_MS * HOUR_MS, T0 + FUNDING_EVERY, HOUR_MS) if hour > T0 and hour % FUNDING_EVERY
+)
+
+
+@pytest.mark.parametrize("stands_ms", [-MINUTE_MS, 0, 5, 10_000, MINUTE_MS, 2 * MINUTE_MS, 3 * MINUTE_MS])
+@pytest.mark.parametrize("behind", [1, 30])
+async def test_a_start_around_a_full_hour_misses_no_settlement_of_that_hour(stands_ms, behind):
+    """Nobody announces an hour that is just over: some symbols settled, others did not, and history is late to say."""
+    symbols = [*SYMBOLS, HOURLY]
+    market = FakeMarket(symbols, HOUR + stands_ms)
+    market.venue.posted_after_ms = 9
+    start = dict.fromkeys(symbols, HOUR - behind * MINUTE_MS - MINUTE_MS)
+    async with running(market=market, last=start) as (_, tape):
+        for _ in range(6):
+            last = await tape.minute()
+        await tape.until(lambda: all(tape.last.get(s) == last for s in symbols))  # Tape checks each record's rate
+        assert HOUR - MINUTE_MS in tape.minutes(HOURLY)
+        assert not [gap for gap in tape.gaps() if gap[1] == "funding_rates"]
+
+
+async def test_an_exchange_that_went_back_before_the_settlement_proves_nothing_about_it():
+    symbols = [*SYMBOLS, HOURLY]
+    market = FakeMarket(symbols, HOUR - 2 * MINUTE_MS)
+    start = dict.fromkeys(symbols, HOUR - 4 * MINUTE_MS)
+    async with running(market=market, last=start) as (_, tape):
+        await tape.minute()
+        market.venue.behind_ms = 4 * MINUTE_MS  # what follows was told by the stream before it went away
+        market.venue.posted_after_ms = 50_000
+        lost = market.minute(lose_marks=set(symbols))
+        for _ in range(3):
+            market.minute()
+        market.venue.behind_ms = 170_000  # twenty seconds past the hour: candles are there, the rate is not
+        await asyncio.sleep(0.1)  # asked again meanwhile
+        assert tape.last[HOURLY] < lost
+        market.venue.behind_ms = 0
+        last = await tape.minute()
+        await tape.until(lambda: all(tape.last.get(s) == last for s in symbols))  # Tape checks each record's rate
+
+
+async def test_a_refresh_under_way_takes_nothing_away_of_what_comes_meanwhile():
+    """A rate the features know and the table does not could never be computed again offline."""
+    symbols = [*SYMBOLS, HOURLY]
+    market = FakeMarket(symbols, HOUR - 20 * MINUTE_MS)
+    config = dataclasses.replace(CONFIG, refresh_ms=15 * MINUTE_MS)
+    async with running(market=market, last=dict.fromkeys(symbols, HOUR - 22 * MINUTE_MS), config=config) as (_, tape):
+        market.venue.slow_funding = True  # the refresh five minutes before the hour ends right after the hour's rates
+        while market.under_way < HOUR + 2 * MINUTE_MS:
+            lose = {"ETHUSDT"} if market.under_way == HOUR - 3 * MINUTE_MS else set()  # a gap report is told meanwhile
+            last = await tape.minute(lose=lose)
+        await tape.until(lambda: tape.last[HOURLY] == last and any(b.open_interest for b in tape.batches))
+        refreshed_to = [what[3] for what in market.venue.asked if what[:2] == ("funding", HOURLY)]
+        assert refreshed_to
+        assert max(refreshed_to) < HOUR  # so that only the hour's own answer can have brought it
+        told = {(s.symbol, s.ts_ms) for b in tape.batches for s in b.settlements}
+        assert (HOURLY, HOUR) in told
+
+
+async def test_an_announced_settlement_without_a_rate_is_given_up_late_and_with_a_gap():
+    symbols = [*SYMBOLS, HOURLY]
+    market = FakeMarket(symbols, HOUR - 2 * MINUTE_MS)
+    market.venue.unposted = {(HOURLY, HOUR)}
+    async with running(market=market, last=dict.fromkeys(symbols, HOUR - 4 * MINUTE_MS)) as (_, tape):
+        for _ in range(11):
+            await tape.minute(lose_marks={HOURLY} if market.under_way == HOUR - MINUTE_MS else frozenset())
+        assert tape.last[HOURLY] == HOUR - 2 * MINUTE_MS
+        for _ in range(5):
+            last = await tape.minute()
+        await tape.until(lambda: tape.last[HOURLY] == last)
+        assert (HOURLY, "funding_rates", HOUR, HOUR, "unavailable") in tape.gaps()
 
 
 async def test_bad_frames_are_told_and_nothing_is_lost():

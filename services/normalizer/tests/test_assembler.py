@@ -299,6 +299,10 @@ def test_a_rate_that_is_never_published_does_not_hold_for_ever():
             feed(assembler, message)
     assert len(take(assembler)) == 2
     assembler.on_funding_history("BTCUSDT", FUNDING)
+    assert take(assembler) == []  # it was announced: that history is silent about it proves nothing yet
+    assert assembler.missing_settlements(FUNDING) == {FUNDING: ["BTCUSDT"]}
+    assembler.on_no_settlement("BTCUSDT", FUNDING)
+    assert assembler.missing_settlements(FUNDING) == {}
     [record] = take(assembler)
     assert math.isnan(record.settled_rate)
 
@@ -313,6 +317,29 @@ def test_minutes_from_rest_alone_wait_for_funding_history_at_full_hours():
     assert math.isnan(record.settled_rate)
     assert math.isnan(record.funding_rate)
     assert record.source == "rest"
+
+
+def test_an_hour_inside_a_gap_must_be_known_before_the_next_record():
+    assembler = Assembler(EAGER, {"BTCUSDT": FUNDING - 3 * MINUTE_MS}, QualityLog())
+    assembler.skip("BTCUSDT", FUNDING)  # minutes around the hour cannot be had, and nobody announced a settlement
+    ts, now = FUNDING + MINUTE_MS, FUNDING + 2 * MINUTE_MS
+    assembler.on_rest("BTCUSDT", [bar("BTCUSDT", ts)], [rest_mark("BTCUSDT", ts)], [rest_index("BTCUSDT", ts)], now)
+    assert take(assembler, now) == []
+    assert assembler.missing_settlements(now) == {FUNDING: ["BTCUSDT"]}
+    feed(assembler, settlement("BTCUSDT"))
+    [record] = take(assembler, now)
+    assert record.settled_rate == 1e-4
+
+
+def test_a_sample_that_names_no_settlement_rules_none_out():
+    assembler = Assembler(PATIENT, {"BTCUSDT": T0 - MINUTE_MS}, QualityLog())
+    assembler.on_connected()
+    for at in [T0 - 15_000, *(T0 + n * MINUTE_MS + o for n in range(4) for o in OFFSETS)]:
+        feed(assembler, MarkTick("BTCUSDT", at, 100.0, 101.0, 0.0, 0))
+    for n in range(3):
+        feed(assembler, kline("BTCUSDT", T0 + n * MINUTE_MS))
+    assert [r.bar.ts_ms for r in take(assembler)] == [T0, T0 + MINUTE_MS]
+    assert assembler.missing_settlements(FUNDING) == {FUNDING: ["BTCUSDT"]}
 
 
 def test_a_missing_index_is_none_when_the_exchange_has_none():
