@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -46,23 +47,32 @@ class SoakPlan:
 
 
 def run_soak(settings: Settings, plan: SoakPlan, environment: Mapping[str, str]) -> dict[str, Any]:
-    """Start a desk in a new folder, let it run, verify, stop it. ``environment`` goes to the desk on top of ours."""
-    with tempfile.TemporaryDirectory(prefix="perpilot-soak-") as folder:
-        var = Path(folder) / "var"
-        log = Path(folder) / "up.log"
-        command = [sys.executable, "-m", "apps.cli.main", "up", "--headless"]
-        env = {**os.environ, **environment, "VAR_DIR": str(var), "API_PORT": "0"}
-        with log.open("wb") as out:
-            process = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.STDOUT)
+    """Start a desk in a new folder, let it run, verify, stop it. ``environment`` goes to the desk on top of ours.
+
+    The folder is removed after a run that was ok; else it is kept, the database in it, and named in the result.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="perpilot-soak-"))
+    var, log = folder / "var", folder / "up.log"
+    command = [sys.executable, "-m", "apps.cli.main", "up", "--headless"]
+    env = {**os.environ, **environment, "VAR_DIR": str(var), "API_PORT": "0"}
+    with log.open("wb") as out:
+        process = subprocess.Popen(command, env=env, stdout=out, stderr=subprocess.STDOUT)
+    kept: str | None = str(folder)
+    try:
+        with bar("Soak") as shown:
+            result = _Soak(settings, plan, process, var, log, shown).run()
+        kept = None if result["ok"] else kept
+        return {**result, "kept": kept}
+    except SoakError as exc:
+        raise SoakError(f"{exc}; kept in {folder}") from exc
+    finally:
+        process.send_signal(signal.SIGTERM)
         try:
-            with bar("Soak") as shown:
-                return _Soak(settings, plan, process, var, log, shown).run()
-        finally:
-            process.send_signal(signal.SIGTERM)
-            try:
-                process.wait(_STOP_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
+            process.wait(_STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+        if kept is None:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 @dataclass(slots=True)
@@ -194,4 +204,4 @@ def show(result: Mapping[str, Any], *, as_json: bool) -> None:
         f"missing candles {verified['missing_candles']}, signals {verified['missing_signals']}, "
         f"features {verified['missing_features']}; features that differ from offline {verified['different_features']}"
     )
-    say("ok" if result["ok"] else f"NOT OK: {verified['first_difference'] or 'see --json'}")
+    say("ok" if result["ok"] else f"NOT OK: {verified['first_difference'] or 'see --json'}; kept in {result['kept']}")
