@@ -55,7 +55,11 @@ _OURS = {
 _UNUSED = frozenset({"close_time", "ignore", "funding_interval_hours", "samples", *_METRICS_NAMES[4:]})
 _KLINE_FOLDERS = {"klines": CANDLES, "markPriceKlines": MARK, "indexPriceKlines": INDEX}
 # Folders of recorded data beside our own kind; found by walking they are left out.
-_OTHER_FOLDERS = ("spot", "premium", "klines_5m", "mark_1h", "mark_8h")
+_OTHER_FOLDERS = {
+    "spot": "another market",
+    "premium": "premiumIndexKlines are not stored: the premium follows from mark and index",
+    **dict.fromkeys(("klines_5m", "mark_1h", "mark_8h"), "only 1m is stored, other sizes are made of it (D37)"),
+}
 _NAME = re.compile(
     r"(?P<symbol>[^-]+)-(?P<kind>\d+(?:s|m|h|d|w|mo)|fundingRate|metrics|aggTrades|trades|bookTicker|bookDepth|\w+)"
     r"-(?P<month>\d{4}-\d{2})(?:-\d{2})?\.(?:zip|csv)"
@@ -110,8 +114,8 @@ def discover(paths: Sequence[Path], dataset: str | None = None) -> tuple[list[So
                     raise InvalidInputError("path", str(path), "a .zip, .csv or .parquet file, or a folder of them")
                 continue
             inner = path.relative_to(root).parts[:-1]
-            other = next((part for part in inner if part.startswith(_OTHER_FOLDERS)), None)
-            found = f"the folder {other} holds something else" if other else _recognise(path, dataset)
+            others = (why for part in inner for word, why in _OTHER_FOLDERS.items() if part.startswith(word))
+            found = next(others, None) or _recognise(path, dataset)
             if isinstance(found, str):
                 skipped.append((path, found))
             else:
@@ -139,7 +143,7 @@ def _recognise(path: Path, dataset: str | None) -> SourceFile | str:
     if not kind[0].isdigit():
         return f"{kind} is not stored"
     if "premiumIndexKlines" in path.parts:
-        return "premiumIndexKlines are not stored: the premium follows from mark and index"
+        return _OTHER_FOLDERS["premium"]
     if kind != "1m":
         return f"bars of {kind}: only 1m is stored, other sizes are made of it (D37)"
     folder = next((part for part in reversed(path.parts) if part in _KLINE_FOLDERS), None)

@@ -193,11 +193,10 @@ class _Unit:
         return self._ordered(judged, report)
 
     def _check_spacing(self, judged: _Judged, report: UnitReport) -> None:
-        ts = judged.columns["ts"]
-        steps = np.diff(np.unique(ts))
-        if report.dataset in _BARS and steps.size >= 3 and np.median(steps) != MINUTE_MS:
+        steps = np.diff(np.unique(judged.columns["ts"]))
+        if report.dataset in _BARS and steps.size >= 3 and (spacing := int(np.gcd.reduce(steps))) != MINUTE_MS:
             raise InvalidInputError(
-                f"spacing of {self._names[0]}", f"{np.median(steps) / MINUTE_MS:g} minutes", "bars of one minute"
+                f"spacing of {self._names[0]}", f"{spacing / MINUTE_MS:g} minutes", "bars of one minute"
             )
 
     def _ordered(self, judged: _Judged, report: UnitReport) -> _Judged:

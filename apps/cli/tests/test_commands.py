@@ -185,8 +185,6 @@ def test_status_has_every_part_with_its_figures(filled, redis_url, capsys, monke
     assert code == 1
     assert "FAIL gaps" in out
     assert "api runs, 2 restarts" in out
-    code, out, _ = run(capsys, monkeypatch, "data", "check", "--json")
-    assert json.loads(out)["ETHUSDT"]["bars"] == 1
     code, out, _ = run(capsys, monkeypatch, "halt", "--reason", "test")
     assert conn.execute("SELECT kill_switch, reason, version FROM trading_state").fetchone() == ("HALTED", "test", 1)
     code, out, _ = run(capsys, monkeypatch, "models", "list")
