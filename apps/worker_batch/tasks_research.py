@@ -17,6 +17,7 @@ from packages.common.db import bulk_load
 from packages.common.errors import InvalidInputError
 from packages.common.store import ResearchStore
 from packages.common.time import DAY_MS, MINUTE_MS, from_datetime, iso
+from services.backtest.render import render_html, render_json
 from services.collector.tiers import instrument_day_rows
 from services.features import kernel as bar
 from services.features import schema
@@ -34,7 +35,7 @@ from services.training.store_env import LABELS, StoreEnv
 from services.training.targets import scale_column
 from services.training.train import TrainConfig, run_training_job
 from services.training.validation.folds import walk_forward
-from services.training.walkforward import headline, trade
+from services.training.walkforward import trade
 
 log = logging.getLogger(__name__)
 _LABEL_KEYS = frozenset({"symbols", "preset", "tables", "as_of"})
@@ -149,10 +150,15 @@ def walkforward_backtest(context: JobContext) -> Mapping[str, Any]:
     context.progress(0.05, "reading tiers and betas")
     source = env.market(spec, symbols, Span(spans[0].start_ms, spans[-1].end_ms))
     assert source is not None  # the environment of a job always has a desk
-    context.progress(0.4, "trading the test spans")
-    _, result = trade(source, run, spec, spans)
-    seed = int(package.manifest["config"]["seed"])
-    return {"model_id": model_id, "run": run, "trading": headline(result, seed), "folds": folds}
+    traded = trade(
+        source, run, spec, spans, int(package.manifest["config"]["seed"]), context.scaled(0.3, 1.0),
+        kind="walkforward_backtest", title="Walk-forward, traded again",
+        inputs={"model_id": model_id, "run": run}, notes=source.desk.notes,
+    )  # fmt: skip
+    text, page = render_json(traded.report), render_html(traded.report)
+    key = f"reports/{jobs.digest(text)[:32]}"
+    reports = {form: env.store.put_object(f"{key}.{form}", t.encode()) for form, t in (("json", text), ("html", page))}
+    return {"model_id": model_id, "run": run, "trading": traded.headline, "folds": folds, "reports": reports}
 
 
 def promote_model(context: JobContext) -> Mapping[str, Any]:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import fsspec
@@ -26,7 +26,8 @@ class ModelPackage:
 
     ``schema``: feature schema version, keys, and which targets are learned in units of which input column.
     ``label_spec``: fields of the ``LabelSpec`` and its hash. ``manifest``: data, split, parameters. ``reference``:
-    feature distributions of the training rows, for drift. ``metrics``: the evaluation.
+    feature distributions of the training rows, for drift. ``metrics``: the evaluation. ``report``: the research report
+    by format, ``html`` and ``json``; empty where nothing was traded.
     """
 
     boosters: Mapping[str, str]
@@ -35,10 +36,12 @@ class ModelPackage:
     manifest: Mapping[str, Any]
     reference: Mapping[str, Any]
     metrics: Mapping[str, Any]
+    report: Mapping[str, str] = field(default_factory=dict)
 
     def files(self) -> dict[str, bytes]:
         """File name → bytes, everything but ``content.json``; equal packages give equal bytes."""
         out = {f"boosters/{target}.txt": text.encode() for target, text in self.boosters.items()}
+        out |= {f"report.{form}": text.encode() for form, text in self.report.items()}
         return out | {f"{name}.json": _json(getattr(self, name)) for name in _PARTS}
 
     @property
@@ -99,7 +102,8 @@ def load_package(url: str, *, expected_hash: str | None = None) -> ModelPackage:
         for name, text in data.items()
         if name.startswith("boosters/")
     }
-    return ModelPackage(boosters=boosters, **{name: json.loads(data[f"{name}.json"]) for name in _PARTS})
+    report = {name.removeprefix("report."): text.decode() for name, text in data.items() if name.startswith("report.")}
+    return ModelPackage(boosters=boosters, report=report, **{name: json.loads(data[f"{name}.json"]) for name in _PARTS})
 
 
 def _hash_of(hashes: Mapping[str, str]) -> str:

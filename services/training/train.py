@@ -12,13 +12,16 @@ import numpy as np
 from packages.common.errors import InvalidInputError, SchemaMismatchError
 from packages.common.time import from_datetime, iso
 from packages.common.types import TARGETS
+from services.backtest.render import render_html, render_json
+from services.backtest.report import fold_spans
+from services.backtest.study import Effort
 from services.features import schema
 from services.labeling.triple_barrier import LabelSpec
 from services.registry.package import ModelPackage
 from services.training import leakage
 from services.training.dataset import Dataset, SymbolRows, build_dataset
 from services.training.evaluate import evaluate
-from services.training.explain import explain
+from services.training.explain import explain, shares
 from services.training.fit import FitParams, Fitted, Progress
 from services.training.leakage import LeakCheck, StoredFeatures
 from services.training.market import read_minutes
@@ -26,16 +29,9 @@ from services.training.reference import reference_distributions
 from services.training.replay import read_features
 from services.training.splits import Span, Split, make_split
 from services.training.targets import Target, resolve, scale_column
+from services.training.validation.drawing import fold_map
 from services.training.validation.folds import Fold
-from services.training.walkforward import (
-    FoldResult,
-    MarketSource,
-    headline,
-    run_fold,
-    run_hash,
-    store_predictions,
-    trade,
-)
+from services.training.walkforward import FoldResult, MarketSource, Traded, run_fold, run_hash, store_predictions, trade
 
 BTC = "BTCUSDT"
 
@@ -47,7 +43,8 @@ class TrainConfig:
     Times are ISO-8601 UTC, spans half-open over bar opens. ``purge_bars=0`` derives the purge from the label spans.
     ``test_*`` is the span the headline is measured on; without it the validation span is used, which also chose the
     number of trees, and the report says so. With ``folds`` > 1 the spans are those of the last fold, whose models are
-    the package; each earlier fold lies one test span before the next, so that the test spans join.
+    the package; each earlier fold lies one test span before the next, so that the test spans join. ``random_draws``:
+    backtests of random entries that the report sets the result against; 0 leaves out all but the result itself.
     """
 
     label_spec_hash: str
@@ -63,6 +60,7 @@ class TrainConfig:
     test_start: str | None = None
     test_end: str | None = None
     folds: int = 1
+    random_draws: int = 200
     symbols: tuple[str, ...] = ()
     events: str = "every:10"
     seed: int = 7
@@ -133,9 +131,8 @@ class Trained:
 
     run: str
     folds: tuple[FoldResult, ...]
-    trading: dict[str, Any] | None
     checks: tuple[LeakCheck, ...]
-    desk: dict[str, Any] | None
+    tradable: bool  # every bar of the test spans was predicted
 
 
 def run_training_job(
@@ -187,10 +184,15 @@ def train_package(
     targets = resolve(cfg.targets)
     if dataset.manifest["label_spec_hash"] != cfg.label_spec_hash:
         raise InvalidInputError("label_spec_hash", dataset.manifest["label_spec_hash"], cfg.label_spec_hash)
-    trained = train_folds(cfg, dataset, spec, targets, _scaled(progress, 0.0, 0.9), market)
-    progress(0.92, "evaluating")
+    trained = train_folds(cfg, dataset, spec, targets, _scaled(progress, 0.0, 0.85), market)
+    progress(0.85, "evaluating")
     metrics = _metrics(cfg, dataset, targets, trained)
     last = trained.folds[-1]
+    report: dict[str, str] = {}
+    if market and trained.tradable:
+        traded = _trade(cfg, dataset, spec, trained, market, metrics, _scaled(progress, 0.87, 1.0))
+        metrics["trading"] = traded.headline
+        report = {"html": render_html(traded.report), "json": render_json(traded.report)}
     progress(1.0, "evaluated")
     return ModelPackage(
         boosters={item.target.name: item.text for item in last.fitted},
@@ -202,7 +204,7 @@ def train_package(
             "split": last.split.describe(),
             "folds": [fold.split.describe() for fold in trained.folds],
             "run": trained.run,
-            "desk": trained.desk,
+            "desk": _desk(market) if market else None,
             "leak_checks": [item.to_dict() for item in trained.checks],
             "versions": {"lightgbm": lightgbm.__version__, "numpy": np.__version__},
         },
@@ -210,6 +212,7 @@ def train_package(
             dataset.inputs[last.split.train], dataset.symbols, dataset.symbol[last.split.train]
         ),
         metrics=metrics,
+        report=report,
     )
 
 
@@ -221,7 +224,7 @@ def train_folds(
     progress: Progress,
     market: MarketSource | None,
 ) -> Trained:
-    """Fit the folds; with a market, predict every bar of their test spans, trade them and look for leaks."""
+    """Fit the folds; with a market, predict every bar of their test spans and look for leaks."""
     run = run_hash(_plain(dataclasses.asdict(cfg)), dataset)
     tradable = market if cfg.test_start is not None and set(cfg.targets) == set(TARGETS) else None
     folds: list[FoldResult] = []
@@ -234,17 +237,42 @@ def train_folds(
         folds.append(fold)
         if tradable:
             store_predictions(tradable, run, fold, spec, _scaled(part, 0.8, 1.0), cfg.num_threads)
-    trading = None
-    if tradable:
-        progress(0.92, "trading the test spans")
-        spans = [fold.split.test_span for fold in folds if fold.split.test_span]
-        trading = headline(trade(tradable, run, spec, spans)[1], cfg.seed)
     checks: tuple[LeakCheck, ...] = ()
     if market:
         progress(0.96, "looking for leaks")
         checks = _look_for_leaks(cfg, dataset, market, folds)
         leakage.require(checks)
-    return Trained(run, tuple(folds), trading, checks, _desk(market) if market else None)
+    return Trained(run, tuple(folds), checks, tradable is not None)
+
+
+def _trade(
+    cfg: TrainConfig,
+    dataset: Dataset,
+    spec: LabelSpec,
+    trained: Trained,
+    market: MarketSource,
+    metrics: dict[str, Any],
+    progress: Progress,
+) -> Traded:
+    splits = [fold.split for fold in trained.folds]
+    notes = [f"leak check {c.name}: {c.detail}" for c in trained.checks if not c.passed]
+    return trade(
+        market, trained.run, spec, [split.test_span for split in splits if split.test_span], cfg.seed, progress,
+        kind="train_model",
+        effort=effort_of(cfg.random_draws),
+        title=f"Walk-forward of {len(splits)} folds",
+        inputs={
+            "run": trained.run,
+            "label_spec": spec.hash(),
+            "dataset": dataset.manifest["content"],
+            "config": _plain(dataclasses.asdict(cfg)),
+        },
+        folds=fold_spans([dict(piece) for piece in fold_map(splits, dataset.ts_ms, dataset.end_ts_ms)]),
+        targets=metrics["targets"],
+        importance=metrics["importance"],
+        shap=shares(metrics["explain"], "shap_share"),
+        notes=[*market.desk.notes, *notes],
+    )  # fmt: skip
 
 
 def _look_for_leaks(
@@ -273,12 +301,17 @@ def _metrics(cfg: TrainConfig, dataset: Dataset, targets: tuple[Target, ...], tr
         metrics["targets"][item.target.name] |= {"rounds": item.rounds, "valid_loss": item.valid_loss}
     explained = explain(last.fitted, dataset.inputs, last.rows, cfg.seed)
     return metrics | {
-        "trading": trained.trading or metrics["label_trades"],
+        "trading": metrics["label_trades"],  # until a portfolio backtest takes its place
         "evaluated_on": "test" if cfg.test_start is not None else "validation (it also chose the number of trees)",
         "folds": [fold.describe(dataset) for fold in trained.folds],
         "importance": {item.target.name: item.gain_share for item in last.fitted},
         "explain": explained,
     }
+
+
+def effort_of(random_draws: int) -> Effort:
+    """What a report computes beside the result: everything, or nothing but the evidence on its own trades."""
+    return Effort(random_draws=random_draws) if random_draws else Effort(random_draws=0, stresses={}, grid={})
 
 
 def _desk(market: MarketSource) -> dict[str, Any]:
@@ -334,6 +367,8 @@ def check(cfg: TrainConfig) -> None:
         raise InvalidInputError("test_start, test_end", str(test), "an end after its start")
     if cfg.folds > 1 and test is None:
         raise InvalidInputError("folds", cfg.folds, "1 without a test span: the folds are one test span apart")
+    if cfg.random_draws < 0:
+        raise InvalidInputError("random_draws", cfg.random_draws, "0 or more")
     for name in ("folds", "num_threads", "num_leaves", "max_rounds", "early_stopping_rounds", "min_data_in_leaf"):
         if getattr(cfg, name) < 1:
             raise InvalidInputError(name, getattr(cfg, name), "at least 1")

@@ -18,11 +18,10 @@ from numpy.typing import NDArray
 from packages.common.errors import StoreUnavailableError
 from packages.common.store import ResearchStore
 from packages.common.time import iso
-from services.backtest.portfolio import BacktestResult, backtest
-from services.backtest.report import plain
+from services.backtest.portfolio import BacktestResult
+from services.backtest.report import ResearchReport, plain
+from services.backtest.study import research_report
 from services.labeling.triple_barrier import LabelSpec
-from services.simulator.step import KEEP_COUNTS
-from services.simulator.tables import Market
 from services.training.dataset import Dataset
 from services.training.evaluate import daily_rank_correlation, expectancy_interval
 from services.training.fit import FitParams, Fitted, Progress, boosters_of, fit_targets, predict, predict_inputs
@@ -114,15 +113,30 @@ def store_predictions(
             source.store.write(PREDICTIONS, run, symbol, {"ts": ts_ms, **predicted})
 
 
-def trade(source: MarketSource, run: str, spec: LabelSpec, spans: Sequence[Span]) -> tuple[Market, BacktestResult]:
+@dataclass(frozen=True, slots=True)
+class Traded:
+    """A traded walk-forward: its figures, and the report with everything that keeps one from believing them easily."""
+
+    result: BacktestResult
+    report: ResearchReport
+    headline: dict[str, Any]
+
+
+def trade(
+    source: MarketSource, run: str, spec: LabelSpec, spans: Sequence[Span], seed: int, progress: Progress, **report: Any
+) -> Traded:
     """One account over all test spans, from the first minute of the first to the last of the last. Between spans there
-    are no predictions: positions are managed, nothing is entered."""
+    are no predictions: positions are managed, nothing is entered. ``report``: further arguments of ``research_report``.
+    """
     whole = Span(min(span.start_ms for span in spans), max(span.end_ms for span in spans))
-    market = replay_market(source.store, source.desk, spec, run, whole)
+    progress(0.0, "reading the test spans")
     desk = source.desk
-    return market, backtest(
-        market, desk.params, desk.constants, symbols=desk.symbols, wallet=desk.wallet, keep=KEEP_COUNTS
-    )
+    market = replay_market(source.store, desk, spec, run, whole)
+    result, told = research_report(
+        market, desk.params, desk.constants, np.random.default_rng(seed), symbols=desk.symbols, wallet=desk.wallet,
+        progress=lambda fraction, stage: progress(0.2 + 0.8 * fraction, f"trading the test spans: {stage}"), **report,
+    )  # fmt: skip
+    return Traded(result, told, headline(result, seed) | {"verdict": told.verdict.model_dump()})
 
 
 def headline(result: BacktestResult, seed: int) -> dict[str, Any]:
