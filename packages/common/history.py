@@ -67,23 +67,32 @@ def read_minutes(conn: psycopg.Connection[Any], symbol: str, start_ms: int, end_
 
 
 def read_settlements(conn: psycopg.Connection[Any], symbol: str, start_ms: int, end_ms: int) -> tuple[I64, F64]:
-    """Settled funding with ``start_ms <= ts <= end_ms``: times (whole minutes) and rates."""
-    query = "SELECT ts, funding_rate FROM funding_rates WHERE symbol = %(symbol)s AND ts >= %(start)s AND ts <= %(end)s"
+    """Settled funding with ``start_ms <= ts <= end_ms``: times (whole minutes) and rates.
+
+    A settlement that was given up (``data_gaps``) is left out even if its rate came later: its minute was decided
+    without it, and a fold of what is stored must find what was decided.
+    """
+    query = """
+        SELECT f.ts, f.funding_rate FROM funding_rates f
+        WHERE f.symbol = %(symbol)s AND f.ts >= %(start)s AND f.ts <= %(end)s AND NOT EXISTS (
+            SELECT FROM data_gaps g WHERE g.symbol = f.symbol AND g.dataset = 'funding_rates'
+            AND g.status = 'unavailable' AND f.ts BETWEEN g.from_ts AND g.to_ts)
+    """
     params = {"symbol": symbol, "start": to_datetime(start_ms), "end": to_datetime(end_ms)}
     columns = read_columns(conn, query, params, ("funding_rate",))
     return columns["ts"].astype(np.int64), columns["funding_rate"].astype(np.float64)
 
 
-def settled_rates(bar_ts: I64, settled_ts: I64, rates: F64) -> F64:
+def settled_rates(bar_ts: I64, settled_ts: I64, rates: F64, after_ms: int | None = None) -> F64:
     """Per bar ``(n,)`` the last rate settled in (close of the previous bar, close of this bar], NaN where none.
 
-    ``bar_ts`` ascending open times; for the first bar the previous one is taken to be the minute before. Settlements
-    must be ascending whole minutes.
+    ``bar_ts`` ascending open times; ``after_ms`` is the close of the bar before the first, by default its open: no
+    minute is missing between them. Settlements must be ascending whole minutes.
     """
     if bar_ts.size == 0:
         return np.empty(0)
     close = bar_ts + MINUTE_MS
-    previous = np.concatenate(([bar_ts[0]], close[:-1]))
+    previous = np.concatenate(([bar_ts[0] if after_ms is None else after_ms], close[:-1]))
     last = np.searchsorted(settled_ts, close, side="right") - 1
     first = np.searchsorted(settled_ts, previous, side="right")
     out = np.full(bar_ts.size, np.nan)
@@ -95,10 +104,11 @@ def settled_rates(bar_ts: I64, settled_ts: I64, rates: F64) -> F64:
 def read_bars(conn: psycopg.Connection[Any], symbol: str, start_ms: int, end_ms: int) -> F64:
     """Stored minutes as a fold takes them, ``(n, 12)``: ts, OHLC, quote volume, mark OHLC, index close, settled rate.
 
-    The order is ``services.features.kernel.BAR_FIELDS`` (a test holds them together).
+    The order is ``services.features.kernel.BAR_FIELDS`` (a test holds them together). A ``start_ms`` > 0 is the close
+    of the bar before: what settled since belongs to the first bar, also across missing minutes.
     """
     minutes = read_minutes(conn, symbol, start_ms, end_ms)
     ts = minutes["ts"].astype(np.int64)
     settled_ts, rates = read_settlements(conn, symbol, start_ms, end_ms)
-    columns = [minutes[name] for name in BAR_COLUMNS] + [settled_rates(ts, settled_ts, rates)]
+    columns = [minutes[name] for name in BAR_COLUMNS] + [settled_rates(ts, settled_ts, rates, start_ms or None)]
     return np.column_stack([np.asarray(column, dtype=np.float64) for column in columns])
