@@ -7,6 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
+from apps.cli import research
+
 app = typer.Typer(
     name="perpilot",
     help="Learns from, simulates and trades Binance USDT-M perpetual futures.",
@@ -81,17 +83,6 @@ def soak(
     result = run_soak(settings, SoakPlan(hours, kill_every_s, victims, seed), environment)
     show(result, as_json=as_json)
     raise typer.Exit(0 if result["ok"] else 1)
-
-
-@app.command()
-def train(
-    promote: Annotated[str | None, typer.Option(help='"demo": use the model in shadow once it is trained.')] = None,
-    wait: Annotated[bool, typer.Option("--wait/--no-wait", help="Follow the job until it ends.")] = True,
-) -> None:
-    """Train a model on what the research store holds."""
-    if promote not in (None, "demo"):
-        _invalid("--promote", promote, '"demo"; production needs evidence')
-    _run_job("train_model", {"promote": promote} if promote else {}, "Training", wait=wait)
 
 
 @app.command()
@@ -209,6 +200,11 @@ def jobs_cancel(job_id: str) -> None:
 
 for _name, _group in (("models", models), ("trading", trading), ("jobs", jobs)):
     app.add_typer(_group, name=_name)
+
+app.command()(research.train)
+app.command()(research.backtest)
+app.add_typer(research.labels, name="labels")
+app.add_typer(research.features, name="features")
 
 # Groups of other modules, imported only when their name is called: command name, module, help.
 _LAZY = (
