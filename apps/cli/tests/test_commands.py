@@ -21,7 +21,8 @@ from packages.common.time import to_datetime, wall_ms
 T0 = 1_767_225_600_000
 MODEL = UUID(int=1)
 COMMANDS = [
-    "up", "down", "status", "doctor", "train", "backtest", "labels build", "features build", "halt", "data bootstrap", "data import", "data check", "data repair",
+    "up", "down", "status", "doctor", "train", "backtest", "labels build", "features build",
+    "halt", "data bootstrap", "data import", "data check", "data repair",
     "models list", "models show", "models promote", "trading off", "trading shadow",
     "jobs list", "jobs show", "jobs cancel", "emulator serve",
 ]  # fmt: skip
