@@ -26,6 +26,7 @@ _USABLE = PRESENT | TRADABLE | STALE | DRIFT | BAD_FEATURES
 _SIDE_ROWS = {1: 0, -1: 5}  # where the predictions of a side begin: er, q05, e_mae, e_hold, p_tp
 _WANTED = 1.0  # an er far above every cost: the entry is meant, whatever the market
 _UNWANTED = -1.0
+_NEUTRAL = 1e-6  # any finite number: nothing looks at it
 PILOTS = 6  # at most, to find how many random entries the guards leave
 
 
@@ -115,34 +116,28 @@ def random_entries(
     that fills every room all the time cannot be matched; the rows tell how many were traded. Memory: one array of
     predictions.
     """
-    own = _Own.of(market, result, symbols)
-    if own is None or draws < 1:
+    own = _Own.of(market, result, symbols) if draws > 0 else None
+    if own is None:
         return None
     minutes = _eligible(market)
-    quiet = np.full(market.preds.shape, 1e-6)
+    quiet = np.full(market.preds.shape, _NEUTRAL)
     for base in _SIDE_ROWS.values():
         quiet[:, base] = _UNWANTED
 
     def play(count: int) -> BacktestResult:
-        which = np.concatenate([np.arange(own.symbol.size)] * (count // own.symbol.size + 1))
-        extra = rng.permutation(own.symbol.size)[: count % own.symbol.size]
-        which = np.concatenate([which[: count - extra.size], extra])
-        spots = []
-        for i in which:
-            s = int(own.symbol[i])
-            if not minutes[s].size:
-                continue
-            t, base = int(minutes[s][rng.integers(minutes[s].size)]), _SIDE_ROWS[int(own.side[i])]
-            a = market.atr[t, s] / market.mark[t, 3, s]
-            quiet[t, base, s] = _WANTED
-            quiet[t, base + 1, s], quiet[t, base + 2, s] = own.q05[i] * a, own.e_mae[i] * a
-            spots.append((t, base, s))
+        n = own.symbol.size
+        which = np.concatenate([np.tile(np.arange(n), count // n), rng.permutation(n)[: count % n]])
+        which = which[np.array([minutes[s].size > 0 for s in own.symbol[which]], np.bool_)]
+        s = own.symbol[which]
+        t = np.array([minutes[i][rng.integers(minutes[i].size)] for i in s], np.int64)
+        base, a = np.where(own.side[which] > 0, _SIDE_ROWS[1], _SIDE_ROWS[-1]), market.atr[t, s] / market.mark[t, 3, s]
+        quiet[t, base, s] = _WANTED
+        quiet[t, base + 1, s], quiet[t, base + 2, s] = own.q05[which] * a, own.e_mae[which] * a
         try:
             return backtest(market._replace(preds=quiet), params, constants, symbols=symbols, wallet=wallet)
         finally:
-            for t, base, s in spots:
-                quiet[t, base, s] = _UNWANTED
-                quiet[t, base + 1 : base + 3, s] = 1e-6
+            quiet[t, base, s] = _UNWANTED
+            quiet[t, base + 1, s] = quiet[t, base + 2, s] = _NEUTRAL
 
     wanted = count = own.symbol.size
     for _ in range(PILOTS):

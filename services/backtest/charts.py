@@ -24,9 +24,10 @@ from services.backtest.words import Lang, word
 mdates: Any = _dates  # its functions are not typed
 
 # Placeholder colours; _COLOURS says which CSS variable each becomes.
-INK, GRID, BLUE, ORANGE, GREEN, RED, SKY, PURPLE = (f"#0{i}0{i}0{i}" for i in range(1, 9))
+INK, GRID, BLUE, ORANGE, GREEN, RED, SKY, PURPLE, CARD = (f"#0{i}0{i}0{i}" for i in range(1, 10))
 _COLOURS = {
     INK: "ink", GRID: "grid", BLUE: "blue", ORANGE: "orange", GREEN: "green", RED: "red", SKY: "sky", PURPLE: "purple",
+    CARD: "card",
 }  # fmt: skip
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -68,7 +69,7 @@ def _svg(name: str, size: tuple[float, float], draw: Callable[[Figure], None], l
     text = re.sub(r"<metadata>.*?</metadata>\s*", "", text, flags=re.S)
     text = re.sub(r'<g id="[^"]*"', "<g", text)  # group names repeat from picture to picture
     text = re.sub(r"<!--.*?-->\s*", "", text, flags=re.S)
-    text = re.sub(r"font: ([0-9.]+px) [^;\"]*", r"font-size: \1", text)
+    text = re.sub(r"font-family: [^;\"]*;? ?", "", re.sub(r"font: ([0-9.]+px) [^;\"]*", r"font-size: \1", text))
     for colour, variable in _COLOURS.items():
         text = text.replace(colour, f"var(--{variable})")
     head, rest = text.split(">", 1)
@@ -78,6 +79,12 @@ def _svg(name: str, size: tuple[float, float], draw: Callable[[Figure], None], l
 
 def _escaped(text: str) -> str:
     return text.replace("&", "&amp;").replace('"', "&quot;").replace("<", "&lt;")
+
+
+def _signed(value: float, form: str = "+,.0f") -> str:
+    """With its sign, a true minus, and no sign before nothing."""
+    text = format(value, form)
+    return text.lstrip("+-") if float(text.replace(",", "")) == 0.0 else text.replace("-", "−")
 
 
 def _times(ts_ms: Sequence[int]) -> Any:
@@ -144,10 +151,9 @@ def fold_chart(folds: Sequence[FoldSpan], lang: Lang) -> str:
                 ends - begins,
                 left=begins,
                 height=0.62,
-                color=colour if not hatch else "none",
+                color=colour if not hatch else CARD,
                 edgecolor=colour,
                 hatch=hatch,
-                alpha=0.85,
                 linewidth=0.8,
                 label=word(part, lang),
             )
@@ -179,13 +185,13 @@ def cost_chart(metrics: Mapping[str, float | None], lang: Lang) -> str:
             axes.bar(i, value, bottom=at, color=colour, alpha=0.8, width=0.6)
             top = max(at, at + value)
             axes.annotate(
-                f"{value:+,.0f}", (i, top), (0, 3), textcoords="offset points", ha="center", va="bottom", fontsize=9
+                _signed(value), (i, top), (0, 3), textcoords="offset points", ha="center", va="bottom", fontsize=9
             )
             axes.plot([i - 0.3, i + 1.3], [at + value] * 2, color=INK, linewidth=0.6, linestyle=":")
             at += value
         axes.bar(len(steps), at, color=BLUE, width=0.6)
         axes.annotate(
-            f"{at:+,.0f}", (len(steps), max(at, 0.0)), (0, 3), textcoords="offset points", ha="center", fontsize=9,
+            _signed(at), (len(steps), max(at, 0.0)), (0, 3), textcoords="offset points", ha="center", fontsize=9,
             weight="bold",
         )  # fmt: skip
         axes.axhline(0.0, color=INK, linewidth=0.6)
@@ -287,7 +293,13 @@ def stress_chart(rows: Sequence[Mapping[str, Any]], lang: Lang) -> str:
         for i, value in enumerate(values):
             place, align = (4, "left") if value >= 0 else (-4, "right")
             axes.annotate(
-                f"{value:+.1f}", (value, i), (place, 0), textcoords="offset points", va="center", ha=align, fontsize=9
+                _signed(value, "+.1f"),
+                (value, i),
+                (place, 0),
+                textcoords="offset points",
+                va="center",
+                ha=align,
+                fontsize=9,
             )
         axes.set_yticks(range(len(known)), [str(row["stress"]) for row in known])
         axes.set_ylim(len(known) - 0.4, -0.6)
@@ -336,7 +348,8 @@ def trade_chart(trade: TradeOnPrice, lang: Lang) -> str:
     bars = trade.bars
     times = _times([ts + bars.minutes * 30_000 for ts in bars.ts_ms])  # a bar's middle
     up = trade.side == "long"
-    title = f"{trade.symbol} {word(trade.side, lang)} · {trade.reason} · {trade.net:+,.2f} USDT · {bars.minutes} min"
+    earned = _signed(trade.net, "+,.2f")
+    title = f"{trade.symbol} {word(trade.side, lang)} · {trade.reason} · {earned} USDT · {bars.minutes} min"
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()

@@ -100,22 +100,24 @@ def statistics_of(days: Days, rows: Ints | None = None) -> dict[str, Floats]:
     """
     pick = np.arange(days.returns.size)[None] if rows is None else rows
     returns = days.returns[pick]
+    deviation = returns.std(1, ddof=1) if pick.shape[1] > 1 else np.zeros(len(pick))
+    deviation = np.where(np.ptp(returns, axis=1) > 0, deviation, np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
         return {
             "expectancy": days.net[pick].sum(1) / days.trades[pick].sum(1),
             "profit_factor": days.gains[pick].sum(1) / days.losses[pick].sum(1),
             "daily_return": returns.mean(1),
-            "sharpe": returns.mean(1) / returns.std(1, ddof=1) * DAYS_A_YEAR**0.5,
+            "sharpe": returns.mean(1) / deviation * DAYS_A_YEAR**0.5,
             "max_drawdown_daily": path_drawdown(returns),
         }
 
 
 UNITS = {
-    "expectancy": "quote a trade",
+    "expectancy": "USDT a trade",
     "profit_factor": "ratio",
-    "daily_return": "fraction a day",
+    "daily_return": "a day",
     "sharpe": "a year",
-    "max_drawdown_daily": "fraction, day closes",
+    "max_drawdown_daily": "of the peak",
 }
 
 

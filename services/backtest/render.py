@@ -22,10 +22,11 @@ HEADLINE = (
 )
 LEDGER = ("gross", "fees", "slippage", "funding", "liquidation_fee", "absorbed", "net")
 GROUP = ("name", "trades", *LEDGER, "expectancy", "profit_factor", "win_rate", "tail_loss")
+QUANTILES = ("05", "50", "95")  # of those the report has, what fits a page
 TEXT_COLUMNS, TEXT_LINES = 100, 40
 
 _TEXT_COLUMNS = frozenset(
-    ("name", "statistic", "unit", "method", "baseline", "stress", "parameter", "level", "reason", "target", "base")
+    ("name", "statistic", "unit", "method", "baseline", "scenario", "parameter", "level", "reason", "target", "base")
 )
 
 
@@ -82,15 +83,18 @@ def _tables(report: ResearchReport, lang: Lang) -> dict[str, Table]:
     ]
     minutes = sum(report.block_counts.values())
     blocks = [{"reason": r, "minutes": n, "share": n / max(minutes, 1)} for r, n in report.block_counts.items()]
-    stressed = ("stress", "trades", "net", "total_return", "profit_factor", "max_drawdown", "sharpe", "tail_loss")
+    spread = [f"{what}_q{q}" for what in ("max_drawdown", "end_equity") for q in QUANTILES]
+    dealing = ("method", "steps", "draws", *spread, "loss_probability")
+    worse = [{**row, "scenario": row["stress"]} for row in report.stress]
+    stressed = ("scenario", "trades", "net", "total_return", "profit_factor", "max_drawdown", "sharpe", "tail_loss")
     moved = ("parameter", "level", "value", "base", "trades", "net", "total_return", "profit_factor", "max_drawdown")
     compared = ("baseline", "trades", "net", "total_return", "max_drawdown", "sharpe", "end_equity")
     over = {key: getattr(report.overfitting, key) for key in ("pbo", "dsr", "psr", "trials")}
     made = {
         "intervals": table_of(intervals, ("statistic", "estimate", "low", "high", "unit"), lang),
-        "monte_carlo": table_of(dealt, _keys(dealt), lang),
+        "monte_carlo": table_of(dealt, dealing, lang),
         "baselines": table_of(report.baselines, compared, lang),
-        "stress": table_of(report.stress, stressed, lang),
+        "stress": table_of(worse, stressed, lang),
         "sensitivity": table_of(report.sensitivity, moved, lang),
         "by_symbol": table_of(report.costs.by_symbol, GROUP, lang),
         "by_side": table_of(report.costs.by_side, GROUP, lang),
@@ -132,10 +136,6 @@ def table_of(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], lang: La
         [(word(key, lang), key not in _TEXT_COLUMNS) for key in shown],
         [[number(key, row.get(key), lang) for key in shown] for row in rows],
     )
-
-
-def _keys(rows: Sequence[Mapping[str, Any]]) -> tuple[str, ...]:
-    return tuple(rows[0]) if rows else ()
 
 
 def _period(report: ResearchReport) -> str:

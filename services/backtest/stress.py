@@ -49,15 +49,15 @@ class Stress:
 
 STRESSES: Mapping[str, Stress] = {
     "base": Stress(),
-    "fee x 1.5": Stress(fee=1.5),
-    "fee x 2": Stress(fee=2.0),
-    "slippage x 2": Stress(slippage=2.0),
-    "slippage x 4": Stress(slippage=4.0),
+    "fee × 1.5": Stress(fee=1.5),
+    "fee × 2": Stress(fee=2.0),
+    "slippage × 2": Stress(slippage=2.0),
+    "slippage × 4": Stress(slippage=4.0),
     "1 bar late": Stress(latency_bars=1),
     "5 bars late": Stress(latency_bars=5),
     "10 % missed": Stress(missed_fills=0.1),
     "30 % missed": Stress(missed_fills=0.3),
-    "fee x 1.5, slippage x 2, 1 bar late, 10 % missed": Stress(1.5, 2.0, 1, 0.1),
+    "fee × 1.5, slippage × 2, 1 bar late, 10 % missed": Stress(1.5, 2.0, 1, 0.1),
 }
 
 

@@ -71,7 +71,12 @@ def contradictions(random: RandomEntries | None, overfitting: Overfitting | None
             (f"random entries do as well, p = {random.p_value:.2f}", f"무작위 진입도 비슷함, p = {random.p_value:.2f}")
         )
     if overfitting is not None and overfitting.pbo is not None and overfitting.pbo > PBO_MAX:
-        out.append((f"probability of overfitting {overfitting.pbo:.0%}", f"과최적화 확률 {overfitting.pbo:.0%}"))
+        out.append(
+            (
+                f"probability of overfitting {overfitting.pbo * 100:.0f} %",
+                f"과최적화 확률 {overfitting.pbo * 100:.0f} %",
+            )
+        )
     if overfitting is not None and overfitting.dsr is not None and overfitting.dsr < DSR_MIN:
         out.append((f"deflated Sharpe {overfitting.dsr:.2f}", f"수축 샤프 {overfitting.dsr:.2f}"))
     return out
@@ -92,6 +97,6 @@ def _money(interval: Interval, *, ko: bool = False) -> str:
 
 
 def _range(form: str, values: list[float], level: float, *, ko: bool) -> str:
-    shown = [form.format(x) for x in values]
-    word = f"{level:.0%} 신뢰구간" if ko else f"{level:.0%} CI"
+    shown = [form.format(x).replace("-", "−") for x in values]
+    word = f"{level * 100:.0f} % 신뢰구간" if ko else f"{level * 100:.0f} % CI"
     return f"{shown[0]} ({word} {shown[1]} … {shown[2]})"

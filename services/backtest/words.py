@@ -11,6 +11,9 @@ Lang = Literal["en", "ko"]
 _WORDS: dict[str, tuple[str, str]] = {
     # sections
     "headline": ("Headline", "핵심 지표"),
+    "all_figures": ("all figures", "전체 지표"),
+    "as_table": ("as a table", "표로 보기"),
+    "scenario": ("scenario", "시나리오"),
     "equity_curve": ("Equity and drawdown", "자산과 낙폭"),
     "folds": ("Fold map", "폴드 지도"),
     "costs": ("From gross to net", "총손익에서 순손익까지"),
@@ -224,7 +227,7 @@ def number(key: str, value: float | int | str | bool | None, lang: Lang = "en") 
         return f"{value:.3g}".replace("-", "−")
     if isinstance(value, int):
         return f"{value:,}"
-    text = f"{value:,.4f}" if abs(value) < 0.1 else f"{value:,.2f}"
+    text = f"{value:,.4f}" if 0 < abs(value) < 0.1 else f"{value:,.2f}"
     return text.replace("-", "−")
 
 
