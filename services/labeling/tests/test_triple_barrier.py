@@ -52,6 +52,28 @@ def test_labels_equal_the_oracle_bit_for_bit(
     pd.testing.assert_frame_equal(got, expected, check_exact=True, check_index_type=False)
 
 
+def test_the_random_markets_hold_what_the_oracle_is_there_for() -> None:
+    """Corners counted by looking at the bars, so that the comparison above cannot quietly become an easy one."""
+    spec = dataclasses.replace(SPEC, k_tp=2.0, stop_overshoot=0.25)
+    seen = dict.fromkeys(("first bar", "last bar", "both barriers", "just touched", "fundings", "gap", "no atr"), 0)
+    for seed in range(6):
+        arrays = random_arrays(190, np.random.default_rng(seed))
+        frame = expected_frame(arrays, spec, 1, arrays.atr)
+        settles = (arrays.next_funding_ts > arrays.ts) & (arrays.next_funding_ts <= arrays.ts + 60_000)
+        for t in np.flatnonzero(frame["y"].notna()):
+            exit_bar = t + int(frame["time_to_event_min"].iloc[t])
+            tp, sl = arrays.mark[t] + 2.0 * arrays.atr[t], arrays.mark[t] - arrays.atr[t]
+            hit = frame["y"].iloc[t] != 0
+            seen["first bar"] += hit and exit_bar == t + 1
+            seen["last bar"] += hit and exit_bar == t + spec.h_bars
+            seen["both barriers"] += arrays.high[exit_bar] >= tp and arrays.low[exit_bar] <= sl
+            seen["just touched"] += arrays.high[exit_bar] == tp or arrays.low[exit_bar] == sl
+            seen["fundings"] += int(settles[t + 1 : exit_bar].sum() >= 2)
+            seen["gap"] += arrays.ts[exit_bar] - arrays.ts[t] > 60_000 * (exit_bar - t)
+        seen["no atr"] += int((frame["y"].iloc[: -spec.h_bars].isna()).sum())
+    assert all(seen.values()), seen
+
+
 def test_both_directions_in_one_pass_equal_each_alone() -> None:
     arrays = random_arrays(700, np.random.default_rng(2))
     both = label_both(*arrays, SPEC)
