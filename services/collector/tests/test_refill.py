@@ -170,4 +170,3 @@ async def test_bootstrap_check_and_repair_from_the_command_line(tmp_path):
         assert (code, "100 repaired, 0 the exchange has not" in out) == (0, True), err
         assert store.content_hashes("candles_1m", VERSION, "ETHUSDT") == before
         assert [g["status"] for g in read_gaps(store, "ETHUSDT")] == ["repaired"]
-        assert (await perpilot(environment, "check"))[0] == 0
