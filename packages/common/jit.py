@@ -65,6 +65,7 @@ def kernel(function: Callable[P, R]) -> Callable[P, R]:
 def inlined(function: Callable[P, R]) -> Callable[P, R]:
     """As ``kernel``, and put into each compiled caller: for glue that would hand thirty arrays to one call after the
     other, word by word over the stack."""
-    options = {"cache": True, "nogil": True, "fastmath": False, "error_model": "numpy", "forceinline": True}
-    compiled: Callable[P, R] = numba.njit(**options)(function)
+    compiled: Callable[P, R] = numba.njit(
+        cache=True, nogil=True, fastmath=False, error_model="numpy", forceinline=True
+    )(function)
     return compiled

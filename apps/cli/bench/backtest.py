@@ -139,7 +139,10 @@ def columns(chunk: Market) -> list[F64]:
 def dense(arrays: list[F64], chunks: int) -> int:
     """The plain fold over as much data."""
     equity = np.empty(arrays[0].shape[0])
-    return sum(plain_fold(*arrays, equity, 2e-4, FEE, 360) for _ in range(chunks))
+    open_, high, low, close, er_long, er_short, atr, rate = arrays
+    return sum(
+        plain_fold(open_, high, low, close, er_long, er_short, atr, rate, equity, 2e-4, FEE, 360) for _ in range(chunks)
+    )
 
 
 def measure(plan: Plan) -> Iterator[Figure]:

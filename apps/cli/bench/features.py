@@ -119,19 +119,13 @@ def running_fold(bars: F64, btc_close: F64) -> F64:  # noqa: PLR0915 - one plain
 
 def talib_columns(bars: F64, btc_close: F64) -> F64:
     """The same columns as one would put them together from TA-Lib and numpy."""
-    close, mark = np.ascontiguousarray(bars[:, 4]), [np.ascontiguousarray(bars[:, i]) for i in (7, 8, 9)]
-    atr = talib.ATR(*mark, 14)
+    close, high, low, mark = (np.ascontiguousarray(bars[:, i]) for i in (4, 7, 8, 9))
+    atr = talib.ATR(high, low, mark, 14)
     macd, signal, _ = talib.MACD(close, 12, 26, 9)
     hours = close.size // 60
-    by_hour = [
-        np.ascontiguousarray(x)
-        for x in (
-            mark[0][: hours * 60].reshape(-1, 60).max(1),
-            mark[1][: hours * 60].reshape(-1, 60).min(1),
-            mark[2][59::60],
-        )
-    ]
-    atr_60 = np.concatenate([np.full(59, np.nan), talib.ATR(*by_hour, 14).repeat(60)])[: close.size]
+    highs, lows = high[: hours * 60].reshape(-1, 60).max(1), low[: hours * 60].reshape(-1, 60).min(1)
+    by_hour = talib.ATR(highs, lows, np.ascontiguousarray(mark[59 : hours * 60 : 60]), 14)
+    atr_60 = np.concatenate([np.full(59, np.nan), by_hour.repeat(60)])[: close.size]
     settled = np.flatnonzero(~np.isnan(bars[:, 11]))
     rates = np.ascontiguousarray(bars[settled, 11])
     place = np.searchsorted(settled, np.arange(close.size), side="right") - 1
@@ -145,7 +139,7 @@ def talib_columns(bars: F64, btc_close: F64) -> F64:
     regime = np.where(z < -0.5, 0.0, np.where(z > 1.5, 2.0, 1.0))
     return np.column_stack([
         talib.ROCP(close, 1), talib.ROCP(close, 5), talib.ROCP(close, 15), atr, atr_60,
-        (mark[2] - talib.EMA(mark[2], 60)) / atr, talib.ADX(*mark, 14), talib.RSI(close, 14),
+        (mark - talib.EMA(mark, 60)) / atr, talib.ADX(high, low, mark, 14), talib.RSI(close, 14),
         _z(np.nan_to_num(macd - signal), 120), _z(close, 20), _z(np.log1p(bars[:, 5]), 60),
         funding, funding_z, (close - bars[:, 10]) / bars[:, 10], talib.ROCP(btc_close, 60), btc_vol, regime,
     ])  # fmt: skip
@@ -202,7 +196,12 @@ def _online(plan: Plan) -> Figure:
     for _ in range(1_500):
         minute()
     block = (len(minutes) - 1_600) // (plan.rounds + 1)
-    took = interleave(plan.rounds, {"minutes": lambda: [minute() for _ in range(block)]})["minutes"] / block
+
+    def some() -> None:
+        for _ in range(block):
+            minute()
+
+    took = interleave(plan.rounds, {"minutes": some})["minutes"] / block
     return at_most(
         *("features", f"one bar of {ONLINE_SYMBOLS} symbols online, from the bars' array", took * 1e6, "us"),
         limit=40.0,

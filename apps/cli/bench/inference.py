@@ -1,6 +1,7 @@
 """The compiled forest against ``Booster.predict`` on one thread: ten boosters, the fifty rows of a minute."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +17,7 @@ from services.training.targets import ALL
 F64 = NDArray[np.float64]
 ROWS = 50
 LEAVES = 63
+MODEL_ID = "00000000-0000-5000-8000-000000000000"
 
 
 def boosters(trees: int, rows: int) -> list[str]:
@@ -30,7 +32,12 @@ def boosters(trees: int, rows: int) -> list[str]:
         y = np.nan_to_num(x[:, 0]) + 0.5 * np.abs(np.nan_to_num(x[:, 5])) + rng.standard_normal(rows)
         if target.objective == "binary":
             y = (y > 0).astype(np.float64)
-        params = {"objective": target.objective, "num_leaves": LEAVES, "verbosity": -1, "num_threads": 1}
+        params: dict[str, Any] = {
+            "objective": target.objective,
+            "num_leaves": LEAVES,
+            "verbosity": -1,
+            "num_threads": 1,
+        }
         params |= {"min_data_in_leaf": 20, **({"alpha": target.alpha} if target.alpha is not None else {})}
         texts.append(lgb.train(params, lgb.Dataset(x, y), trees).model_to_string())
     return texts
@@ -47,7 +54,7 @@ def inputs(n: int, rng: np.random.Generator) -> F64:
 def predictor(texts: list[str]) -> Predictor:
     """The desk's predictor on these boosters."""
     scaled = np.array([ALL[name].scaled for name in TARGETS])
-    return Predictor("bench", PRESETS["spec"], forest.parse(texts, len(schema.KEYS)), schema.ATR, scaled)
+    return Predictor(MODEL_ID, PRESETS["spec"], forest.parse(texts, len(schema.KEYS)), schema.ATR, scaled)
 
 
 def measure(plan: Plan) -> Iterator[Figure]:

@@ -4,13 +4,13 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
+import lightgbm as lgb
 import numpy as np
 
 from apps.cli.bench import material
 from apps.cli.bench.inference import inputs
 from apps.cli.bench.measure import Figure, Plan, at_most
 from packages.common.types import TARGETS
-from services.training import fit
 from services.training.dataset import Dataset
 from services.training.fit import FitParams, fit_targets
 from services.training.splits import Span, Split
@@ -45,7 +45,7 @@ def measure(plan: Plan) -> Iterator[Figure]:
     table, split = dataset(rows)
     params = FitParams(num_leaves=63, max_rounds=rounds, early_stopping_rounds=rounds, num_threads=1)
     inside = 0.0
-    train = fit.lgb.train
+    train = lgb.train
 
     def timed(*arguments: Any, **options: Any) -> Any:
         nonlocal inside
@@ -54,13 +54,13 @@ def measure(plan: Plan) -> Iterator[Figure]:
         inside += time.process_time() - begin
         return booster
 
-    fit.lgb.train = timed
+    lgb.train = timed
     try:
         begin = time.process_time()
         fit_targets(table, split, resolve(TARGETS), params, lambda _fraction, _stage: None)
         total = time.process_time() - begin
     finally:
-        fit.lgb.train = train
+        lgb.train = train
     yield at_most(
         *("training", f"10 targets x {split.train.size:,} rows x 17 features, 63 leaves, {rounds} rounds", total),
         *("CPU s",), limit=1.1, reference=f"lgb.train alone, {inside:.1f} CPU s; ratio with binning and copies",
