@@ -5,7 +5,7 @@ import pytest
 from apps.cli.soak import SoakPlan, run_soak
 from packages.common.config import load_settings
 
-UNIVERSE = "BTCUSDT,ETHUSDT,SOLUSDT,XAUUSDT,1000PEPEUSDT,BNXUSDT"
+UNIVERSE = "BTCUSDT,ETHUSDT,SOLUSDT,XAUUSDT,PUMPUSDT,BNXUSDT"  # PUMPUSDT settles every hour
 ENVIRONMENT = {"UNIVERSE": UNIVERSE, "HISTORY_DAYS": "6", "SPEED": "max", "SEED": "11", "FLUSH_INTERVAL_MS": "200"}
 
 pytestmark = [pytest.mark.integration, pytest.mark.timeout(600), pytest.mark.xdist_group("desk")]
