@@ -5,11 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from packages.common.errors import InvalidInputError
 from services.features import schema
 from services.features.compute import compute_features
 from services.features.kernel import BAR_SIZE
-from services.labeling.spans import UNKNOWN, exit_ms, touches, window_end_ms
 from services.labeling.tests.markets import label_frame, random_arrays
 from services.labeling.triple_barrier import LabelSpec, label_both
 from services.training.splits import Span, make_split
@@ -106,12 +104,11 @@ def test_a_label_changes_with_nothing_after_its_exit(seed: int) -> None:
     rng = np.random.default_rng(seed)
     arrays = random_arrays(120, rng)
     labels = label_both(*arrays, SPEC).long
-    ends = exit_ms(arrays.ts, labels.bars, labels.labelled)
     rows = np.flatnonzero(labels.labelled)
     if rows.size == 0:
         return
     t = int(rng.choice(rows))
-    after = arrays.ts >= ends[t]
+    after = np.arange(120) > t + labels.bars[t]
     wild = arrays._replace(
         high=np.where(after, arrays.high * 5, arrays.high), close=np.where(after, arrays.close * 2, arrays.close)
     )
@@ -125,7 +122,7 @@ def test_what_a_model_is_fitted_with_knows_nothing_of_what_judges_it(seed: int) 
     arrays = random_arrays(600, np.random.default_rng(seed), holes=False)
     labels = label_both(*arrays, SLOW).long
     rows = np.flatnonzero(labels.labelled)
-    ends = exit_ms(arrays.ts, labels.bars, labels.labelled)[rows]
+    ends = arrays.ts[rows + labels.bars[rows]] + 60_000
     edges = [int(arrays.ts[i]) for i in (0, 300, 450, 599)]
     train, valid, test = (Span(*edges[i : i + 2]) for i in range(3))
     split = make_split(arrays.ts[rows], ends, train=train, valid=valid, test=test)
@@ -143,47 +140,3 @@ def test_what_a_model_is_fitted_with_knows_nothing_of_what_judges_it(seed: int) 
     for i, (ts, end) in enumerate(zip(arrays.ts[rows], ends, strict=True)):
         looks_on = (ts < valid.start_ms <= end) or (valid.start_ms <= ts < test.start_ms <= end)
         assert (i in split.purged) == looks_on
-
-
-def test_purged_training_rows_share_no_bar_with_the_test_span() -> None:
-    arrays = random_arrays(400, np.random.default_rng(5))
-    ends = window_end_ms(arrays.ts, H)
-    first, last = 200, 299
-    from_ms, to_ms = int(arrays.ts[first]), int(arrays.ts[last]) + 60_000
-    purged = touches(arrays.ts, ends, from_ms, to_ms)
-    for t in range(400):
-        bars = range(t, min(t + H, 399) + 1)  # the entry's bar and the window
-        shares = any(first <= j <= last for j in bars)
-        if t + H <= 399:
-            assert purged[t] == shares
-        else:
-            assert ends[t] == UNKNOWN
-    # Corrupting the whole test span changes no label that stays in training.
-    span = (arrays.ts >= from_ms) & (arrays.ts < to_ms)
-    wild = arrays._replace(
-        high=np.where(span, arrays.high * 3, arrays.high), low=np.where(span, arrays.low / 3, arrays.low)
-    )
-    before, after = label_both(*arrays, SPEC).short, label_both(*wild, SPEC).short
-    kept = ~purged & before.labelled
-    assert kept.sum() > 100
-    np.testing.assert_array_equal(before.ret_net[kept], after.ret_net[kept])
-    # One row more would have been a leak.
-    assert (before.ret_net[purged & before.labelled] != after.ret_net[purged & before.labelled]).any()
-
-
-def test_exits_lie_inside_the_windows() -> None:
-    arrays = random_arrays(400, np.random.default_rng(6))
-    labels = label_both(*arrays, SPEC).long
-    ends, windows = exit_ms(arrays.ts, labels.bars, labels.labelled), window_end_ms(arrays.ts, H)
-    known = labels.labelled
-    assert (ends[known] <= windows[known]).all()
-    assert (ends[known] > arrays.ts[known] + 60_000).all()
-    assert (ends[~known] == UNKNOWN).all()
-
-
-def test_spans_must_be_spans() -> None:
-    ts = np.arange(3, dtype=np.int64)
-    with pytest.raises(InvalidInputError, match="to_ms"):
-        touches(ts, ts, 5, 5)
-    with pytest.raises(InvalidInputError, match="h_bars"):
-        window_end_ms(ts, 0)
