@@ -97,7 +97,6 @@ def halt(reason: Annotated[str, typer.Option(help="Why; it is kept.")] = "halted
 def bench(
     area: Annotated[str, typer.Argument(help="What to measure: all, or one of the areas of docs/benchmarks.md.")],
     quick: Annotated[bool, typer.Option("--quick", help="Less data, fewer rounds: under a minute for all.")] = False,
-    peers: Annotated[bool, typer.Option("--peers", help="Other libraries too, in an environment of theirs.")] = False,
     as_json: Json = False,
 ) -> None:
     """Measure the product against plain implementations in the same run, row by row with goal and pass."""
@@ -106,7 +105,7 @@ def bench(
     from apps.cli.bench.run import run
 
     rows = []
-    for row in run(area, Plan(quick, peers)):
+    for row in run(area, Plan(quick)):
         rows.append(row)
         typer.echo(f"{row['area']:<10} {row['work']}", err=True)
     report.table(rows, as_json=as_json)

@@ -20,10 +20,10 @@ def measure(plan: Plan) -> Iterator[Figure]:
     markets = {count: backtest.market(count, n) for count in COUNTS}
 
     def label(count: int) -> Work:
-        return lambda: [one.label(labels.SPEC) for _ in range(count)]
+        return lambda: _repeat(count, lambda: one.label(labels.SPEC))
 
     def feature(count: int) -> Work:
-        return lambda: [compute_symbol(bars, shared) for _ in range(count)]
+        return lambda: _repeat(count, lambda: compute_symbol(bars, shared))
 
     def fold(count: int) -> Work:
         terms = backtest.terms(count)
@@ -38,3 +38,9 @@ def measure(plan: Plan) -> Iterator[Figure]:
             *("growth", f"{name}, {n:,} bars, ns a symbol-bar with {shown} symbols", cost[200], "ns"),
             limit=1.25, reference="the same with 50 symbols", ratio=cost[200] / cost[50],
         )  # fmt: skip
+
+
+def _repeat(count: int, work: Work) -> None:
+    """One symbol after the other; nothing is kept, or memory would be what grows."""
+    for _ in range(count):
+        work()

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from apps.cli.bench import material
+from apps.cli.bench.inference import MODEL_ID
 from apps.cli.bench.measure import Figure, Plan, Work, at_least, at_most, percentile
 from apps.cli.bench.minute import one_minute
 from apps.cli.ports import free_port
@@ -125,6 +126,13 @@ async def _minutes(url: str, spill: Path, count: int) -> Figure:
     tables = await asyncio.to_thread(one_minute)
     for name in ("decisions", "feature_checkpoints"):
         tables.pop(name, None)
+    with connect(url, autocommit=True) as conn:  # signals name the model that made them
+        conn.execute(
+            "INSERT INTO models (model_id, algo, feature_schema_version, label_spec_hash, train_start, train_end, "
+            "metrics, artifact_uri, content_hash, label_spec) "
+            "VALUES (%s, 'lgbm', 1, 'bench', now(), now(), '{}', '', 'bench', '{}')",
+            (MODEL_ID,),
+        )
     taken = []
     async with BatchWriter(url, spill) as writer:
         writer.put("instruments", [{"symbol": name} for name in material.names(50)])

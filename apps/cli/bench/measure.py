@@ -17,7 +17,6 @@ class Plan:
     """``quick`` measures less data in fewer rounds: good for finding a slip, not for ranking what is close."""
 
     quick: bool = False
-    peers: bool = False
 
     @property
     def rounds(self) -> int:
