@@ -45,7 +45,7 @@ def measure(plan: Plan) -> Iterator[Figure]:
         *("sockets", f"{count:,} frames to {expected:,} records in memory", count / took["product"] / 1e3, "k/s"),
         f"json.loads, {count / took['json'] / 1e3:.0f} k/s", took["product"] / took["json"],
     )  # fmt: skip
-    rates = [_through_a_socket([m for messages in minutes for m in messages]) for _ in range(plan.size(5, 2))]
+    rates = [_through_a_socket([m for messages in minutes for m in messages]) for _ in range(plan.size(5, 3))]
     yield at_least(
         *("sockets", f"{count:,} frames over a loopback WebSocket to records, CPU of the reader"),
         *(sorted(rates)[len(rates) // 2] / 1e3, "k/s"), limit=80.0,
