@@ -181,10 +181,10 @@ class DaskCluster:
             time.sleep(0.1)
         self.setting = json.loads(self._file.read_text())["address"].replace("tcp://", "dask://")
 
-    def kill_worker(self) -> None:
+    def kill_worker(self, number: int = 0) -> None:
         """SIGKILL one of the two."""
-        self._workers[0].kill()
-        self._workers[0].wait(10)
+        self._workers[number].kill()
+        self._workers[number].wait(10)
 
     def stop(self) -> None:
         for child in (*self._workers, self._scheduler):

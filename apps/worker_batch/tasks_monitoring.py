@@ -79,7 +79,7 @@ def _inputs(conn: psycopg.Connection[Any], symbol: str, start_ms: int) -> Any:
     )
     names = (*schema.KEYS, "mark_close")
     read = read_columns(conn, query, {"symbol": symbol, "start": to_datetime(start_ms)}, names)
-    features = np.column_stack([read[key] for key in schema.KEYS])
+    features = np.column_stack([np.asarray(read[key], np.float64) for key in schema.KEYS])
     return schema.model_inputs(features, np.asarray(read["mark_close"], np.float64))
 
 

@@ -116,7 +116,8 @@ def fit_targets(
             ],
             keep_training_booster=True,  # else the finished booster is written and parsed once more
         )
-        out.append(_fitted(booster, target))
+        valid_loss = float(booster.best_score["valid"][target.metric])
+        out.append(fitted_from(booster, target, best_round(booster), valid_loss))
     progress(1.0, "models fitted")
     return tuple(out)
 
@@ -156,15 +157,20 @@ def _relabel(binned: lgb.Dataset, values: NDArray[np.float64], weights: NDArray[
     binned.set_weight(weights)
 
 
-def _fitted(booster: lgb.Booster, target: Target) -> Fitted:
-    rounds = booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
+def fitted_from(booster: lgb.Booster, target: Target, rounds: int, valid_loss: float) -> Fitted:
+    """The first ``rounds`` trees of a trained booster."""
     return Fitted(
         target,
         booster.model_to_string(num_iteration=rounds),
         rounds,
-        float(booster.best_score["valid"][target.metric]),
+        valid_loss,
         *(_shares(booster.feature_importance(kind, iteration=rounds)) for kind in ("gain", "split")),
     )
+
+
+def best_round(booster: lgb.Booster) -> int:
+    """The round early stopping chose, else the last."""
+    return booster.best_iteration if booster.best_iteration > 0 else booster.current_iteration()
 
 
 def _shares(importance: NDArray[Any]) -> dict[str, float]:

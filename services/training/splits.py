@@ -131,9 +131,10 @@ def make_split(
         np.flatnonzero(purge_train | purge_valid),
         np.flatnonzero(embargoed),
     )
-    for name, rows, span in (("train", split.train, train), ("valid", split.valid, valid), ("test", split.test, test)):
-        if span is not None and rows.size == 0:
-            raise InvalidInputError(f"{name} span", str(span), f"rows left after purge ({split.purged.size} purged)")
+    parts = (("train", split.train, train), ("valid", split.valid, valid), ("test", split.test, test))
+    for name, rows, within in parts:
+        if within is not None and rows.size == 0:
+            raise InvalidInputError(f"{name} span", str(within), f"rows left after purge ({split.purged.size} purged)")
     assert_disjoint(split, ts_ms, end_ts_ms)
     return split
 

@@ -1,0 +1,154 @@
+"""Fit one booster at a time on all workers of a Dask cluster, by LightGBM's own data-parallel training (D36).
+
+Each worker holds a share of the training rows and all validation rows, so that every worker sees the same validation
+loss and stops at the same round. LightGBM merges histograms over sockets of its own. It cannot survive a lost peer, and
+may wait for it for ever; so the fit runs in a child process of the Dask worker that can be ended, and when a worker is
+lost the target starts again on those that are left.
+
+Boosters differ from local ones, since bins are drawn from each worker's share and the leaves of a quantile are averaged
+over workers: a test holds the validation loss of a target within 2 % of the local one. With one worker they are equal.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import lightgbm as lgb
+import numpy as np
+from numpy.typing import NDArray
+
+from packages.common.errors import StoreUnavailableError
+from services.features.schema import KEYS
+from services.training.cluster_part import ARRAYS
+from services.training.dataset import Dataset
+from services.training.fit import FitParams, Fitted, Progress, fitted_from
+from services.training.splits import Split
+from services.training.targets import Target, learned_values
+
+Share = dict[str, NDArray[np.float64]]  # what one worker fits on, by cluster_part.ARRAYS
+_POLL_S = 0.25
+_ATTEMPTS = 4  # of a target: three lost workers in one fit are a broken cluster
+
+
+class WorkerLostError(StoreUnavailableError):
+    """A worker left in the middle of a fit, or its part of it failed."""
+
+
+def fit_targets_on_cluster(
+    client: Any, dataset: Dataset, split: Split, targets: tuple[Target, ...], params: FitParams, progress: Progress
+) -> tuple[Fitted, ...]:
+    """As ``fit.fit_targets``, on the workers of ``client``; ``num_threads`` counts on each. Raises ``WorkerLostError``
+    when a target could not be fitted in four attempts."""
+    out = []
+    for number, target in enumerate(targets):
+        for attempt in range(_ATTEMPTS):
+            progress(number / len(targets), f"training {target.name} on {len(_workers(client))} workers")
+            try:
+                out.append(_fit(client, dataset, split, target, params, progress, number / len(targets)))
+                break
+            except WorkerLostError:
+                if attempt == _ATTEMPTS - 1:
+                    raise
+                threading.Event().wait(1.0 + attempt)  # until the scheduler has counted its workers again
+    progress(1.0, "models fitted")
+    return tuple(out)
+
+
+def _fit(
+    client: Any, dataset: Dataset, split: Split, target: Target, params: FitParams, progress: Progress, begin: float
+) -> Fitted:
+    from distributed import Event
+
+    workers = _workers(client)
+    ports = client.run(_free_port, workers=workers)
+    if not workers or set(ports) != set(workers):
+        raise WorkerLostError("the cluster lost its workers")
+    machines = ",".join(f"{urlsplit(worker).hostname}:{ports[worker]}" for worker in workers)
+    stop: Any = Event(client=client)
+    futures = {}
+    try:
+        for rank, worker in enumerate(workers):
+            options = params.for_target(target)
+            if len(workers) > 1:
+                options |= {"machines": machines, "num_machines": len(workers), "local_listen_port": ports[worker]}
+                options |= {"tree_learner": "data", "pre_partition": True, "time_out": 2}
+            share = client.scatter(_share(dataset, split, target, rank, len(workers)), workers=[worker], hash=False)
+            futures[worker] = client.submit(
+                _fit_share, share, options, params.max_rounds, params.early_stopping_rounds, stop,
+                workers=[worker], pure=False, retries=0, key=f"fit-{target.name}-{rank}-{ports[worker]}",
+            )  # fmt: skip
+        texts = _gather(client, futures, lambda: progress(begin, f"training {target.name} on the cluster"))
+    finally:
+        stop.set()  # of no consequence when all have ended
+        client.cancel(list(futures.values()))
+    booster = lgb.Booster(model_str=texts[workers[0]]["text"])
+    return fitted_from(booster, target, booster.current_iteration(), texts[workers[0]]["loss"])
+
+
+def _gather(client: Any, futures: dict[str, Any], beat: Any) -> dict[str, dict[str, Any]]:
+    """Results by worker; ``WorkerLostError`` as soon as one failed or its worker is gone."""
+    while True:
+        beat()
+        gone = set(futures) - set(_workers(client))
+        failed = [worker for worker, future in futures.items() if future.status in ("error", "lost", "cancelled")]
+        if gone or failed:
+            reasons = [str(futures[worker].exception()) for worker in failed if futures[worker].status == "error"]
+            raise WorkerLostError(f"worker {', '.join(sorted(gone) or failed)} was lost in a fit: {'; '.join(reasons)}")
+        if all(future.status == "finished" for future in futures.values()):
+            return dict(zip(futures, client.gather(list(futures.values())), strict=True))
+        threading.Event().wait(_POLL_S)
+
+
+def _share(dataset: Dataset, split: Split, target: Target, rank: int, count: int) -> Share:
+    """Every ``count``-th training row: each worker sees all times and symbols."""
+    rows = split.train[rank::count]
+    labels, weights = dataset.side(target.side)
+    learned = learned_values(target, labels, dataset.scale)
+    train = (dataset.inputs[rows], learned[rows], weights[rows])
+    valid = (dataset.inputs[split.valid], learned[split.valid], weights[split.valid])
+    return dict(zip(ARRAYS, train + valid, strict=True))
+
+
+# --- on a worker ----------------------------------------------------------------------------------------------------
+
+
+def _fit_share(share: Share, options: dict[str, Any], rounds: int, patience: int, stop: Any) -> dict[str, Any]:
+    """Run the child, end it when the others are to stop."""
+    with tempfile.TemporaryDirectory(prefix="perpilot-fit-") as folder:
+        np.savez(Path(folder, "share.npz"), allow_pickle=False, **share)
+        plan = {"options": options, "rounds": rounds, "patience": patience, "names": KEYS, "parent": os.getpid()}
+        Path(folder, "plan.json").write_text(json.dumps(plan))
+        log = Path(folder, "log")
+        with log.open("wb") as sink:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "services.training.cluster_part", folder],
+                cwd=Path(__file__).resolve().parents[2], stdout=sink, stderr=sink,
+            )  # fmt: skip
+        try:
+            while child.poll() is None:
+                if stop.wait(timeout=_POLL_S):
+                    raise WorkerLostError("stopped: another worker was lost")
+        finally:
+            child.kill()
+            child.wait()
+        if child.returncode != 0:
+            raise WorkerLostError(log.read_text(errors="replace")[-500:].strip() or f"exit status {child.returncode}")
+        found: dict[str, Any] = json.loads(Path(folder, "fitted.json").read_text())
+        return found
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("", 0))
+        return int(probe.getsockname()[1])
+
+
+def _workers(client: Any) -> list[str]:
+    return sorted(client.scheduler_info(n_workers=-1)["workers"])

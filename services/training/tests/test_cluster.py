@@ -1,0 +1,70 @@
+"""One scheduler, two workers behind loopback TCP, one of them killed: boosters within 2 % of the local validation loss."""
+
+import threading
+import time
+
+import pytest
+
+from packages.common.compute import open_compute
+from packages.common.time import MINUTE_MS
+from services.training.cluster import WorkerLostError, fit_targets_on_cluster
+from services.training.dataset import build_dataset
+from services.training.fit import FitParams, fit_targets
+from services.training.splits import Span, make_split
+from services.training.targets import ALL
+from services.training.tests.markets import SPEC, START_MS, make_rows
+
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+PARAMS = FitParams(max_rounds=40, early_stopping_rounds=5, num_leaves=15, min_data_in_leaf=100, num_threads=1)
+TARGETS = tuple(ALL[name] for name in ("er_long", "q05_short"))
+
+
+@pytest.fixture(scope="module")
+def rows():
+    sources = [make_rows(f"S{n}USDT", n, n=9_000, edge=0.5) for n in range(3)]
+    dataset = build_dataset(sources, events="every:2", label_spec=SPEC)
+    at = [START_MS + MINUTE_MS * bar for bar in (0, 6_500, 8_900)]
+    split = make_split(dataset.ts_ms, dataset.end_ts_ms, train=Span(at[0], at[1]), valid=Span(at[1], at[2]))
+    return dataset, split
+
+
+class JobCancelledError(Exception):
+    pass
+
+
+def quiet(_fraction, _stage):
+    pass
+
+
+def test_a_cluster_fits_as_well_as_one_machine_also_when_a_worker_is_killed(dask_cluster, rows):
+    local = fit_targets(*rows, TARGETS, PARAMS, quiet)
+    stages = []
+
+    def cancel(_fraction, stage):
+        if stage.endswith("on the cluster"):
+            raise JobCancelledError
+
+    def kill_in_the_second_target(_fraction, stage):
+        stages.append(stage)
+        if stage == "training q05_short on the cluster" and stages.count(stage) == 3:
+            dask_cluster.kill_worker()
+
+    with open_compute(dask_cluster.setting) as compute:
+        with pytest.raises(JobCancelledError):
+            fit_targets_on_cluster(compute.client, *rows, TARGETS[:1], PARAMS, cancel)
+        deadline = time.monotonic() + 20
+        while any(compute.client.processing().values()) and time.monotonic() < deadline:
+            threading.Event().wait(0.1)
+        assert not any(compute.client.processing().values())  # a cancelled fit leaves nothing behind
+
+        found = fit_targets_on_cluster(compute.client, *rows, TARGETS, PARAMS, kill_in_the_second_target)
+        assert "training er_long on 2 workers" in stages
+        assert "training q05_short on 1 workers" in stages  # it began again on the one that was left
+        assert [item.target for item in found] == list(TARGETS)
+        assert found[0].text != local[0].text
+        assert found[0].valid_loss == pytest.approx(local[0].valid_loss, rel=0.02)
+        assert found[1].text == local[1].text  # one worker is left: nothing is merged, nothing differs
+
+        dask_cluster.kill_worker(1)
+        with pytest.raises(WorkerLostError, match="lost"):
+            fit_targets_on_cluster(compute.client, *rows, TARGETS[:1], PARAMS, quiet)
