@@ -1,4 +1,4 @@
-"""One scheduler, two workers behind loopback TCP, one of them killed: boosters within 2 % of the local validation loss."""
+"""A scheduler and two workers behind loopback TCP, one of them killed in the middle of a fit."""
 
 import threading
 import time
