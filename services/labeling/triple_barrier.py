@@ -40,7 +40,7 @@ class LabelSpec:
             if isinstance(value, bool) or not isinstance(value, int | float | np.integer | np.floating):
                 raise InvalidInputError(f"LabelSpec.{field.name}", value, "a number")
             whole = field.type is int
-            if whole and value != int(value):
+            if whole and (not math.isfinite(value) or value != int(value)):
                 raise InvalidInputError(f"LabelSpec.{field.name}", value, "a whole number")
             object.__setattr__(self, field.name, int(value) if whole else float(value))
         for name in ("k_tp", "k_sl", "risk_mae_atr"):
@@ -160,10 +160,11 @@ def label_direction_vectorized(
     leaves the labels), so that positions stay those of the inputs.
 
     All arrays are (n,), bars in strictly growing time. ``ts_index`` and ``next_funding_ts`` are epoch milliseconds or
-    ``datetime64`` in UTC; NaT, NaN or a time outside ``(ts, ts + 60 s]`` means no settlement in that bar, else it
-    settles at ``funding_rate`` of the same row. ``high``, ``low``, ``close`` are of the series that triggers (the
-    mark's where they exist) and must be finite and positive: leave missing bars out. ``mark`` is the mark close,
-    ``atr`` the barriers' ATR and ``atr_slip`` the 1m ATR of the slippage term (``atr`` when None), all in quote units.
+    times (naive ones are UTC); in ``next_funding_ts`` NaT, NaN or a time outside ``(ts, ts + 60 s]`` means no
+    settlement in that bar, else it settles at ``funding_rate`` of the same row. ``high``, ``low``, ``close`` are of the
+    series that triggers (the mark's where they exist) and must be finite and positive: leave missing bars out. ``mark``
+    is the mark close, ``atr`` the barriers' ATR and ``atr_slip`` the 1m ATR of the slippage term (``atr`` when None),
+    all in quote units.
     ``direction`` is +1 or -1. Raises InvalidInputError, naming the symbol's field, row and value.
     """
     if direction not in (1, -1):
@@ -209,12 +210,19 @@ def _label(
 ) -> tuple[Labels | None, Labels | None]:
     ts_ms = _milliseconds("ts_index", ts)
     n = ts_ms.size
+    if (missing := np.flatnonzero(pd.isna(ts))).size:
+        raise InvalidInputError(f"ts_index[{missing[0]}]", None, "the open of a bar")
     series = {"high": high, "low": low, "close": close, "mark": mark, "atr": atr, "funding_rate": funding_rate}
     series["atr_slip"] = atr if atr_slip is None else atr_slip
     values = {name: _floats(name, array, n) for name, array in series.items()}
     settles = _milliseconds("next_funding_ts", next_funding_ts, n)
     triggers = values["high"], values["low"], values["close"]
     fault, row, count = k.check(ts_ms, *triggers, values["funding_rate"], settles)
+    if fault == k.FINE and n > 1 and (steps := np.diff(ts_ms)).min() < k.MINUTE:
+        at = int(steps.argmin()) + 1
+        raise InvalidInputError(f"ts_index[{at}]", int(ts_ms[at]), "a minute or more after the bar before (epoch ms)")
+    if fault in (k.BAD_HIGH, k.BAD_LOW) and not 0.0 < values["close"][row] < math.inf:
+        fault = k.BAD_CLOSE  # no high and no low agrees with such a close
     if fault != k.FINE:
         name, expected = _FAULTS[fault]
         raise InvalidInputError(f"{name}[{row}]", ({"ts_index": ts_ms} | values)[name][row].item(), expected)
@@ -252,8 +260,9 @@ def _floats(name: str, values: F64, n: int) -> F64:
 
 
 def _milliseconds(name: str, values: NDArray[Any], n: int | None = None) -> I64:
-    """Epoch milliseconds of integers, datetime64 (naive means UTC) or floats; 0 for NaT and NaN."""
-    array = np.asarray(values)
+    """Epoch milliseconds of integers, floats or times (naive means UTC); 0 for NaT and NaN."""
+    zone = getattr(getattr(values, "dtype", None), "tz", None)
+    array = np.asarray(values if zone is None else pd.DatetimeIndex(values).tz_convert(None))
     if array.ndim != 1 or (n is not None and array.size != n):
         raise InvalidInputError(name, array.shape, "one dimension" if n is None else f"shape ({n},), as ts_index")
     if array.dtype.kind == "M":

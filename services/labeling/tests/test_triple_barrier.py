@@ -234,12 +234,33 @@ def test_bad_arguments_are_refused() -> None:
         label_frame(arrays._replace(ts=arrays.ts.astype(str)), SPEC, 1)
 
 
+def test_a_close_that_is_no_price_is_named_as_the_close() -> None:
+    arrays = flat(20)
+    for bad in (float("nan"), float("inf"), 0.0):
+        close = arrays.close.copy()
+        close[7] = bad
+        with pytest.raises(InvalidInputError, match=r": close\[7\]"):
+            label_frame(arrays._replace(close=close), SPEC, 1)
+
+
+def test_a_time_may_carry_its_zone_and_may_not_be_missing() -> None:
+    arrays = flat(20)
+    times = pd.to_datetime(arrays.ts, unit="ms", utc=True)
+    plain = label_frame(arrays, SPEC, 1)
+    for index in (times, times.tz_convert("Asia/Seoul"), times.tz_localize(None)):
+        np.testing.assert_array_equal(label_frame(arrays._replace(ts=index), SPEC, 1).to_numpy(), plain.to_numpy())
+    with pytest.raises(InvalidInputError, match="epoch ms"):
+        label_frame(arrays._replace(ts=arrays.ts // 1000), SPEC, 1)  # seconds
+    with pytest.raises(InvalidInputError, match=r"ts_index\[0\]"):
+        label_frame(arrays._replace(ts=times.where(np.arange(20) > 0)), SPEC, 1)
+
+
 @pytest.mark.parametrize(
     ("field", "value"),
     [
         *(("k_tp", 0.0), ("k_sl", -1.0), ("h_bars", 0), ("h_bars", 1.5), ("risk_mae_atr", float("nan"))),
         *(("fee_rate", -1e-9), ("slippage_k", float("inf")), ("atr_interval_min", 5), ("stop_overshoot", 1.01)),
-        *(("k_tp", "1.5"), ("h_bars", True)),
+        *(("k_tp", "1.5"), ("h_bars", True), ("h_bars", float("inf"))),
     ],
 )
 def test_specs_are_validated_by_field(field: str, value: object) -> None:
