@@ -207,11 +207,15 @@ def reap(conn: psycopg.Connection[Any], *, stale_s: float = STALE_S, resend_s: f
 
 
 def release_worker(conn: psycopg.Connection[Any], worker: str) -> list[tuple[str, str]]:
-    """Put back what a worker that is known to be dead was running, without waiting for its heartbeat to grow old."""
+    """Put back what a worker that is known to be dead was running, without waiting for its heartbeat to grow old.
+
+    A job that used up its attempts is left to ``reap``, which fails it: one that kills each worker (it may need more
+    memory than there is) would run for ever otherwise.
+    """
     rows = conn.execute(
         """UPDATE jobs SET status = 'queued', heartbeat_at = now(), stage = 'the worker died; waiting to resume'
-           WHERE status = 'running' AND worker = %s RETURNING job_id::text, kind""",
-        (worker,),
+           WHERE status = 'running' AND worker = %s AND attempt < %s RETURNING job_id::text, kind""",
+        (worker, ATTEMPTS_MAX),
     ).fetchall()
     return [(job_id, kind) for job_id, kind in rows]
 

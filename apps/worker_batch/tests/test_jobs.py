@@ -209,6 +209,21 @@ def test_a_job_of_a_dead_process_on_this_machine_is_taken_over_without_waiting(c
     assert runner.run_job(job_id, settings, handlers={"sync_store": lambda context: {}}) == "not claimed"
 
 
+def test_a_job_that_kills_every_worker_is_given_up(conn, settings):
+    child = subprocess.Popen([sys.executable, "-c", ""])
+    child.wait()
+    dead = f"{socket.gethostname()}:{child.pid}"
+    job_id, _ = jobs.insert(conn, "sync_store", {})
+    for attempt in range(1, jobs.ATTEMPTS_MAX + 1):
+        assert jobs.claim(conn, job_id, dead).attempt == attempt
+        jobs.release_worker(conn, dead)
+    assert jobs.claim(conn, job_id, dead) is None
+    assert runner.run_job(job_id, settings, handlers={"sync_store": lambda context: {}}) == "not claimed"
+    age(conn, job_id, jobs.STALE_S + 5)
+    assert jobs.reap(conn) == []
+    assert "died 4 times" in row(conn, job_id, "error")
+
+
 _WORKER = """
 import time
 from apps.worker_batch import kinds
