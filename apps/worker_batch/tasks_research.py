@@ -4,7 +4,7 @@
 import json
 import logging
 from collections.abc import Mapping
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from apps.worker_batch import jobs
 from apps.worker_batch.context import JobContext
+from packages.common import jit
 from packages.common.config import Settings
 from packages.common.db import bulk_load
 from packages.common.errors import InvalidInputError
@@ -29,7 +30,7 @@ from services.registry.package import load_package
 from services.simulator.build import params_from_settings
 from services.training import market
 from services.training.replay import Desk
-from services.training.research import LabelledMinutes, label_columns, label_symbols, research_hash
+from services.training.research import BTC, LabelledMinutes, label_columns, label_symbols, research_hash
 from services.training.splits import Span, spans_of_history
 from services.training.store_env import LABELS, StoreEnv
 from services.training.targets import scale_column
@@ -65,8 +66,10 @@ def label_recent(context: JobContext) -> Mapping[str, Any]:
     """
     _known(context.config, _LABEL_KEYS)
     env, spec, symbols = _setting(context)
-    inputs = {"spec": spec.to_dict(), "tables": bool(context.config.get("tables")), **research_hash(env, symbols)}
-    old = jobs.set_input_hash(context.conn, context.run, jobs.digest(json.dumps(inputs, sort_keys=True)))
+    thresholds = Thresholds(context.settings.ev_min, context.settings.q05_min, context.settings.mae_max)
+    old = _done_before(
+        context, env, symbols, spec=spec.to_dict(), tables=bool(context.config.get("tables")), limits=asdict(thresholds)
+    )
     if old is not None:
         return old
     reports: dict[str, dict[str, Any]] = {}
@@ -79,7 +82,7 @@ def label_recent(context: JobContext) -> Mapping[str, Any]:
             labelled.features[:, scale_column(spec.atr_interval_min)],
             spec,
             labelled.features[:, schema.ATR],
-            Thresholds(context.settings.ev_min, context.settings.q05_min, context.settings.mae_max),
+            thresholds,
         )
         if warning := report.warning():
             log.warning("labels_uneconomical %s", warning)
@@ -110,8 +113,9 @@ def train_model(context: JobContext) -> Mapping[str, Any]:
     env, spec, symbols = _setting(context)
     options = dict(context.config.get("train", {}))
     shape = _fold_shape(context.config)
-    inputs = {"spec": spec.to_dict(), "train": options, "shape": shape, **research_hash(env, symbols)}
-    old = jobs.set_input_hash(context.conn, context.run, jobs.digest(json.dumps(inputs, sort_keys=True)))
+    old = _done_before(
+        context, env, symbols, spec=spec.to_dict(), train=options, shape=shape, desk=_desk_terms(context, spec, symbols)
+    )
     if old is None:
         label_symbols(env, symbols, spec, context.scaled(0.0, 0.1))
         cfg, plan = train_config(env, spec, symbols, options, *shape)
@@ -139,16 +143,17 @@ def walkforward_backtest(context: JobContext) -> Mapping[str, Any]:
     _known(context.config, _BACKTEST_KEYS)
     model_id, uri, content = _model_row(context)
     package = load_package(uri, expected_hash=content)
-    run, folds = package.manifest.get("run"), package.manifest.get("folds", [])
-    spans = [Span(_ms(fold["test"]["start"]), _ms(fold["test"]["end"])) for fold in folds if fold["test"]]
-    if not run or not spans:
+    run, folds, desk = (package.manifest.get(name) for name in ("run", "folds", "desk"))
+    spans = [Span(_ms(fold["test"]["start"]), _ms(fold["test"]["end"])) for fold in folds or () if fold["test"]]
+    if not run or not spans or not desk:
         raise InvalidInputError("model_id", model_id, "a model trained with a test span and its market")
     predictor_spec = {name: value for name, value in package.label_spec.items() if name != "hash"}
     spec = LabelSpec.from_dict(predictor_spec)
-    symbols = tuple(package.manifest["desk"]["symbols"])
+    symbols, whole = tuple(desk["symbols"]), Span(spans[0].start_ms, spans[-1].end_ms)
     env = _env(context)
+    _require_predictions(env.store, run, symbols, whole)
     context.progress(0.05, "reading tiers and betas")
-    source = env.market(spec, symbols, Span(spans[0].start_ms, spans[-1].end_ms))
+    source = env.market(spec, symbols, whole)
     assert source is not None  # the environment of a job always has a desk
     traded = trade(
         source, run, spec, spans, int(package.manifest["config"]["seed"]), context.scaled(0.3, 1.0),
@@ -234,11 +239,53 @@ def _setting(context: JobContext) -> tuple[StoreEnv, LabelSpec, tuple[str, ...]]
     env = _env(context)
     spec = label_spec_of(context.settings, context.config.get("preset"))
     stored = set(env.store.symbols(market.CANDLES, market.VERSION))
-    wanted = tuple(context.config.get("symbols") or context.settings.universe)
+    asked = context.config.get("symbols")
+    if unknown := sorted(set(asked or ()) - stored):  # of the universe some may not be there yet; who is named must be
+        raise InvalidInputError("symbols", unknown, "symbols with stored history")
+    wanted = tuple(asked or context.settings.universe)
     symbols = tuple(symbol for symbol in wanted if symbol in stored)
     if not symbols:
         raise InvalidInputError("symbols", wanted, "at least one symbol with stored history (run bootstrap_history)")
     return env, spec, symbols
+
+
+def _done_before(
+    context: JobContext, env: StoreEnv, symbols: tuple[str, ...], **terms: Any
+) -> Mapping[str, Any] | None:
+    """The result of an earlier job of this kind on equal terms, stored minutes and kernels; the hash of all three is
+    kept with the job. BTCUSDT is always among the minutes: three features of every symbol are its own."""
+    market_inputs = research_hash(env, tuple(dict.fromkeys((*symbols, BTC))))
+    inputs = {"kernels": jit.sources_hash(), "symbols": symbols, **market_inputs, **terms}
+    return jobs.set_input_hash(context.conn, context.run, jobs.digest(json.dumps(inputs, sort_keys=True)))
+
+
+def _desk_terms(context: JobContext, spec: LabelSpec, symbols: tuple[str, ...]) -> dict[str, Any]:
+    """What the traded result depends on beside the minutes: settings, and the exchange's rules on record."""
+    known = load_instruments(context.conn, symbols, context.settings.taker_fee_rate)
+    return {
+        "params": params_from_settings(spec, context.settings),
+        "wallet": context.settings.shadow_equity_usdt,
+        "fee": known.constants.fee_now,
+        "tradable": known.tradable.tolist(),
+        "rules": known.constants.rules.tolist(),
+        "brackets": known.constants.brackets.tolist(),
+    }
+
+
+def _require_predictions(store: ResearchStore, run: str, symbols: tuple[str, ...], span: Span) -> None:
+    """Refuse symbols with bars but without predictions in ``span``: not to know is not the same as not to trade."""
+
+    def rows(dataset: str, version: str, symbol: str) -> int:
+        read = store.read(dataset, version, symbol, (), from_ts_ms=span.start_ms, to_ts_ms=span.end_ms)
+        return int(read["ts"].size)
+
+    lacking = [
+        symbol
+        for symbol in symbols
+        if rows(market.FEATURES, market.FEATURES_VERSION, symbol) and not rows(market.PREDICTIONS, run, symbol)
+    ]
+    if lacking:
+        raise InvalidInputError("symbols", lacking, f"stored out-of-sample predictions of run {run} ({span})")
 
 
 def _env(context: JobContext) -> StoreEnv:

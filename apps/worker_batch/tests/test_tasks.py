@@ -1,5 +1,7 @@
 """The jobs themselves, on real stores with a small market: what they write, and that repeating them changes nothing."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -150,6 +152,15 @@ def test_training_from_the_store_to_a_demo_model_that_predicts(conn, settings):
     assert other[1]["model_id"] != result["model_id"]
     assert registry.current(conn, "demo").model_id == result["model_id"]
 
+    traded = run(conn, settings, "walkforward_backtest", {"model_id": result["model_id"]})
+    assert (traded[0], traded[1]["trading"]["net"]) == ("succeeded", result["trading"]["net"])
+    run_hash = traded[1]["run"]
+    assert store.read(market.PREDICTIONS, run_hash, "ETHUSDT", ())["ts"].size
+    shutil.rmtree(f"{settings.store.removeprefix('file://')}/{market.PREDICTIONS}/{run_hash}")
+    lost = run(conn, settings, "walkforward_backtest", {"model_id": result["model_id"], "as_of": "later"})
+    assert lost[0] == "failed"
+    assert f"predictions of run {run_hash}" in lost[2]
+
     refused = run(conn, settings, "promote_model", {"model_id": result["model_id"], "author": "ana", "reason": "now"})
     assert refused[0] == "failed"
     assert "evidence of oos" in refused[2]
@@ -213,6 +224,30 @@ def test_labels_are_stored_with_their_report_and_on_request_in_tables(conn, sett
     )
     assert set(reports) == set(SYMBOLS)
     assert run(conn, settings, "label_recent", {"tables": True, "as_of": "later"})[1] == result
+
+
+def input_hash(conn, settings, kind, config):
+    assert run(conn, settings, kind, config)[0] == "succeeded"
+    return conn.execute("SELECT input_hash FROM jobs ORDER BY ended_at DESC LIMIT 1").fetchone()[0]
+
+
+def test_what_a_result_depends_on_is_in_its_hash(conn, settings):
+    fill(conn)
+    run(conn, settings, "sync_store")
+    first = input_hash(conn, settings, "label_recent", {"symbols": ["ETHUSDT"]})
+    assert input_hash(conn, settings, "label_recent", {"symbols": ["ETHUSDT"], "as_of": "later"}) == first
+    stricter = settings.model_copy(update={"mae_max": 0.7})  # the report says what this threshold blocks
+    assert input_hash(conn, stricter, "label_recent", {"symbols": ["ETHUSDT"], "as_of": "2"}) != first
+    store = ResearchStore(settings.store)
+    bar = store.read("mark_candles_1m", market.VERSION, "BTCUSDT", to_ts_ms=START + MINUTE_MS)
+    store.write("mark_candles_1m", market.VERSION, "BTCUSDT", {n: c if n == "ts" else c * 1.01 for n, c in bar.items()})
+    assert input_hash(conn, settings, "label_recent", {"symbols": ["ETHUSDT"], "as_of": "3"}) != first
+    few = SHORT["train"] | {"targets": ["er_long"], "max_rounds": 1}
+    trained = input_hash(conn, settings, "train_model", {"symbols": ["ETHUSDT"], "train": few})
+    richer = settings.model_copy(update={"shadow_equity_usdt": 5_000.0})
+    assert input_hash(conn, richer, "train_model", {"symbols": ["ETHUSDT"], "train": few, "as_of": "2"}) != trained
+    status, _, error = run(conn, settings, "label_recent", {"symbols": ["ETHUSDT", "TYPOUSDT"]})
+    assert (status, "['TYPOUSDT']" in error) == ("failed", True)
 
 
 @pytest.mark.parametrize(
