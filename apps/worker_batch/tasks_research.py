@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from dataclasses import asdict, fields, replace
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ import numpy as np
 from apps.worker_batch import jobs
 from apps.worker_batch.context import JobContext
 from packages.common import jit
+from packages.common.compute import open_compute
 from packages.common.config import Settings
 from packages.common.db import bulk_load
 from packages.common.errors import InvalidInputError
@@ -22,7 +24,7 @@ from services.backtest.render import render_html, render_json
 from services.collector.tiers import instrument_day_rows
 from services.features import kernel as bar
 from services.features import schema
-from services.labeling.report import Thresholds, label_report
+from services.labeling.report import LabelReport, Thresholds, label_report
 from services.labeling.triple_barrier import PRESETS, LabelSpec
 from services.registry import registry
 from services.registry.instruments import TIERS, load_instruments
@@ -30,7 +32,7 @@ from services.registry.package import load_package
 from services.simulator.build import params_from_settings
 from services.training import market
 from services.training.replay import Desk
-from services.training.research import BTC, LabelledMinutes, label_columns, label_symbols, research_hash
+from services.training.research import BTC, LabelledMinutes, label_symbols, research_hash
 from services.training.splits import Span, spans_of_history
 from services.training.store_env import LABELS, StoreEnv
 from services.training.targets import scale_column
@@ -72,29 +74,35 @@ def label_recent(context: JobContext) -> Mapping[str, Any]:
     )
     if old is not None:
         return old
+    with open_compute(context.settings.compute) as compute:
+        judge = partial(_report, spec=spec, thresholds=thresholds)
+        found = label_symbols(env, symbols, spec, context.scaled(0.0, 0.9), compute, judge)
     reports: dict[str, dict[str, Any]] = {}
-
-    def each(symbol: str, labelled: LabelledMinutes) -> None:
-        report = label_report(
-            symbol,
-            labelled.labels,
-            labelled.minutes.bars[:, bar.BAR_MARK_CLOSE],
-            labelled.features[:, scale_column(spec.atr_interval_min)],
-            spec,
-            labelled.features[:, schema.ATR],
-            thresholds,
-        )
+    for number, (symbol, (_, report)) in enumerate(found.items()):
+        if report is None:
+            continue
+        context.progress(0.9 + 0.1 * number / len(found), f"keeping {symbol}")
         if warning := report.warning():
             log.warning("labels_uneconomical %s", warning)
         reports[symbol] = report.to_dict()
         _store_report(context, symbol, spec, reports[symbol])
-        if context.config.get("tables"):
-            for side, labels in (("long", labelled.labels.long), ("short", labelled.labels.short)):
-                columns = label_columns(labels, labelled.minutes.ts_ms)
-                bulk_load(context.conn, LABELS[side], {"symbol": symbol, "spec_hash": spec.hash(), **columns})
+        for table in LABELS.values() if context.config.get("tables") else ():
+            columns = env.store.read(table, spec.hash(), symbol)
+            bulk_load(context.conn, table, {"symbol": symbol, "spec_hash": spec.hash(), **columns})
+    labels = {symbol: count for symbol, (count, _) in found.items()}
+    return {"label_spec_hash": spec.hash(), "labels": labels, "reports": reports}
 
-    counts = label_symbols(env, symbols, spec, context.progress, each)
-    return {"label_spec_hash": spec.hash(), "labels": dict(counts), "reports": reports}
+
+def _report(symbol: str, labelled: LabelledMinutes, *, spec: LabelSpec, thresholds: Thresholds) -> LabelReport:
+    return label_report(
+        symbol,
+        labelled.labels,
+        labelled.minutes.bars[:, bar.BAR_MARK_CLOSE],
+        labelled.features[:, scale_column(spec.atr_interval_min)],
+        spec,
+        labelled.features[:, schema.ATR],
+        thresholds,
+    )
 
 
 def train_model(context: JobContext) -> Mapping[str, Any]:
@@ -117,9 +125,10 @@ def train_model(context: JobContext) -> Mapping[str, Any]:
         context, env, symbols, spec=spec.to_dict(), train=options, shape=shape, desk=_desk_terms(context, spec, symbols)
     )
     if old is None:
-        label_symbols(env, symbols, spec, context.scaled(0.0, 0.1))
-        cfg, plan = train_config(env, spec, symbols, options, *shape)
-        report = run_training_job(cfg, env=env, progress=context.scaled(0.1, 0.98))
+        with open_compute(context.settings.compute) as compute:
+            label_symbols(env, symbols, spec, context.scaled(0.0, 0.1), compute)
+            cfg, plan = train_config(env, spec, symbols, options, *shape)
+            report = run_training_job(cfg, env=env, progress=context.scaled(0.1, 0.98), compute=compute)
         with context.conn.transaction():
             registry.register(context.conn, report["package"], report["artifact_uri"])
         result = {name: report[name] for name in ("model_id", "content_hash", "artifact_uri", "split", "folds")}
@@ -155,11 +164,12 @@ def walkforward_backtest(context: JobContext) -> Mapping[str, Any]:
     context.progress(0.05, "reading tiers and betas")
     source = env.market(spec, symbols, whole)
     assert source is not None  # the environment of a job always has a desk
-    traded = trade(
-        source, run, spec, spans, int(package.manifest["config"]["seed"]), context.scaled(0.3, 1.0),
-        kind="walkforward_backtest", title="Walk-forward, traded again",
-        inputs={"model_id": model_id, "run": run}, notes=source.desk.notes,
-    )  # fmt: skip
+    with open_compute(context.settings.compute) as compute:
+        traded = trade(
+            source, run, spec, spans, int(package.manifest["config"]["seed"]), context.scaled(0.3, 1.0),
+            kind="walkforward_backtest", title="Walk-forward, traded again",
+            inputs={"model_id": model_id, "run": run}, notes=source.desk.notes, compute=compute,
+        )  # fmt: skip
     text, page = render_json(traded.report), render_html(traded.report)
     key = f"reports/{jobs.digest(text)[:32]}"
     reports = {form: env.store.put_object(f"{key}.{form}", t.encode()) for form, t in (("json", text), ("html", page))}

@@ -24,9 +24,10 @@ _RETRIES = 2  # of a task that raised: a store or a network that was away for a 
 class Compute(Protocol):
     """A place to compute in."""
 
-    def map(self, function: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[int, R]]:
-        """``(position of the item, result)`` as results come, in no order. An exception of the function ends it; when
-        the caller stops reading, what has not begun is not begun."""
+    def map(self, function: Callable[..., R], items: Sequence[T], *shared: object) -> Iterator[tuple[int, R]]:
+        """``(position of the item, function(item, *shared))`` as results come, in no order. ``shared`` travels once to
+        each worker. An exception of the function ends it; when the caller stops reading, what has not begun is not
+        begun."""
 
 
 class LocalCompute:
@@ -35,10 +36,10 @@ class LocalCompute:
     def __init__(self, threads: int | None = None) -> None:
         self._threads = threads or os.cpu_count() or 1
 
-    def map(self, function: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[int, R]]:
+    def map(self, function: Callable[..., R], items: Sequence[T], *shared: object) -> Iterator[tuple[int, R]]:
         """See ``Compute``."""
         with concurrent.futures.ThreadPoolExecutor(min(self._threads, max(1, len(items)))) as pool:
-            numbers = {pool.submit(function, item): number for number, item in enumerate(items)}
+            numbers = {pool.submit(function, item, *shared): number for number, item in enumerate(items)}
             try:
                 while numbers:  # a finished result is let go before the next is waited for: results can be large
                     done, _ = concurrent.futures.wait(numbers, return_when=concurrent.futures.FIRST_COMPLETED)
@@ -54,11 +55,12 @@ class DaskCompute:
     def __init__(self, client: Any) -> None:
         self.client = client
 
-    def map(self, function: Callable[[T], R], items: Sequence[T]) -> Iterator[tuple[int, R]]:
+    def map(self, function: Callable[..., R], items: Sequence[T], *shared: object) -> Iterator[tuple[int, R]]:
         """See ``Compute``."""
         from distributed import as_completed
 
-        futures = self.client.map(function, items, pure=False, retries=_RETRIES)
+        sent = [self.client.scatter(value, broadcast=True, hash=False) for value in shared]
+        futures = self.client.map(function, items, *([one] * len(items) for one in sent), pure=False, retries=_RETRIES)
         numbers = {future.key: number for number, future in enumerate(futures)}
         try:
             for future in as_completed(futures, loop=self.client.loop):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
+from packages.common.compute import Compute
 from packages.common.errors import InvalidInputError
 from services.backtest.portfolio import backtest
 from services.backtest.stress import SHOWN
@@ -25,6 +26,30 @@ def kernel_runner(
         return backtest(market, changed, constants, symbols=symbols, wallet=wallet).metrics
 
     return run
+
+
+def sweep(
+    market: Market,
+    params: Params,
+    constants: Constants,
+    *,
+    symbols: Sequence[str],
+    wallet: float,
+    grid: Mapping[str, Sequence[float]],
+    compute: Compute,
+) -> Runner:
+    """A ``kernel_runner`` of the values of ``grid`` alone, which it has traded where ``compute`` says."""
+    points = [(name, value) for name, values in grid.items() for value in values]
+    world = (market, params, constants, tuple(symbols), wallet)
+    found = {points[number]: figures for number, figures in compute.map(_metrics_at, points, world)}
+    return lambda name, value: found[name, value]
+
+
+def _metrics_at(
+    point: tuple[str, float], world: tuple[Market, Params, Constants, tuple[str, ...], float]
+) -> Mapping[str, float]:
+    market, params, constants, symbols, wallet = world
+    return kernel_runner(market, params, constants, symbols=symbols, wallet=wallet)(*point)
 
 
 def changed_params(params: Params, name: str, value: float) -> Params:

@@ -16,6 +16,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 
+from packages.common.compute import Compute, LocalCompute
 from packages.common.errors import InvalidInputError
 from services.backtest.portfolio import backtest
 from services.policy.kernel import BAD_FEATURES, DRIFT, Q05_LONG, Q05_SHORT
@@ -102,10 +103,25 @@ def stress_table(
     symbols: Sequence[str],
     wallet: float = 10_000.0,
     stresses: Mapping[str, Stress] = STRESSES,
+    compute: Compute | None = None,
 ) -> list[dict[str, float | int | str]]:
-    """One backtest per stress: its name, its parameters, and the figures ``SHOWN`` of ``portfolio.metrics_of``."""
-    rows = []
-    for name, stress in stresses.items():
-        metrics = backtest(*stressed(market, params, constants, stress), symbols=symbols, wallet=wallet).metrics
-        rows.append({"stress": name, **asdict(stress), **{key: metrics[key] for key in SHOWN}})
-    return rows
+    """One backtest per stress: its name, its parameters, and the figures ``SHOWN`` of ``portfolio.metrics_of``.
+    ``compute``: where they run; one after the other in this process when left out."""
+    world = (market, params, constants, tuple(symbols), wallet)
+    found = dict((compute or LocalCompute(1)).map(_stressed_metrics, list(stresses.values()), world))
+    return [
+        {"stress": name, **_factors(stress), **{key: found[number][key] for key in SHOWN}}
+        for number, (name, stress) in enumerate(stresses.items())
+    ]
+
+
+def _factors(stress: Stress) -> dict[str, float | int]:
+    """Under names of their own: ``slippage`` is also what was paid."""
+    return {f"{name}_factor" if name in ("fee", "slippage") else name: v for name, v in asdict(stress).items()}
+
+
+def _stressed_metrics(
+    stress: Stress, world: tuple[Market, Params, Constants, tuple[str, ...], float]
+) -> Mapping[str, float]:
+    market, params, constants, symbols, wallet = world
+    return backtest(*stressed(market, params, constants, stress), symbols=symbols, wallet=wallet).metrics

@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from packages.common.compute import Compute, LocalCompute
 from packages.common.time import DAY_MS, MINUTE_MS, iso
 from services.backtest import attribution
 from services.backtest.baselines import baseline_rows
@@ -28,7 +29,7 @@ from services.backtest.report import (
     Snippet,
     TradeOnPrice,
 )
-from services.backtest.sensitivity import base_value, default_grid, kernel_runner, sensitivity
+from services.backtest.sensitivity import base_value, default_grid, sensitivity, sweep
 from services.backtest.stress import STRESSES, Stress, stress_table
 from services.backtest.verdict import judge
 from services.policy.kernel import PRESENT
@@ -76,14 +77,17 @@ def research_report(
     label_sensitivity: Sequence[Mapping[str, Any]] = (),
     notes: Sequence[str] = (),
     progress: Progress | None = None,
+    compute: Compute | None = None,
 ) -> tuple[BacktestResult, ResearchReport]:
     """Backtest ``market`` from ``wallet`` and report on it; equal arguments and generator state give an equal report.
 
     ``inputs``: names → hashes and settings, shown as they are; ``targets``, ``importance``, ``shap``, ``overfitting``
     come from training and validation and pass through; ``label_sensitivity``: rows of ``sensitivity`` run with labels
-    anew; ``progress(fraction, stage)`` may raise to stop. Raises ``InvalidInputError`` as ``backtest`` does.
+    anew; ``progress(fraction, stage)`` may raise to stop; ``compute``: where stresses and sensitivities run, by default
+    one after the other in this process, as the random entries always do (each needs a market of its own). Raises
+    ``InvalidInputError`` as ``backtest`` does.
     """
-    effort, symbols = effort or Effort(), tuple(symbols)
+    effort, symbols, compute = effort or Effort(), tuple(symbols), compute or LocalCompute(1)
     told = progress or (lambda _fraction, _stage: None)
     # one generator a part, so that more draws of one part leave the others as they were
     for_intervals, for_monte_carlo, for_entries = rng.spawn(3)
@@ -98,10 +102,12 @@ def research_report(
         market, params, constants, result, for_entries, symbols=symbols, wallet=wallet, draws=effort.random_draws
     )
     told(0.6, "stress")
-    stress = stress_table(market, params, constants, symbols=symbols, wallet=wallet, stresses=effort.stresses)
+    stress = stress_table(
+        market, params, constants, symbols=symbols, wallet=wallet, stresses=effort.stresses, compute=compute
+    )
     told(0.8, "sensitivity")
     grid = default_grid(params) if effort.grid is None else effort.grid
-    runner = kernel_runner(market, params, constants, symbols=symbols, wallet=wallet)
+    runner = sweep(market, params, constants, symbols=symbols, wallet=wallet, grid=grid, compute=compute)
     moved = sensitivity(runner, grid, {name: base_value(params, name) for name in grid})
     told(0.95, "report")
     verdict = judge(len(result.trades), days.returns.size, intervals, random, overfitting)

@@ -65,6 +65,27 @@ class Dataset:
         return (self.long, self.weight_long) if side == "long" else (self.short, self.weight_short)
 
 
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Which bars become rows: ``start_ms <= ts_ms < end_ms``, events by ``sampling.parse_events``."""
+
+    events: str
+    label_spec: LabelSpec
+    start_ms: int | None = None
+    end_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Sampled:
+    """Sampled rows of one symbol, and counts; ``columns`` by the names of ``Dataset``, labels as ``side.column``."""
+
+    symbol: str
+    number: int
+    ts_ms: IntArray
+    columns: dict[str, NDArray[Any]]
+    counts: dict[str, Any]
+
+
 def build_dataset(
     sources: Iterable[SymbolRows],
     *,
@@ -73,38 +94,35 @@ def build_dataset(
     start_ms: int | None = None,
     end_ms: int | None = None,
 ) -> Dataset:
-    """Sample, weight and pool. ``sources`` is consumed one symbol at a time, so that only sampled rows are held; while
-    they are put in time order each column exists twice, one column at a time.
+    """``sample`` and ``pool``. ``sources`` is consumed one symbol at a time, so that only sampled rows are held."""
+    how = Sampling(events, label_spec, start_ms, end_ms)
+    return pool([sample(rows, number, how) for number, rows in enumerate(sources)], how)
 
-    Left out, and counted in the manifest: bars that are not events, bars without a label, bars whose required features
-    are NaN (the desk would not trade them). ``start_ms <= ts_ms < end_ms`` limits the rows. The same inputs give the
-    same bytes. Raises ``InvalidInputError`` for unsorted bars, foreign widths, a symbol given twice, or when nothing
-    is left.
+
+def sample(rows: SymbolRows, number: int, how: Sampling) -> Sampled:
+    """The rows of one symbol, the ``number``-th of its dataset, with their weights.
+
+    Left out, and counted: bars that are not events, bars without a label, bars whose required features are NaN (the
+    desk would not trade them). Raises ``InvalidInputError`` for unsorted bars and foreign widths.
     """
-    kind, threshold = sampling.parse_events(events)
-    column = scale_column(label_spec.atr_interval_min)
-    parts: list[_Part] = []
-    counts: dict[str, dict[str, Any]] = {}
-    for number, rows in enumerate(sources):
-        if rows.symbol in counts:
-            raise InvalidInputError("symbol", rows.symbol, "each symbol once")
-        _check(rows)
-        part, count = _sample(rows, number, (kind, threshold), column, start_ms, end_ms)
-        parts.append(part)
-        counts[rows.symbol] = count
-    if not sum(part.ts_ms.size for part in parts):
+    kind_threshold = sampling.parse_events(how.events)
+    _check(rows)
+    column = scale_column(how.label_spec.atr_interval_min)
+    return _sample(rows, number, kind_threshold, column, how.start_ms, how.end_ms)
+
+
+def pool(samples: list[Sampled], how: Sampling) -> Dataset:
+    """Rows of all symbols in time order; each column of ``samples`` is taken out of them on the way, so that it exists
+    twice only while it is moved. The same samples give the same bytes. Raises ``InvalidInputError`` for a symbol given
+    twice, or when nothing is left."""
+    counts = {part.symbol: part.counts for part in samples}
+    if len(counts) < len(samples):
+        names = [part.symbol for part in samples]
+        raise InvalidInputError("symbol", next(n for n in names if names.count(n) > 1), "each symbol once")
+    if not sum(part.ts_ms.size for part in samples):
         left = {symbol: {k: v for k, v in count.items() if k != "source"} for symbol, count in counts.items()}
-        raise InvalidInputError("dataset", left, f"labelled events between {_iso(start_ms)} and {_iso(end_ms)}")
-    return _pool(parts, counts, events, label_spec)
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """Sampled rows of one symbol; ``columns`` by the names of ``Dataset``, labels as ``side.column``."""
-
-    number: int
-    ts_ms: IntArray
-    columns: dict[str, NDArray[Any]]
+        raise InvalidInputError("dataset", left, f"labelled events between {_iso(how.start_ms)} and {_iso(how.end_ms)}")
+    return _pool(samples, counts, how.events, how.label_spec)
 
 
 def _sample(
@@ -114,7 +132,7 @@ def _sample(
     column: int,
     start_ms: int | None,
     end_ms: int | None,
-) -> tuple[_Part, dict[str, Any]]:
+) -> Sampled:
     inputs = np.ascontiguousarray(schema.model_inputs(rows.features, rows.mark_close), np.float64)
     keys = schema.KEYS
     chosen = sampling.select_events(
@@ -142,7 +160,8 @@ def _sample(
         if stop.size and (stop.max() >= rows.ts_ms.size or (stop <= index).any()):
             raise InvalidInputError("time_to_event_min", rows.symbol, "exits after the bar and inside the data")
     weights = [sampling.average_uniqueness(index + 1, stop, rows.ts_ms.size) for stop in stops]
-    part = _Part(
+    return Sampled(
+        rows.symbol,
         number,
         rows.ts_ms[index],
         {
@@ -157,19 +176,19 @@ def _sample(
                 for c in SideLabels.names()
             },
         },
+        {
+            "bars": int(rows.ts_ms.size),
+            "events": int(chosen.sum()),
+            "unlabelled": int((chosen & ~labelled).sum()),
+            "feature_nan": int((chosen & labelled & ~whole).sum()),
+            "rows": int(index.size),
+            "source": rows.source
+            or _digest(rows.ts_ms, rows.features, rows.mark_close, *rows.long.columns(), *rows.short.columns()),
+        },
     )
-    return part, {
-        "bars": int(rows.ts_ms.size),
-        "events": int(chosen.sum()),
-        "unlabelled": int((chosen & ~labelled).sum()),
-        "feature_nan": int((chosen & labelled & ~whole).sum()),
-        "rows": int(index.size),
-        "source": rows.source
-        or _digest(rows.ts_ms, rows.features, rows.mark_close, *rows.long.columns(), *rows.short.columns()),
-    }
 
 
-def _pool(parts: list[_Part], counts: dict[str, dict[str, Any]], events: str, spec: LabelSpec) -> Dataset:
+def _pool(parts: list[Sampled], counts: dict[str, dict[str, Any]], events: str, spec: LabelSpec) -> Dataset:
     symbol = np.concatenate([np.full(p.ts_ms.size, p.number, np.int16) for p in parts])
     order = np.lexsort((symbol, np.concatenate([p.ts_ms for p in parts])))
     place = np.empty(order.size, np.int64)

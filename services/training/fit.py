@@ -22,6 +22,7 @@ from services.training.splits import Split
 from services.training.targets import Target, learned_values
 
 Progress = Callable[[float, str], None]  # (fraction 0..1, stage); may raise to cancel
+Boosters = tuple[tuple[Target, lgb.Booster], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,13 +133,13 @@ def predict(fitted: tuple[Fitted, ...], dataset: Dataset, rows: NDArray[np.int64
     return predict_inputs(boosters_of(fitted), dataset.inputs[rows], dataset.scale[rows])
 
 
-def boosters_of(fitted: tuple[Fitted, ...]) -> tuple[tuple[Target, lgb.Booster], ...]:
+def boosters_of(fitted: tuple[Fitted, ...]) -> Boosters:
     """Every target with its booster, parsed once."""
     return tuple((item.target, lgb.Booster(model_str=item.text)) for item in fitted)
 
 
 def predict_inputs(
-    boosters: tuple[tuple[Target, lgb.Booster], ...],
+    boosters: Boosters,
     inputs: NDArray[np.float64],
     scale: NDArray[np.float64],
     num_threads: int = 0,

@@ -1,12 +1,13 @@
 """Features and labels of stored minutes, written back to the research store (§7, §8): what a dataset is made of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from packages.common.compute import Compute
 from packages.common.errors import InvalidInputError
 from packages.common.store import ResearchStore
 from packages.common.time import MINUTE_MS
@@ -90,34 +91,48 @@ def label_columns(labels: Labels, ts_ms: I64) -> dict[str, NDArray[Any]]:
     }
 
 
+def _nothing(_symbol: str, _labelled: LabelledMinutes) -> None:
+    """What is said of labels when nobody asks."""
+
+
 def label_symbols(
     env: StoreEnv,
     symbols: tuple[str, ...],
     spec: LabelSpec,
     progress: Callable[[float, str], None],
-    each: Callable[[str, LabelledMinutes], None] = lambda _symbol, _labelled: None,
-) -> Mapping[str, int]:
-    """Compute and store features and labels of ``symbols``; returns the labels per symbol. ``each`` sees every symbol's
-    arrays once, while they are in memory. Repeating it on the same minutes rewrites nothing."""
-    shared = market_of(env.store)
+    compute: Compute,
+    judge: Callable[[str, LabelledMinutes], Any] = _nothing,
+) -> dict[str, tuple[int, Any]]:
+    """Compute and store features and labels of ``symbols``; returns how many labels each has and what ``judge`` says of
+    its arrays, where they were computed (so it must be picklable), None without minutes. Repeating it on the same
+    minutes rewrites nothing.
+    """
     env.put_label_spec(spec)
-    counts = {}
-    for number, symbol in enumerate(symbols):
-        progress(number / len(symbols), f"labelling {symbol}")
-        minutes = read_minutes(env.store, symbol)
-        if not minutes.ts_ms.size:
-            counts[symbol] = 0
-            continue
-        labelled = label_minutes(minutes, shared, spec)
-        columns = {key: labelled.features[:, i] for i, key in enumerate(schema.KEYS)}
-        env.store.write(FEATURES, FEATURES_VERSION, symbol, {"ts": minutes.ts_ms, **columns})
-        for side, labels in (("long", labelled.labels.long), ("short", labelled.labels.short)):
-            if labels.labelled.any():
-                env.store.write(LABELS[side], spec.hash(), symbol, label_columns(labels, minutes.ts_ms))
-        counts[symbol] = int(labelled.labels.long.labelled.sum())
-        each(symbol, labelled)
-    progress(1.0, "labelled")
-    return counts
+    progress(0.0, "labelling")
+    found: dict[str, tuple[int, Any]] = {}
+    for number, result in compute.map(_label_symbol, symbols, env.store, market_of(env.store), spec, judge):
+        found[symbols[number]] = result
+        progress(len(found) / len(symbols), f"labelled {symbols[number]}")
+    return {symbol: found[symbol] for symbol in symbols}
+
+
+def _label_symbol(
+    symbol: str,
+    store: ResearchStore,
+    shared: MarketFeatures,
+    spec: LabelSpec,
+    judge: Callable[[str, LabelledMinutes], Any],
+) -> tuple[int, Any]:
+    minutes = read_minutes(store, symbol)
+    if not minutes.ts_ms.size:
+        return 0, None
+    labelled = label_minutes(minutes, shared, spec)
+    columns = {key: labelled.features[:, i] for i, key in enumerate(schema.KEYS)}
+    store.write(FEATURES, FEATURES_VERSION, symbol, {"ts": minutes.ts_ms, **columns})
+    for side, labels in (("long", labelled.labels.long), ("short", labelled.labels.short)):
+        if labels.labelled.any():
+            store.write(LABELS[side], spec.hash(), symbol, label_columns(labels, minutes.ts_ms))
+    return int(labelled.labels.long.labelled.sum()), judge(symbol, labelled)
 
 
 def research_hash(env: StoreEnv, symbols: tuple[str, ...]) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from packages.common.compute import Compute
 from packages.common.config import Settings, load_settings
 from packages.common.errors import InvalidInputError, SchemaMismatchError, StoreUnavailableError
 from packages.common.store import ResearchStore
@@ -17,12 +18,11 @@ from services.labeling.triple_barrier import LabelSpec
 from services.registry.package import ModelPackage, save_package
 from services.simulator.build import SymbolRules, make_constants, params_from_settings
 from services.training import market
-from services.training.dataset import SymbolRows
+from services.training.dataset import Dataset, Sampled, Sampling, SymbolRows, pool, sample
 from services.training.market import in_common
 from services.training.replay import STRICTEST_TIER, Desk
 from services.training.splits import Span
 from services.training.targets import SideLabels
-from services.training.train import TrainConfig
 from services.training.walkforward import MarketSource
 
 FEATURES, FEATURES_VERSION = market.FEATURES, market.FEATURES_VERSION
@@ -79,46 +79,56 @@ class StoreEnv:
         """Symbols with stored labels of this hash, sorted."""
         return tuple(sorted(self.store.symbols(LABELS["long"], spec_hash)))
 
-    def rows(self, cfg: TrainConfig, spec: LabelSpec) -> Iterable[SymbolRows]:
-        """One symbol at a time; ``cfg.symbols`` or all with labels. A named symbol without rows is refused."""
-        symbols = cfg.symbols or self.symbols(spec.hash())
+    def dataset(self, symbols: tuple[str, ...], how: Sampling, compute: Compute) -> Dataset:
+        """Rows of ``symbols``, or of all with labels where none are named, sampled symbol by symbol. A named symbol
+        without stored features is refused."""
+        symbols = symbols or self.symbols(how.label_spec.hash())
         if not symbols:
-            raise InvalidInputError("symbols", symbols, f"at least one symbol with labels {spec.hash()}")
-        return self._rows(symbols, spec)
+            raise InvalidInputError("symbols", symbols, f"at least one symbol with labels {how.label_spec.hash()}")
+        done = dict(compute.map(_sample_stored, list(enumerate(symbols)), self.store, how))
+        return pool([done[number] for number in range(len(symbols))], how)
 
     def save(self, package: ModelPackage) -> str:
         """Store the package beside the data; returns its URL."""
         return save_package(package, self.models_url)
 
-    def _rows(self, symbols: tuple[str, ...], spec: LabelSpec) -> Iterator[SymbolRows]:
-        for symbol in symbols:
-            features = self.store.read(FEATURES, FEATURES_VERSION, symbol, schema.KEYS)
-            mark = self.store.read(market.MARK, market.VERSION, symbol, ("close",))
-            if not features["ts"].size:
-                raise InvalidInputError("symbols", symbol, "a symbol with stored features")
-            ts, at, at_mark = in_common(features["ts"], mark["ts"])
-            values = np.empty((ts.size, len(schema.KEYS)))
-            for i, key in enumerate(schema.KEYS):
-                values[:, i] = features[key][at]
-            long, short = (self._labels(LABELS[side], spec.hash(), symbol, ts) for side in ("long", "short"))
-            yield SymbolRows(symbol, ts, values, mark["close"][at_mark], long, short, self._source(symbol, spec))
 
-    def _source(self, symbol: str, spec: LabelSpec) -> str:
-        """Hash of the content hashes of all stored months the rows come from."""
-        inputs = [(FEATURES, FEATURES_VERSION), (market.MARK, market.VERSION)]
-        inputs += [(dataset, spec.hash()) for dataset in LABELS.values()]
-        hashes = {name: self.store.content_hashes(name, version, symbol) for name, version in inputs}
-        return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+def symbol_rows(store: ResearchStore, symbol: str, spec: LabelSpec) -> SymbolRows:
+    """Stored features joined with the labels of ``spec``; ``InvalidInputError`` where there are no features."""
+    features = store.read(FEATURES, FEATURES_VERSION, symbol, schema.KEYS)
+    mark = store.read(market.MARK, market.VERSION, symbol, ("close",))
+    if not features["ts"].size:
+        raise InvalidInputError("symbols", symbol, "a symbol with stored features")
+    ts, at, at_mark = in_common(features["ts"], mark["ts"])
+    values = np.empty((ts.size, len(schema.KEYS)))
+    for i, key in enumerate(schema.KEYS):
+        values[:, i] = features[key][at]
+    long, short = (_labels(store, LABELS[side], spec.hash(), symbol, ts) for side in ("long", "short"))
+    return SymbolRows(symbol, ts, values, mark["close"][at_mark], long, short, _source(store, symbol, spec))
 
-    def _labels(self, dataset: str, spec_hash: str, symbol: str, ts: NDArray[Any]) -> SideLabels:
-        stored = self.store.read(dataset, spec_hash, symbol, SideLabels.names())
-        _, here, there = in_common(ts, stored["ts"])
-        columns = []
-        for name in SideLabels.names():
-            column = np.full(ts.size, np.nan)
-            column[here] = stored[name][there]
-            columns.append(column)
-        return SideLabels(*columns)
+
+def _sample_stored(item: tuple[int, str], store: ResearchStore, how: Sampling) -> Sampled:
+    number, symbol = item
+    return sample(symbol_rows(store, symbol, how.label_spec), number, how)
+
+
+def _source(store: ResearchStore, symbol: str, spec: LabelSpec) -> str:
+    """Hash of the content hashes of all stored months the rows come from."""
+    inputs = [(FEATURES, FEATURES_VERSION), (market.MARK, market.VERSION)]
+    inputs += [(dataset, spec.hash()) for dataset in LABELS.values()]
+    hashes = {name: store.content_hashes(name, version, symbol) for name, version in inputs}
+    return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
+
+
+def _labels(store: ResearchStore, dataset: str, spec_hash: str, symbol: str, ts: NDArray[Any]) -> SideLabels:
+    stored = store.read(dataset, spec_hash, symbol, SideLabels.names())
+    _, here, there = in_common(ts, stored["ts"])
+    columns = []
+    for name in SideLabels.names():
+        column = np.full(ts.size, np.nan)
+        column[here] = stored[name][there]
+        columns.append(column)
+    return SideLabels(*columns)
 
 
 def desk_without_rules(spec: LabelSpec, symbols: tuple[str, ...], settings: Settings) -> Desk:

@@ -1,7 +1,7 @@
 """One training job: rows → folds of ten boosters → predictions out of sample → backtest → package (§9, D18, D19)."""
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import lightgbm
 import numpy as np
 
+from packages.common.compute import Compute, LocalCompute
 from packages.common.errors import InvalidInputError, SchemaMismatchError
 from packages.common.time import from_datetime, iso
 from packages.common.types import TARGETS
@@ -19,7 +20,7 @@ from services.features import schema
 from services.labeling.triple_barrier import LabelSpec
 from services.registry.package import ModelPackage
 from services.training import leakage
-from services.training.dataset import Dataset, SymbolRows, build_dataset
+from services.training.dataset import Dataset, Sampling
 from services.training.evaluate import evaluate
 from services.training.explain import explain, shares
 from services.training.fit import FitParams, Fitted, Progress
@@ -115,8 +116,8 @@ class TrainingEnv(Protocol):
     def label_spec(self, spec_hash: str) -> LabelSpec:
         """The specification the stored labels of this hash were made with."""
 
-    def rows(self, cfg: TrainConfig, spec: LabelSpec) -> Iterable[SymbolRows]:
-        """Stored features joined with stored labels, one symbol at a time."""
+    def dataset(self, symbols: tuple[str, ...], how: Sampling, compute: Compute) -> Dataset:
+        """Stored features joined with stored labels, sampled and pooled; of all symbols where none are named."""
 
     def market(self, spec: LabelSpec, symbols: tuple[str, ...], span: Span) -> MarketSource | None:
         """The stored minutes and the desk that trades ``span`` of them; None where there are only labelled rows."""
@@ -136,15 +137,20 @@ class Trained:
 
 
 def run_training_job(
-    cfg: TrainConfig, *, env: TrainingEnv | None = None, progress: Progress | None = None
+    cfg: TrainConfig,
+    *,
+    env: TrainingEnv | None = None,
+    progress: Progress | None = None,
+    compute: Compute | None = None,
 ) -> dict[str, Any]:
     """Train models, compute metrics, run the walk-forward backtest, store the package, and return the report:
     ``model_id``, ``content_hash``, ``artifact_uri``, ``metrics``, ``split``, ``folds``, ``manifest``, ``package``.
 
     ``metrics["trading"]`` is the headline: the portfolio backtest over the joined test spans, on the decision kernel of
-    the desk. Without ``env`` the research store of the settings is used. ``progress(fraction, stage)`` is called along
-    the way; what it raises stops the job and leaves no package behind. Bad input raises ``InvalidInputError`` before
-    anything is read; so do stored features that know their future, once the folds are fitted.
+    the desk. Without ``env`` the research store of the settings is used, without ``compute`` threads of this process.
+    ``progress(fraction, stage)`` is called along the way; what it raises stops the job and leaves no package behind.
+    Bad input raises ``InvalidInputError`` before anything is read; so do stored features that know their future, once
+    the folds are fitted.
     """
     report = progress or (lambda _fraction, _stage: None)
     check(cfg)
@@ -155,12 +161,10 @@ def run_training_job(
     spec = env.label_spec(cfg.label_spec_hash)
     first, last = _covered(cfg)
     report(0.0, "building the dataset")
-    dataset = build_dataset(
-        env.rows(cfg, spec), events=cfg.events, label_spec=spec, start_ms=first, end_ms=last
-    )  # fmt: skip
-    package = train_package(
-        cfg, dataset, spec, _scaled(report, 0.1, 0.97), market=env.market(spec, dataset.symbols, _traded(cfg))
-    )  # fmt: skip
+    compute = compute or LocalCompute(cfg.num_threads)
+    dataset = env.dataset(cfg.symbols, Sampling(cfg.events, spec, first, last), compute)
+    market = env.market(spec, dataset.symbols, _traded(cfg))
+    package = train_package(cfg, dataset, spec, _scaled(report, 0.1, 0.97), market=market, compute=compute)
     report(0.97, "storing the model package")
     uri = env.save(package)
     report(1.0, "done")
@@ -177,20 +181,28 @@ def run_training_job(
 
 
 def train_package(
-    cfg: TrainConfig, dataset: Dataset, spec: LabelSpec, progress: Progress, *, market: MarketSource | None = None
+    cfg: TrainConfig,
+    dataset: Dataset,
+    spec: LabelSpec,
+    progress: Progress,
+    *,
+    market: MarketSource | None = None,
+    compute: Compute | None = None,
 ) -> ModelPackage:
-    """The job without its ends: the same dataset, market and configuration give the same package, byte for byte."""
+    """The job without its ends: the same dataset, market and configuration give the same package, byte for byte; on a
+    cluster the boosters differ as ``cluster`` says."""
     check(cfg)
+    compute = compute or LocalCompute(cfg.num_threads)
     targets = resolve(cfg.targets)
     if dataset.manifest["label_spec_hash"] != cfg.label_spec_hash:
         raise InvalidInputError("label_spec_hash", dataset.manifest["label_spec_hash"], cfg.label_spec_hash)
-    trained = train_folds(cfg, dataset, spec, targets, _scaled(progress, 0.0, 0.85), market)
+    trained = train_folds(cfg, dataset, spec, targets, _scaled(progress, 0.0, 0.85), market, compute)
     progress(0.85, "evaluating")
     metrics = _metrics(cfg, dataset, targets, trained)
     last = trained.folds[-1]
     report: dict[str, str] = {}
     if market and trained.tradable:
-        traded = _trade(cfg, dataset, spec, trained, market, metrics, _scaled(progress, 0.87, 1.0))
+        traded = _trade(cfg, dataset, spec, trained, market, metrics, _scaled(progress, 0.87, 1.0), compute)
         metrics["trading"] = traded.headline
         report = {"html": render_html(traded.report), "json": render_json(traded.report)}
     progress(1.0, "evaluated")
@@ -223,6 +235,7 @@ def train_folds(
     targets: tuple[Target, ...],
     progress: Progress,
     market: MarketSource | None,
+    compute: Compute,
 ) -> Trained:
     """Fit the folds; with a market, predict every bar of their test spans and look for leaks."""
     run = run_hash(_plain(dataclasses.asdict(cfg)), dataset)
@@ -232,11 +245,11 @@ def train_folds(
         part = _scaled(progress, 0.9 * number / cfg.folds, 0.9 * (number + 1) / cfg.folds)
         fold = run_fold(
             number, split, dataset, targets, cfg.fit_params(), _scaled(part, 0.0, 0.8), run=run,
-            store=market.store if market else None,
+            store=market.store if market else None, compute=compute,
         )  # fmt: skip
         folds.append(fold)
         if tradable:
-            store_predictions(tradable, run, fold, spec, _scaled(part, 0.8, 1.0), cfg.num_threads)
+            store_predictions(tradable, run, fold, spec, _scaled(part, 0.8, 1.0), compute)
     checks: tuple[LeakCheck, ...] = ()
     if market:
         progress(0.96, "looking for leaks")
@@ -253,11 +266,13 @@ def _trade(
     market: MarketSource,
     metrics: dict[str, Any],
     progress: Progress,
+    compute: Compute,
 ) -> Traded:
     splits = [fold.split for fold in trained.folds]
     notes = [f"leak check {c.name}: {c.detail}" for c in trained.checks if not c.passed]
     return trade(
         market, trained.run, spec, [split.test_span for split in splits if split.test_span], cfg.seed, progress,
+        compute=compute,
         kind="train_model",
         effort=effort_of(cfg.random_draws),
         title=f"Walk-forward of {len(splits)} folds",

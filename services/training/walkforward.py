@@ -15,6 +15,7 @@ import lightgbm as lgb
 import numpy as np
 from numpy.typing import NDArray
 
+from packages.common.compute import Compute, DaskCompute
 from packages.common.errors import StoreUnavailableError
 from packages.common.store import ResearchStore
 from packages.common.time import iso
@@ -22,9 +23,19 @@ from services.backtest.portfolio import BacktestResult
 from services.backtest.report import ResearchReport, plain
 from services.backtest.study import research_report
 from services.labeling.triple_barrier import LabelSpec
+from services.training.cluster import fit_targets_on_cluster
 from services.training.dataset import Dataset
 from services.training.evaluate import daily_rank_correlation, expectancy_interval
-from services.training.fit import FitParams, Fitted, Progress, boosters_of, fit_targets, predict, predict_inputs
+from services.training.fit import (
+    Boosters,
+    FitParams,
+    Fitted,
+    Progress,
+    boosters_of,
+    fit_targets,
+    predict,
+    predict_inputs,
+)
 from services.training.market import PREDICTIONS
 from services.training.replay import Desk, read_inputs, replay_market
 from services.training.splits import Span, Split
@@ -80,12 +91,16 @@ def run_fold(
     *,
     run: str,
     store: ResearchStore | None,
+    compute: Compute,
 ) -> FoldResult:
-    """Fit one fold, or take it from ``store`` where an earlier attempt of the same run left it."""
+    """Fit one fold, here or on the cluster, or take it from ``store`` where an earlier attempt of the run left it."""
     key = f"runs/{run}/fold-{number}.json"
     fitted = None if store is None else _load(store, key, targets)
     if fitted is None:
-        fitted = fit_targets(dataset, split, targets, params, progress)
+        if isinstance(compute, DaskCompute):
+            fitted = fit_targets_on_cluster(compute.client, dataset, split, targets, params, progress)
+        else:
+            fitted = fit_targets(dataset, split, targets, params, progress)
         if store is not None:
             store.put_object(key, json.dumps([_to_dict(item) for item in fitted]).encode())
     rows = split.test if split.test_span else split.valid
@@ -98,19 +113,24 @@ def store_predictions(
     fold: FoldResult,
     spec: LabelSpec,
     progress: Progress,
-    num_threads: int,
+    compute: Compute,
 ) -> None:
-    """Predict every stored bar of the fold's test span, one symbol at a time, and write it to the research store."""
+    """Predict every stored bar of the fold's test span, symbol by symbol, and write it to the research store."""
     span = fold.split.test_span
     assert span is not None
-    boosters, column = boosters_of(fold.fitted), scale_column(spec.atr_interval_min)
-    symbols = source.desk.symbols
-    for place, symbol in enumerate(symbols):
-        progress(place / len(symbols), f"predicting {symbol}, fold {fold.number + 1}")
-        ts_ms, inputs = read_inputs(source.store, symbol, span)
-        if ts_ms.size:
-            predicted = predict_inputs(boosters, inputs, inputs[:, column], num_threads)
-            source.store.write(PREDICTIONS, run, symbol, {"ts": ts_ms, **predicted})
+    symbols, stage = source.desk.symbols, f"predicting fold {fold.number + 1}"
+    progress(0.0, stage)
+    where = (source.store, run, span, scale_column(spec.atr_interval_min))
+    for done, _ in enumerate(compute.map(_predict_symbol, symbols, where, boosters_of(fold.fitted)), 1):
+        progress(done / len(symbols), stage)
+
+
+def _predict_symbol(symbol: str, where: tuple[ResearchStore, str, Span, int], boosters: Boosters) -> None:
+    store, run, span, column = where
+    ts_ms, inputs = read_inputs(store, symbol, span)
+    if ts_ms.size:
+        predicted = predict_inputs(boosters, inputs, inputs[:, column], num_threads=1)
+        store.write(PREDICTIONS, run, symbol, {"ts": ts_ms, **predicted})
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from packages.common.errors import InvalidInputError, SchemaMismatchError
 from packages.common.jit import sources_hash
 
 
-def slow_square(job):
-    folder, number = job
+def slow_square(number, folder):
     with open(f"{folder}/{os.getpid()}", "a") as seen:
         seen.write(f"{number}\n")
     time.sleep(0.05)
@@ -26,16 +25,16 @@ def wrong(number):
 def test_a_worker_killed_in_the_middle_changes_nothing(dask_cluster, tmp_path):
     seen = tmp_path / "seen"
     seen.mkdir()
-    jobs = [(str(seen), number) for number in range(60)]
+    numbers = list(range(60))
     with open_compute(dask_cluster.setting) as compute:
         results = {}
-        for number, value in compute.map(slow_square, jobs):
+        for number, value in compute.map(slow_square, numbers, str(seen)):
             results[number] = value
             if len(results) == 10:
                 dask_cluster.kill_worker()
         with pytest.raises(InvalidInputError, match="number"):
             list(compute.map(wrong, [1]))
-    assert results == dict(LocalCompute(2).map(slow_square, jobs)) == {n: n * n for n in range(60)}
+    assert results == dict(LocalCompute(2).map(slow_square, numbers, str(seen))) == {n: n * n for n in range(60)}
     assert len(list(seen.iterdir())) == 3  # two workers and this process
 
 

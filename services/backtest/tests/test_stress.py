@@ -81,7 +81,8 @@ def test_missed_fills_nest_and_are_seeded(made):
 def test_the_table_has_a_row_per_stress_and_its_own_parameters(made, result):
     rows = stress_table(*made, symbols=SYMBOLS, stresses={"base": Stress(), "dear": Stress(fee=2.0)})
     assert [row["stress"] for row in rows] == ["base", "dear"]
-    assert rows[1]["fee"] == 2.0
+    assert [row["fee_factor"] for row in rows] == [1.0, 2.0]
+    assert [row["slippage_factor"] for row in rows] == [1.0, 1.0]
     assert rows[0]["net"] == result.metrics["net"]
     assert rows[1]["fees"] / rows[1]["turnover"] == pytest.approx(2 * rows[0]["fees"] / rows[0]["turnover"])
 

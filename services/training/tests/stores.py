@@ -7,6 +7,7 @@ is too small to matter as a payment.
 
 import numpy as np
 
+from packages.common.compute import LocalCompute
 from packages.common.store import ResearchStore
 from packages.common.time import HOUR_MS, MINUTE_MS
 from services.labeling.triple_barrier import LabelSpec
@@ -74,5 +75,5 @@ def market_env(folder, symbols, *, days, spec=SPEC, drift=0.0, seed=1):
     store = ResearchStore(f"file://{folder}/store")
     write_market(store, symbols, days=days, drift=drift, seed=seed)
     env = StoreEnv(store, f"file://{folder}/models", desk_of(spec.fee_rate))
-    label_symbols(env, symbols, spec, lambda _fraction, _stage: None)
+    label_symbols(env, symbols, spec, lambda _fraction, _stage: None, LocalCompute(1))
     return env

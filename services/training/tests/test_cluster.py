@@ -1,20 +1,27 @@
-"""A scheduler and two workers behind loopback TCP, one of them killed in the middle of a fit."""
+"""A scheduler and two workers behind loopback TCP, one of them killed in the middle of it."""
 
 import threading
 import time
 
 import pytest
 
-from packages.common.compute import open_compute
+from packages.common.compute import LocalCompute, open_compute
+from packages.common.store import ResearchStore
 from packages.common.time import MINUTE_MS
+from services.backtest.stress import stress_table
+from services.backtest.tests import markets as backtest_markets
 from services.training.cluster import WorkerLostError, fit_targets_on_cluster
-from services.training.dataset import build_dataset
+from services.training.dataset import Sampling, build_dataset
 from services.training.fit import FitParams, fit_targets
+from services.training.research import label_symbols
 from services.training.splits import Span, make_split
+from services.training.store_env import StoreEnv
 from services.training.targets import ALL
 from services.training.tests.markets import SPEC, START_MS, make_rows
+from services.training.tests.stores import SPEC as STORED
+from services.training.tests.stores import market_env, write_market
 
-pytestmark = [pytest.mark.integration, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.integration, pytest.mark.timeout(240)]
 PARAMS = FitParams(max_rounds=40, early_stopping_rounds=5, num_leaves=15, min_data_in_leaf=100, num_threads=1)
 TARGETS = tuple(ALL[name] for name in ("er_long", "q05_short"))
 
@@ -30,6 +37,35 @@ def rows():
 
 class JobCancelledError(Exception):
     pass
+
+
+def test_features_labels_datasets_and_sweeps_of_a_cluster_are_the_local_ones_bit_for_bit(dask_cluster, tmp_path):
+    symbols = ("BTCUSDT", "ETHUSDT", "PUMPUSDT", "SOLUSDT")
+    local = market_env(tmp_path / "local", symbols, days=4)
+    far_store = ResearchStore(f"file://{tmp_path}/far")
+    write_market(far_store, symbols, days=4)
+    far = StoreEnv(far_store, "")
+    how, killed = Sampling("cusum:1", STORED), []
+
+    def kill(fraction, _stage):
+        if 0 < fraction < 1 and not killed:
+            killed.append(dask_cluster.kill_worker())
+
+    world = backtest_markets.make(11, days=1)
+    with open_compute(dask_cluster.setting) as compute:
+        found = label_symbols(far, symbols, STORED, kill, compute)
+        dataset = far.dataset((), how, compute)
+        stresses = stress_table(*world, symbols=backtest_markets.SYMBOLS, compute=compute)
+    assert killed
+    here = local.dataset((), how, LocalCompute(1))
+    assert dataset.manifest == here.manifest
+    assert dataset.inputs.tobytes() == here.inputs.tobytes()
+    for symbol in symbols:
+        assert found[symbol][0] > 1_000
+        for table, version in (("features_1m", "v1"), ("labels_long_1m", STORED.hash())):
+            hashes = [env.store.content_hashes(table, version, symbol) for env in (far, local)]
+            assert hashes[0] == hashes[1] != {}
+    assert repr(stresses) == repr(stress_table(*world, symbols=backtest_markets.SYMBOLS))  # NaN equals NaN
 
 
 def quiet(_fraction, _stage):

@@ -3,17 +3,18 @@
 import lightgbm as lgb
 import numpy as np
 
+from packages.common.compute import LocalCompute
 from services.training import market
-from services.training.dataset import build_dataset
+from services.training.dataset import Sampling
 from services.training.fit import FitParams, PickedRows, bin_rows
+from services.training.store_env import symbol_rows
 from services.training.tests.stores import SPEC, market_env
-from services.training.tests.test_walkforward import config
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 
 
 def build(env, events="every:3"):
-    return build_dataset(env.rows(config(), SPEC), events=events, label_spec=SPEC)
+    return env.dataset(SYMBOLS, Sampling(events, SPEC), LocalCompute(2))
 
 
 def test_building_twice_gives_the_same_bytes_and_names_every_input(tmp_path):
@@ -38,7 +39,8 @@ def test_pooled_rows_are_each_symbols_own_in_time_order(tmp_path):
     env = market_env(tmp_path, SYMBOLS, days=3)
     dataset = build(env)
     assert (np.diff(dataset.ts_ms * 10 + dataset.symbol) > 0).all()
-    for code, rows in enumerate(env.rows(config(), SPEC)):
+    for code, symbol in enumerate(SYMBOLS):
+        rows = symbol_rows(env.store, symbol, SPEC)
         mine = dataset.symbol == code
         place = np.searchsorted(rows.ts_ms, dataset.ts_ms[mine])
         np.testing.assert_array_equal(dataset.inputs[mine][:, 0], rows.features[place, 0])

@@ -10,7 +10,7 @@ from packages.common.time import MINUTE_MS, iso
 from packages.common.types import TARGETS
 from services.features import schema
 from services.registry.package import load_package, save_package
-from services.training.dataset import build_dataset
+from services.training.dataset import Sampling, build_dataset, pool, sample
 from services.training.fit import predict
 from services.training.tests.markets import SPEC, START_MS, make_rows
 from services.training.train import TrainConfig, run_training_job
@@ -40,8 +40,9 @@ class Env:
         assert spec_hash == SPEC.hash()
         return SPEC
 
-    def rows(self, cfg, spec):
-        return (make_rows(name, i, n=N, edge=self.edge) for i, name in enumerate(self.names))
+    def dataset(self, symbols, how, compute):
+        made = (make_rows(name, i, n=N, edge=self.edge) for i, name in enumerate(self.names))
+        return pool([sample(rows, number, how) for number, rows in enumerate(made)], how)
 
     def market(self, spec, symbols, span):
         return None
@@ -85,7 +86,7 @@ def test_a_planted_signal_is_found_and_traded(planted):
 
 
 def test_predictions_are_in_the_units_of_the_decisions(planted):
-    dataset = build_dataset(Env("", edge=0.6).rows(None, SPEC), events="every:3", label_spec=SPEC)
+    dataset = Env("", edge=0.6).dataset((), Sampling("every:3", SPEC), None)
     from services.training.fit import Fitted
     from services.training.targets import ALL
 
