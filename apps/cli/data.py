@@ -45,8 +45,7 @@ def bootstrap(
     from packages.common.config import load_settings
     from services.collector.bootstrap import parse_span
 
-    far = 4_102_444_800_000
-    parse_span(days, from_, to, far, 1)  # bad input is refused before anything is opened
+    parse_span(days, from_, to, _FAR, 1)  # bad input is refused before anything is opened
     if to_tables:
         _as_job({"days": days, "from": from_, "to": to, "symbols": _split(symbols)}, wait=wait)
         return
@@ -142,12 +141,10 @@ def check(
     The result is kept in the store as checks/latest.json, gaps in its gap book and in the tables of a running desk.
     """
     from packages.common.config import load_settings
-    from services.collector.bootstrap import parse_instant
 
+    start_ms, end_ms = _between(from_, to)
     settings, database_url = _with_desk(load_settings())
     store = _open_store(settings, store_url, None)
-    start_ms = parse_instant("from", from_) if from_ else None
-    end_ms = parse_instant("to", to) if to else None
     database_url = database_url if store_url is None else None
     chosen = _stored_symbols(store, symbols)
     found = _check(store, chosen, _gaps_of_tables(database_url, chosen), start_ms, end_ms)
@@ -169,12 +166,10 @@ def repair(
 ) -> None:
     """Fill gaps inside the stored history from the exchange; what it has not is noted as unavailable (data_gaps)."""
     from packages.common.config import load_settings
-    from services.collector.bootstrap import parse_instant
 
+    start_ms, end_ms = _between(from_, to)
     settings, database_url = _with_desk(load_settings())
     store = _open_store(settings, store_url, settings.identity)
-    start_ms = parse_instant("from", from_) if from_ else 0
-    end_ms = parse_instant("to", to) if to else 4_102_444_800_000
     chosen = _stored_symbols(store, symbols)
 
     async def mend() -> dict[str, Any]:
@@ -185,8 +180,9 @@ def repair(
         async with open_venue(settings) as (venue, _), _tables(settings, url) as also:
             with symbol_bars("Repairing") as shown:
                 return await repair_store(
-                    venue, store, chosen, start_ms, end_ms, progress=shown.total, on_symbol=shown.symbol, also=also
-                )
+                    venue, store, chosen, start_ms or 0, end_ms or _FAR, progress=shown.total, on_symbol=shown.symbol,
+                    also=also,
+                )  # fmt: skip
 
     found = asyncio.run(mend())
     left = found["missing_minutes"] - found["repaired_minutes"]
@@ -205,6 +201,18 @@ def repair(
 # --- stores and desks -----------------------------------------------------------------------------------------------
 
 _CANDLES = "candles_1m"
+_FAR = 4_102_444_800_000  # 2100
+
+
+def _between(from_: str | None, to: str | None) -> tuple[int | None, int | None]:
+    """``--from`` and ``--to`` in epoch milliseconds, the end exclusive; None where nothing was said."""
+    from packages.common.errors import InvalidInputError
+    from services.collector.bootstrap import parse_instant
+
+    start_ms, end_ms = parse_instant("from", from_) if from_ else None, parse_instant("to", to) if to else None
+    if start_ms is not None and end_ms is not None and start_ms >= end_ms:
+        raise InvalidInputError("to", to, f"later than --from {from_}")
+    return start_ms, end_ms
 
 
 def _split(symbols: str | None) -> list[str]:
@@ -310,10 +318,12 @@ def _check(
     from apps.cli.console import bar
     from services.collector.adapters.store import read_gaps
     from services.collector.check import check as check_all
-    from services.training.market import VERSION
+    from services.training.market import FUNDING, VERSION
 
     def read(dataset: str, symbol: str, columns: Sequence[str]) -> Any:
-        return store.read(dataset, VERSION, symbol, columns, from_ts_ms=start_ms, to_ts_ms=end_ms)
+        # a settlement at the end belongs to the last bar, which closes with it
+        stop_ms = end_ms + 1 if end_ms is not None and dataset == FUNDING else end_ms
+        return store.read(dataset, VERSION, symbol, columns, from_ts_ms=start_ms, to_ts_ms=stop_ms)
 
     def unavailable(symbol: str) -> dict[str, list[tuple[int, int]]]:
         spans = {dataset: list(found) for dataset, found in known.get(symbol, {}).items()}

@@ -158,9 +158,10 @@ def divergence_of(last: Bars, mark: Bars, beyond: float) -> dict[str, Any] | Non
 
 
 def funding_of(ts: I64, bars: I64) -> dict[str, Any]:
-    """Settlements missing by the interval seen around them (D10), and at both ends against the bars."""
+    """Settlements missing by the interval seen around them (D10), and at both ends against the bars. Where there are no
+    bars none are missed: the rates often reach years further back."""
     ts = _ascending(ts)
-    found = funding_holes(ts)
+    found = [(a, b, n) for a, b, count in funding_holes(ts) if (n := _settled_beside(a, b, count, bars))]
     out: dict[str, Any] = {
         "settlements": int(ts.size),
         "first": iso(int(ts[0])) if ts.size else None,
@@ -184,6 +185,14 @@ def funding_holes(ts: I64) -> list[tuple[int, int, int]]:
     local = _intervals(ts)
     counts = np.rint(steps / local).astype(np.int64) - 1 if steps.size else np.empty(0, np.int64)
     return [(int(ts[i]), int(ts[i + 1]), int(counts[i])) for i in np.flatnonzero(counts > 0)]
+
+
+def _settled_beside(after: int, before: int, missing: int, bars: I64) -> int:
+    """How many of the ``missing`` settlements between two fell while there were bars."""
+    if not bars.size:
+        return missing
+    lost = after + np.arange(1, missing + 1) * ((before - after) / (missing + 1))
+    return int(((lost >= bars.min()) & (lost <= bars.max() + MINUTE_MS)).sum())
 
 
 def interest_of(ts: I64) -> dict[str, Any]:

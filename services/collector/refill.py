@@ -28,6 +28,7 @@ def missing_in(store: ResearchStore) -> Missing:
     def missing(dataset: str, symbol: str, start_ms: int, end_ms: int) -> Sequence[Span]:
         if start_ms >= end_ms:
             return []
+        end_ms += dataset == FUNDING  # the last bar closes with the settlement at its end
         ts = store.read(dataset, VERSION, symbol, (), from_ts_ms=start_ms, to_ts_ms=end_ms)["ts"]
         if dataset in _BARS:
             start_ms = -(-start_ms // MINUTE_MS) * MINUTE_MS

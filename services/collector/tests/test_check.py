@@ -126,6 +126,10 @@ def test_missing_settlements_inside_and_at_the_ends():
     data["funding_rates"] = drop(whole, [0, 1, 8, 9])
     found = look(data)["funding"]
     assert (found["missing"], found["missing_before"], found["missing_after"]) == (0, 2, 2)
+    long_ago = {"ts": whole["ts"][:6] - 40 * 24 * HOUR_MS, "funding_rate": whole["funding_rate"][:6]}
+    data["funding_rates"] = {name: np.concatenate([long_ago[name], drop(whole, [0, 5])[name]]) for name in whole}
+    found = look(data)["funding"]
+    assert (found["missing"], [gap["missing"] for gap in found["gaps"]]) == (2, [1, 1])  # no bars, none missed
     data["funding_rates"] = drop(whole, slice(None))
     assert "no funding" in look(data)["problems"]
 

@@ -12,7 +12,7 @@ import pytest
 
 from packages.common.errors import VenueUnavailableError
 from packages.common.store import ResearchStore
-from packages.common.time import DAY_MS, MINUTE_MS
+from packages.common.time import DAY_MS, HOUR_MS, MINUTE_MS
 from services.collector.adapters.store import read_gaps
 from services.collector.refill import load_into_store, repair_store
 from services.collector.tests.fakes import T0, FakeVenue
@@ -43,6 +43,13 @@ def damage(store, dataset, symbol, minutes):
 
 def klines_asked(venue):
     return [what for what in venue.asked if what[0] in ("klines", "mark", "index")]
+
+
+async def test_the_settlement_that_the_last_bar_closes_with_is_loaded(store):
+    end = T0 // (8 * HOUR_MS) * 8 * HOUR_MS
+    await load_into_store(FakeVenue(SYMBOLS, T0), store, SYMBOLS, end - DAY_MS, end)
+    assert store.read("candles_1m", VERSION, "ETHUSDT", ())["ts"][-1] == end - MINUTE_MS
+    assert store.read("funding_rates", VERSION, "ETHUSDT", ())["ts"][-1] == end
 
 
 async def test_a_second_run_asks_for_no_bar_and_one_further_back_only_for_what_is_new(store):
