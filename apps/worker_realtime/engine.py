@@ -45,7 +45,7 @@ class Decided:
     ts_ms: int
     inputs: Inputs
     out: Out
-    predictions: F64  # (S, 10)
+    predictions: F64  # (S, 10), NaN where a symbol has no features
     features: F64  # (S, 17)
 
 
@@ -107,8 +107,9 @@ class Engine:
         for s, value in settled.items():
             rate[s] = value
         predictions = np.full((n, len(TARGETS)), np.nan)
-        if records:
-            predictions = self.model.predict(schema.model_inputs(features, mark[3]))
+        told = ~np.isnan(features).all(axis=1)  # trees answer a row of nothing too, with numbers that mean nothing
+        if told.any():
+            predictions[told] = self.model.predict(schema.model_inputs(features[told], mark[3, told]))
         regimes = features[:, schema.BTC_REGIME]
         known = regimes[~np.isnan(regimes)]
         # Shadow fills its own stops: their path needs no proof.
