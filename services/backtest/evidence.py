@@ -4,7 +4,8 @@ Trades of one day share the market of that day and days are not independent eith
 stationary bootstrap over days (Politis and Romano 1994, "The Stationary Bootstrap", JASA 89): days are drawn in blocks
 of geometric length that wrap around, and every statistic is computed anew from the drawn days with all their trades.
 The mean block length follows Politis and White 2004 as corrected by Patton, Politis and White 2009 (Econometric Reviews
-28). Intervals are percentile intervals (Efron and Tibshirani 1993, chapter 13).
+28). Intervals are percentile intervals (Efron and Tibshirani 1993, chapter 13), taken further out the fewer blocks
+there are (``tail_of``): the plain ones of ten days hold the truth 85 times in a hundred where they say 95.
 """
 
 from collections.abc import Callable
@@ -12,6 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 
 from packages.common.errors import InvalidInputError
 from packages.common.time import DAY_MS, MINUTE_MS
@@ -124,8 +126,8 @@ UNITS = {
 def bootstrap_intervals(
     days: Days, rng: np.random.Generator, *, draws: int = 5_000, level: float = 0.95
 ) -> dict[str, Interval]:
-    """Percentile intervals of ``statistics_of``; empty with fewer than two days. Draws in which a statistic is
-    undefined (no trade drawn, no variation) do not count for it."""
+    """Percentile intervals of ``statistics_of``, widened for few days; empty with fewer than two days. Draws in which a
+    statistic is undefined (no trade drawn, no variation) do not count for it."""
     n = days.returns.size
     if n < 2 or draws < 1:
         return {}
@@ -134,7 +136,7 @@ def bootstrap_intervals(
     parts = []
     for done in range(0, draws, size):
         parts.append(statistics_of(days, stationary_indices(n, min(size, draws - done), length, rng)))
-    tail = (1.0 - level) / 2
+    tail = tail_of(level, n / length)
     out = {}
     for name, estimate in statistics_of(days).items():
         drawn = np.concatenate([part[name] for part in parts])
@@ -142,6 +144,15 @@ def bootstrap_intervals(
         low, high = _quantiles(drawn, (tail, 1.0 - tail))
         out[name] = Interval(estimate=float(estimate[0]), low=low, high=high, level=level, unit=UNITS[name])
     return out
+
+
+def tail_of(level: float, blocks: float) -> float:
+    """Probability beyond each end of a percentile interval that shall cover ``level`` with so many independent blocks
+    of data, at least 2: Hesterberg 2015, What Teachers Should Know About the Bootstrap, The American Statistician 69,
+    section 5.2.1. The bootstrap's spread is too small by ``sqrt((n - 1) / n)``, and its tails are normal where
+    Student's are due; (1 - level) / 2 for many blocks."""
+    n = max(blocks, 2.0)
+    return float(stats.norm.cdf(stats.t.ppf((1.0 - level) / 2, n - 1.0) * np.sqrt(n / (n - 1.0))))
 
 
 def trade_returns(trades: Any, start: float) -> Floats:

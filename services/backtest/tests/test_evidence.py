@@ -112,6 +112,21 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
     assert 0.86 <= hits / 150 <= 0.99
 
 
+def test_intervals_of_few_days_do_not_promise_more_than_they_hold():
+    """Days without an edge: the lower end is above zero about once in forty samples, also of ten days."""
+    for n in (10, 25):
+        hits = above = 0
+        for seed in range(400):
+            returns = np.random.default_rng([seed, n]).normal(0.0, 0.01, n)
+            days = evidence.Days(returns, returns, returns, np.abs(returns), np.ones(n))
+            x = evidence.bootstrap_intervals(days, np.random.default_rng(seed), draws=400)["daily_return"]
+            hits, above = hits + (x.low <= 0.0 <= x.high), above + (x.low > 0.0)
+        assert hits / 400 >= 0.92
+        assert above / 400 <= 0.045
+    assert evidence.tail_of(0.95, 1e6) == pytest.approx(0.025, rel=1e-3)
+    assert evidence.tail_of(0.95, 10.0) == pytest.approx(0.0086, abs=1e-4)
+
+
 def test_statistics_follow_from_the_drawn_days():
     rng = np.random.default_rng(6)
     ts = np.arange(12 * DAY) * 60_000
