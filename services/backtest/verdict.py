@@ -53,7 +53,12 @@ def judge(
                 en=f"Edge after costs in this sample, not confirmed ({'; '.join(d[0] for d in doubts)}): {en}.",
                 ko=f"이 표본에서는 비용 후 우위가 있으나 확인되지 않음 ({'; '.join(d[1] for d in doubts)}): {ko}.",
             )
-        return Verdict(code="EDGE", en=f"Edge after costs: {en}.", ko=f"비용 후 우위 있음: {ko}.")
+        open_ones = unchecked(random, overfitting)
+        return Verdict(
+            code="EDGE",
+            en=f"Edge after costs: {en}{''.join(f'; {o[0]}' for o in open_ones)}.",
+            ko=f"비용 후 우위 있음: {ko}{''.join(f'; {o[1]}' for o in open_ones)}.",
+        )
     if daily.high is not None and daily.high < 0 and trade.high is not None and trade.high < 0:
         return Verdict(code="LOSS", en=f"Loses after costs: {en}.", ko=f"비용 후 손실: {ko}.")
     return Verdict(
@@ -64,7 +69,7 @@ def judge(
 
 
 def contradictions(random: RandomEntries | None, overfitting: Overfitting | None) -> list[tuple[str, str]]:
-    """What speaks against an edge, (English, Korean); a check that was not made does not speak."""
+    """What speaks against an edge, (English, Korean); a check that was not made does not speak (``unchecked``)."""
     out = []
     if random is not None and random.p_value > P_MAX:
         out.append(
@@ -79,6 +84,16 @@ def contradictions(random: RandomEntries | None, overfitting: Overfitting | None
         )
     if overfitting is not None and overfitting.dsr is not None and overfitting.dsr < DSR_MIN:
         out.append((f"deflated Sharpe {overfitting.dsr:.2f}", f"수축 샤프 {overfitting.dsr:.2f}"))
+    return out
+
+
+def unchecked(random: RandomEntries | None, overfitting: Overfitting | None) -> list[tuple[str, str]]:
+    """Checks that were not made, (English, Korean): whoever reads of an edge is told."""
+    out = []
+    if random is None:
+        out.append(("not compared with random entries", "무작위 진입과 비교하지 않음"))
+    if overfitting is None or overfitting.pbo is None or overfitting.dsr is None:
+        out.append(("overfitting not measured", "과최적화를 측정하지 않음"))
     return out
 
 
