@@ -61,7 +61,7 @@ def save_package(package: ModelPackage, models_url: str) -> str:
     url = f"{models_url.rstrip('/')}/{package.content_hash[:16]}"
     fs, root = fsspec.core.url_to_fs(url)
     files = package.files()
-    if fs.exists(f"{root}/content.json"):
+    if _contents(fs, root) is not None:
         load_package(url)  # content-addressed: what is there is the same, or damaged and refused
         return url
     for name, data in files.items():
@@ -78,9 +78,9 @@ def load_package(url: str, *, expected_hash: str | None = None) -> ModelPackage:
     ``InvalidInputError`` when there is no complete package."""
     fs, root = fsspec.core.url_to_fs(url)
     root = root.rstrip("/")
-    if not fs.exists(f"{root}/content.json"):
+    content = _contents(fs, root)
+    if content is None:
         raise InvalidInputError("package", url, "a folder with a content.json (a complete model package)")
-    content = json.loads(fs.cat_file(f"{root}/content.json"))
     if content.get("format") != FORMAT:
         raise SchemaMismatchError(f"package {url}: format {content.get('format')!r}, this release reads {FORMAT}")
     listed: dict[str, str] = content["files"]
@@ -104,6 +104,15 @@ def load_package(url: str, *, expected_hash: str | None = None) -> ModelPackage:
     }
     report = {name.removeprefix("report."): text.decode() for name, text in data.items() if name.startswith("report.")}
     return ModelPackage(boosters=boosters, report=report, **{name: json.loads(data[f"{name}.json"]) for name in _PARTS})
+
+
+def _contents(fs: fsspec.AbstractFileSystem, root: str) -> dict[str, Any] | None:
+    """``content.json``, or None where a package was not finished: it is absent, or was cut short by a kill."""
+    try:
+        content = json.loads(fs.cat_file(f"{root}/content.json"))
+    except (FileNotFoundError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
 
 
 def _hash_of(hashes: Mapping[str, str]) -> str:

@@ -80,6 +80,16 @@ def test_a_missing_an_added_and_an_unfinished_package_are_refused(saved):
         load_package(saved)
 
 
+@pytest.mark.parametrize("left", [b"", b'{"files": {'])
+def test_a_package_killed_at_its_last_write_is_refused_and_can_be_saved_again(saved, left):
+    fs, root = files(saved)
+    fs.pipe_file(f"{root}/content.json", left)
+    with pytest.raises(InvalidInputError, match="complete model package"):
+        load_package(saved)
+    assert save_package(PACKAGE, saved.rsplit("/", 1)[0]) == saved
+    assert load_package(saved) == PACKAGE
+
+
 def test_another_package_than_the_registered_one_is_refused(saved):
     with pytest.raises(SchemaMismatchError, match="expected abc"):
         load_package(saved, expected_hash="abc")
