@@ -175,7 +175,7 @@ def chain(tmp_path_factory) -> Chain:
         SPEC.hash(), schema.SCHEMA_VERSION, iso(START_MS + 26 * HOUR_MS), iso(START_MS + 40 * HOUR_MS),
         iso(START_MS + 42 * HOUR_MS), iso(START_MS + 44 * HOUR_MS), test_start=iso(TEST.start_ms),
         test_end=iso(TEST.end_ms), symbols=SYMBOLS, events="every:2", num_threads=1, max_rounds=8, learning_rate=0.2,
-        num_leaves=15, min_data_in_leaf=60, early_stopping_rounds=8, random_draws=0,
+        num_leaves=15, min_data_in_leaf=60, early_stopping_rounds=8, random_draws=0, cpcv_groups=0,
     )  # fmt: skip
     return Chain(series, env, desk, run_training_job(config, env=env))
 

@@ -47,6 +47,10 @@ def bring_up(settings: Settings, *, headless: bool) -> int:
         return Up(settings, headless).run()
 
 
+# The first start waits for this model: what only tells how far to trust it is left to a `perpilot train`.
+DEMO_MODEL = {"promote": "demo", "train": {"random_draws": 0, "cpcv_groups": 0}}
+
+
 @dataclass
 class Up:
     """One run. Only this module and the supervisor's thread change it."""
@@ -109,7 +113,7 @@ class Up:
             self._job("bootstrap_history", {"days": self.settings.history_days}, "Loading history")
             self._start_realtime()
         if not self._has_model():
-            self._job("train_model", {"promote": "demo"}, "Training a first model (demo: valid for shadow only)")
+            self._job("train_model", DEMO_MODEL, "Training a first model (demo: valid for shadow only)")
         self._wait_for_signals()
         self._start_batch()
         self._phase("ok", "signals are fresh for every tradable symbol")

@@ -149,6 +149,15 @@ class ResearchStore:
         self._replace(path, data)
         return str(self._fs.unstrip_protocol(path))
 
+    def local_path(self, key: str) -> Path | None:
+        """Where an object of this key lies when the store is a folder, made ready to be written; else None. For files
+        that grow line by line, which an object store does not have."""
+        if not self._local:
+            return None
+        path = Path(self._object(key))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
     def get_object(self, key_or_url: str) -> bytes:
         """The bytes of a key, or of a URL ``put_object`` returned. Raises StoreUnavailableError when it is missing."""
         path = self._fs._strip_protocol(key_or_url) if "://" in key_or_url else self._object(key_or_url)

@@ -92,7 +92,7 @@ def label_trades(
     wanted = np.maximum(er_long, er_short) > 0
     tte = np.where(long_side, dataset.long.time_to_event_min[rows], dataset.short.time_to_event_min[rows])
     exit_ms = dataset.ts_ms[rows] + MINUTE_MS * (1 + tte.astype(np.int64))
-    taken = _one_at_a_time(dataset.ts_ms[rows], exit_ms, dataset.symbol[rows], wanted, len(dataset.symbols))
+    taken = one_at_a_time(dataset.ts_ms[rows], exit_ms, dataset.symbol[rows], wanted, len(dataset.symbols))
 
     def of(column: str) -> FloatArray:
         both = (getattr(dataset.long, column)[rows], getattr(dataset.short, column)[rows])
@@ -164,7 +164,7 @@ def evaluate(
 
 
 @kernel
-def _one_at_a_time(
+def one_at_a_time(
     ts_ms: IntArray, exit_ms: IntArray, symbol: NDArray[np.int16], wanted: NDArray[np.bool_], n_symbols: int
 ) -> NDArray[np.bool_]:
     """Mask of the entries taken when a symbol holds at most one position; rows ascend in time."""

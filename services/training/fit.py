@@ -35,6 +35,8 @@ class FitParams:
     early_stopping_rounds: int = 20
     min_data_in_leaf: int = 200
     lambda_l2: float = 1.0
+    feature_fraction: float = 1.0
+    bagging_fraction: float = 1.0
     max_bin: int = 255
     seed: int = 7
     num_threads: int = 2
@@ -59,6 +61,9 @@ class FitParams:
             "num_leaves": self.num_leaves,
             "learning_rate": self.learning_rate,
             "lambda_l2": self.lambda_l2,
+            "feature_fraction": self.feature_fraction,
+            "bagging_fraction": self.bagging_fraction,
+            "bagging_freq": int(self.bagging_fraction < 1.0),  # a fraction means nothing to LightGBM without it
             "seed": self.seed,
             "deterministic": True,
             "force_row_wise": True,

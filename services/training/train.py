@@ -14,7 +14,7 @@ from packages.common.errors import InvalidInputError, SchemaMismatchError
 from packages.common.time import from_datetime, iso
 from packages.common.types import TARGETS
 from services.backtest.render import render_html, render_json
-from services.backtest.report import fold_spans
+from services.backtest.report import Overfitting, fold_spans
 from services.backtest.study import Effort
 from services.features import schema
 from services.labeling.triple_barrier import LabelSpec
@@ -28,6 +28,7 @@ from services.training.leakage import LeakCheck, StoredFeatures
 from services.training.market import read_minutes
 from services.training.reference import reference_distributions
 from services.training.replay import read_features
+from services.training.selection import Choice, choose, overfitting
 from services.training.splits import Span, Split, make_split
 from services.training.targets import Target, resolve, scale_column
 from services.training.validation.drawing import fold_map
@@ -35,6 +36,7 @@ from services.training.validation.folds import Fold
 from services.training.walkforward import FoldResult, MarketSource, Traded, run_fold, run_hash, store_predictions, trade
 
 BTC = "BTCUSDT"
+ER = ("er_long", "er_short")
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,8 @@ class TrainConfig:
     number of trees, and the report says so. With ``folds`` > 1 the spans are those of the last fold, whose models are
     the package; each earlier fold lies one test span before the next, so that the test spans join. ``random_draws``:
     backtests of random entries that the report sets the result against; 0 leaves out all but the result itself.
+    ``search_trials``: hyperparameters tried on the validation spans of the folds before they are fitted.
+    ``cpcv_groups``: groups in time of the cross-validation that estimates overfitting; 0 leaves it out.
     """
 
     label_spec_hash: str
@@ -62,6 +66,8 @@ class TrainConfig:
     test_end: str | None = None
     folds: int = 1
     random_draws: int = 200
+    search_trials: int = 0
+    cpcv_groups: int = 6
     symbols: tuple[str, ...] = ()
     events: str = "every:10"
     seed: int = 7
@@ -71,6 +77,9 @@ class TrainConfig:
     max_rounds: int = 200
     early_stopping_rounds: int = 20
     min_data_in_leaf: int = 200
+    lambda_l2: float = 1.0
+    feature_fraction: float = 1.0
+    bagging_fraction: float = 1.0
 
     def spans(self) -> tuple[Span, Span, Span | None]:
         """Train, validation and test; a malformed or half-given time raises ``InvalidInputError``."""
@@ -134,6 +143,7 @@ class Trained:
     folds: tuple[FoldResult, ...]
     checks: tuple[LeakCheck, ...]
     tradable: bool  # every bar of the test spans was predicted
+    choice: Choice
 
 
 def run_training_job(
@@ -196,13 +206,15 @@ def train_package(
     targets = resolve(cfg.targets)
     if dataset.manifest["label_spec_hash"] != cfg.label_spec_hash:
         raise InvalidInputError("label_spec_hash", dataset.manifest["label_spec_hash"], cfg.label_spec_hash)
-    trained = train_folds(cfg, dataset, spec, targets, _scaled(progress, 0.0, 0.85), market, compute)
-    progress(0.85, "evaluating")
+    trained = train_folds(cfg, dataset, spec, targets, _scaled(progress, 0.0, 0.7), market, compute)
+    progress(0.7, "evaluating")
     metrics = _metrics(cfg, dataset, targets, trained)
+    counted = _overfitting(cfg, dataset, trained, _scaled(progress, 0.72, 0.87))
+    metrics["overfitting"] = counted.model_dump()
     last = trained.folds[-1]
     report: dict[str, str] = {}
     if market and trained.tradable:
-        traded = _trade(cfg, dataset, spec, trained, market, metrics, _scaled(progress, 0.87, 1.0), compute)
+        traded = _trade(cfg, dataset, spec, trained, market, metrics, counted, _scaled(progress, 0.87, 1.0), compute)
         metrics["trading"] = traded.headline
         report = {"html": render_html(traded.report), "json": render_json(traded.report)}
     progress(1.0, "evaluated")
@@ -217,6 +229,7 @@ def train_package(
             "folds": [fold.split.describe() for fold in trained.folds],
             "run": trained.run,
             "desk": _desk(market) if market else None,
+            "search": trained.choice.told,
             "leak_checks": [item.to_dict() for item in trained.checks],
             "versions": {"lightgbm": lightgbm.__version__, "numpy": np.__version__},
         },
@@ -240,11 +253,19 @@ def train_folds(
     """Fit the folds; with a market, predict every bar of their test spans and look for leaks."""
     run = run_hash(_plain(dataclasses.asdict(cfg)), dataset)
     tradable = market if cfg.test_start is not None and set(cfg.targets) == set(TARGETS) else None
+    choice, fitting = Choice(cfg.fit_params()), _scaled(progress, 0.0, 0.9)
+    if cfg.search_trials:
+        choice = choose(
+            dataset, list(cfg.splits(dataset)), choice.params, n_trials=cfg.search_trials,
+            journal=market.store.local_path(f"runs/{run}/search.log") if market else None,
+            progress=_scaled(progress, 0.0, 0.3),
+        )  # fmt: skip
+        fitting = _scaled(progress, 0.3, 0.9)
     folds: list[FoldResult] = []
     for number, split in enumerate(cfg.splits(dataset)):
-        part = _scaled(progress, 0.9 * number / cfg.folds, 0.9 * (number + 1) / cfg.folds)
+        part = _scaled(fitting, number / cfg.folds, (number + 1) / cfg.folds)
         fold = run_fold(
-            number, split, dataset, targets, cfg.fit_params(), _scaled(part, 0.0, 0.8), run=run,
+            number, split, dataset, targets, choice.params, _scaled(part, 0.0, 0.8), run=run,
             store=market.store if market else None, compute=compute,
         )  # fmt: skip
         folds.append(fold)
@@ -255,7 +276,17 @@ def train_folds(
         progress(0.96, "looking for leaks")
         checks = _look_for_leaks(cfg, dataset, market, folds)
         leakage.require(checks)
-    return Trained(run, tuple(folds), checks, tradable is not None)
+    return Trained(run, tuple(folds), checks, tradable is not None, choice)
+
+
+def _overfitting(cfg: TrainConfig, dataset: Dataset, trained: Trained, progress: Progress) -> Overfitting:
+    rounds = [fit.rounds for fold in trained.folds for fit in fold.fitted if fit.target.name in ER]
+    if not cfg.cpcv_groups or not rounds:
+        return Overfitting(trials=trained.choice.trials or None)
+    return overfitting(
+        dataset, trained.choice, rounds=int(np.median(rounds)), groups=cfg.cpcv_groups, purge_bars=cfg.purge_bars,
+        embargo_pct=cfg.embargo_pct, progress=progress,
+    )  # fmt: skip
 
 
 def _trade(
@@ -265,6 +296,7 @@ def _trade(
     trained: Trained,
     market: MarketSource,
     metrics: dict[str, Any],
+    counted: Overfitting,
     progress: Progress,
     compute: Compute,
 ) -> Traded:
@@ -273,6 +305,7 @@ def _trade(
     return trade(
         market, trained.run, spec, [split.test_span for split in splits if split.test_span], cfg.seed, progress,
         compute=compute,
+        overfitting=counted,
         kind="train_model",
         effort=effort_of(cfg.random_draws),
         title=f"Walk-forward of {len(splits)} folds",
@@ -384,6 +417,12 @@ def check(cfg: TrainConfig) -> None:
         raise InvalidInputError("folds", cfg.folds, "1 without a test span: the folds are one test span apart")
     if cfg.random_draws < 0:
         raise InvalidInputError("random_draws", cfg.random_draws, "0 or more")
+    for name in ("search_trials", "cpcv_groups"):
+        if getattr(cfg, name) < 0:
+            raise InvalidInputError(name, getattr(cfg, name), "0 (left out) or more")
+    for name in ("feature_fraction", "bagging_fraction"):
+        if not 0.0 < getattr(cfg, name) <= 1.0:
+            raise InvalidInputError(name, getattr(cfg, name), "a fraction, 0 < x <= 1")
     for name in ("folds", "num_threads", "num_leaves", "max_rounds", "early_stopping_rounds", "min_data_in_leaf"):
         if getattr(cfg, name) < 1:
             raise InvalidInputError(name, getattr(cfg, name), "at least 1")

@@ -24,7 +24,8 @@ pytestmark = pytest.mark.integration
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 START = 20_600 * DAY_MS
 N = 5 * 1440
-SHORT = {"train": {"max_rounds": 8, "num_threads": 1, "events": "every:5", "min_data_in_leaf": 40}}
+QUICK = {"random_draws": 0, "cpcv_groups": 0}
+SHORT = {"train": {"max_rounds": 8, "num_threads": 1, "events": "every:5", "min_data_in_leaf": 40, **QUICK}}
 
 
 def bars(seed, n=N):

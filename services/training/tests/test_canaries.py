@@ -33,7 +33,7 @@ def config(spec, **changes):
     base = TrainConfig(
         spec.hash(), schema.SCHEMA_VERSION, at(1.5), at(4.5), at(4.5), at(5), test_start=at(5), test_end=at(DAYS),
         symbols=SYMBOLS, events="every:3", num_threads=1, max_rounds=40, learning_rate=0.1, num_leaves=15,
-        min_data_in_leaf=200, early_stopping_rounds=10, random_draws=0,
+        min_data_in_leaf=200, early_stopping_rounds=10, random_draws=0, cpcv_groups=0,
     )  # fmt: skip
     return dataclasses.replace(base, **changes)
 

@@ -25,7 +25,7 @@ def config(**changes):
     base = TrainConfig(
         SPEC.hash(), schema.SCHEMA_VERSION, at(0), at(3_600), at(3_600), at(4_500),
         test_start=at(4_500), test_end=at(N), events="every:3", num_threads=1, max_rounds=60, learning_rate=0.1,
-        min_data_in_leaf=100,
+        min_data_in_leaf=100, cpcv_groups=0,
     )  # fmt: skip
     return dataclasses.replace(base, **changes)
 

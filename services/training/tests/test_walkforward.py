@@ -28,7 +28,7 @@ def config(**changes):
     base = TrainConfig(
         SPEC.hash(), schema.SCHEMA_VERSION, at(2), at(4.5), at(4.5), at(5), test_start=at(5), test_end=at(DAYS),
         folds=2, symbols=SYMBOLS, events="every:5", num_threads=1, max_rounds=6, learning_rate=0.1, num_leaves=7,
-        min_data_in_leaf=100, early_stopping_rounds=3, random_draws=0,
+        min_data_in_leaf=100, early_stopping_rounds=3, random_draws=0, cpcv_groups=0,
     )  # fmt: skip
     return dataclasses.replace(base, **changes)
 

@@ -1,8 +1,7 @@
 """Trials on the target ``er``: fits of both sides that share their bins, and trades read from the labels."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
 
 import lightgbm as lgb
 import numpy as np
@@ -11,7 +10,7 @@ from numpy.typing import NDArray
 from packages.common.errors import InvalidInputError
 from packages.common.time import DAY_MS, MINUTE_MS
 from services.training.dataset import Dataset
-from services.training.evaluate import _one_at_a_time as one_at_a_time
+from services.training.evaluate import one_at_a_time
 from services.training.fit import FitParams, bin_rows
 from services.training.search import Objective, Outcome, Report
 from services.training.splits import IntArray, Split
@@ -28,7 +27,7 @@ POLICY = {"ev_min"}
 class ErModels:
     """``er_long`` and ``er_short`` of a dataset, for ``cpcv_evaluate``.
 
-    A trial's ``model`` holds LightGBM parameters by name over those of ``params``, and ``rounds``: there is no
+    A trial's ``model`` holds fields of ``FitParams`` over those of ``params``, and ``rounds``: there is no
     validation span to stop on, so the number of trees is fixed, as walk-forward found it. Each split's rows are binned
     once for all models and both sides, from its training rows alone. More than ``max_rows`` of these are thinned to
     so many at random, seeded; tested rows never are.
@@ -54,7 +53,7 @@ class ErModels:
             for model, answer in zip(models, out, strict=True):
                 own = dict(model)
                 rounds = int(own.pop("rounds", self.rounds))
-                booster = lgb.train(self._terms(own) | self.params.for_target(target) | own, binned, rounds)
+                booster = lgb.train(replace(self.params, **own).for_target(target), binned, rounds)
                 answer[:, column] = np.asarray(booster.predict(inputs, num_threads=self.params.num_threads)) * scale
         return out
 
@@ -71,11 +70,6 @@ class ErModels:
         taken = one_at_a_time(data.ts_ms, exit_ms, data.symbol, wanted, len(data.symbols))
         net = np.where(long_side, data.long.ret_net, data.short.ret_net)
         return Booked(exit_ms[taken], net[taken] / len(data.symbols))
-
-    @staticmethod
-    def _terms(own: dict[str, Any]) -> dict[str, Any]:
-        """A bagging fraction means nothing to LightGBM without a frequency."""
-        return {"bagging_freq": 1} if "bagging_fraction" in own else {}
 
 
 def walk_forward_objective(models: ErModels, splits: Sequence[Split], *, period_ms: int = DAY_MS) -> Objective:

@@ -20,7 +20,10 @@ FloatArray = NDArray[np.float64]
 
 
 def sharpe_ratios(returns: FloatArray) -> FloatArray:
-    """Sharpe ratio per period of each column of (T, trials), shape (trials,); 0 for one that never varies."""
+    """Sharpe ratio per period of each column of (T, trials), shape (trials,); 0 for one that never varies and for a single
+    period."""
+    if len(returns) < 2:
+        return np.zeros(returns.shape[1])
     deviation = returns.std(axis=0, ddof=1)
     varies = deviation > 1e-12 * np.abs(returns).max(axis=0, initial=0.0)
     return np.asarray(np.where(varies, returns.mean(axis=0) / np.where(varies, deviation, 1.0), 0.0))
