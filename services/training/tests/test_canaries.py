@@ -2,6 +2,10 @@
 
 Martingale: nothing is earned. Planted alpha: most of what perfect knowledge of it earns is earned. Planted leak: the
 check that names it stops the job.
+
+How sure they are: the martingale makes 1,076 trades in four days; the 95 % interval of their expectancy, by days, is
+-1.8 to 1.6 bp of the entry (mean 0.6), so an edge of more than about 2 bp a trade would show. The planted drift earns
+8.8 bp (7.1 to 10.0) in 1,527 trades; its oracle knows the means of thirty other days, not this draw. Seeds are fixed.
 """
 
 import dataclasses
@@ -36,6 +40,15 @@ def config(spec, **changes):
         min_data_in_leaf=200, early_stopping_rounds=10, random_draws=0, cpcv_groups=0,
     )  # fmt: skip
     return dataclasses.replace(base, **changes)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def without_pages():
+    """Everything of a job but its HTML page, which is two thirds of its time and says nothing about an edge: pages and
+    their place in a package are held by test_walkforward and the tests of services/backtest."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("services.training.train.render_html", lambda _report: "")
+        yield
 
 
 TEST = Span(START_MS + 5 * DAY_MS, START_MS + DAYS * DAY_MS)
