@@ -318,10 +318,12 @@ def _desk(context: JobContext, spec: LabelSpec, symbols: tuple[str, ...], span: 
     rows = [instrument_day_rows(int(day), bars) for day in days]
     tiers = np.array([[TIERS[row["tier"]] for row in day] for day in rows], np.int64)
     betas = np.array([[row["beta"] for row in day] for day in rows], np.float64)
-    notes = () if known.tradable.all() else ("some symbols have no rules on record: not traded",)
+    notes = ["the universe, its rules and the fee are those of now, also for the days before"]
+    if idle := [name for name, tradable in zip(symbols, known.tradable, strict=True) if not tradable]:
+        notes.append(f"without rules on record or not active now, and so not traded: {', '.join(idle)}")
     return Desk(
         symbols, known.tradable, known.constants, params_from_settings(spec, settings), settings.shadow_equity_usdt,
-        days, tiers, betas, notes,
+        days, tiers, betas, tuple(notes),
     )  # fmt: skip
 
 
