@@ -117,7 +117,7 @@ export const en = {
   "drift.verdict.bad": "Degraded",
   "drift.limit": "limit {limit}",
   "drift.psi": "Feature drift (PSI)",
-  "drift.psi.later": "measured once a model is in production",
+  "drift.psi.later": "measured every hour, shown here later",
 
   "blockers.title": "Why not traded",
   "blockers.minute": "minute {time}",
