@@ -101,7 +101,7 @@ def trained_text(result: dict[str, Any]) -> str:
         f"trades     {trading['trades']:.0f}, won {_percent(trading['win_rate'])}",
         f"return     {_percent(trading['total_return'])}, max drawdown {_percent(trading['max_drawdown'])}",
         f"profit f.  {_number(trading['profit_factor'])}, expectancy {_number(trading['expectancy'])} USDT a trade"
-        f" ({_bps(trading['expectancy_frac'])}, 95 % {_interval(trading['expectancy_95'])})",
+        f" (95 % {_interval(trading['expectancy_95'])}), {_bps(trading['expectancy_frac'])} of what was traded",
         f"tail 1 %   {_number(trading['tail_loss'])} USDT, turnover {_number(trading['turnover'])} × the account",
         "ledger     " + ", ".join(f"{name} {_number(costs[name])}" for name in costs),
         "blocked    " + ", ".join(f"{name} {count:,}" for name, count in _most(trading["blocked"])),

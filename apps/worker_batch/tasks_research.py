@@ -20,7 +20,6 @@ from packages.common.db import bulk_load
 from packages.common.errors import InvalidInputError
 from packages.common.store import ResearchStore
 from packages.common.time import DAY_MS, MINUTE_MS, from_datetime, iso
-from services.backtest.render import render_html, render_json
 from services.collector.tiers import instrument_day_rows
 from services.features import kernel as bar
 from services.features import schema
@@ -170,9 +169,9 @@ def walkforward_backtest(context: JobContext) -> Mapping[str, Any]:
             kind="walkforward_backtest", title="Walk-forward, traded again",
             inputs={"model_id": model_id, "run": run}, notes=source.desk.notes, compute=compute,
         )  # fmt: skip
-    text, page = render_json(traded.report), render_html(traded.report)
-    key = f"reports/{jobs.digest(text)[:32]}"
-    reports = {form: env.store.put_object(f"{key}.{form}", t.encode()) for form, t in (("json", text), ("html", page))}
+    files = traded.files()
+    key = f"reports/{jobs.digest(files['json'])[:32]}"
+    reports = {form: env.store.put_object(f"{key}.{form}", text.encode()) for form, text in files.items()}
     return {"model_id": model_id, "run": run, "trading": traded.headline, "folds": folds, "reports": reports}
 
 

@@ -28,7 +28,7 @@ from packages.common.errors import StoreUnavailableError
 from services.features.schema import KEYS
 from services.training.cluster_part import ARRAYS
 from services.training.dataset import Dataset
-from services.training.fit import FitParams, Fitted, Progress, fitted_from
+from services.training.fit import FitParams, Fitted, Progress, fit_weights, fitted_from
 from services.training.splits import Split
 from services.training.targets import Target, learned_values
 
@@ -109,7 +109,8 @@ def _gather(client: Any, futures: dict[str, Any], beat: Any) -> dict[str, dict[s
 def _share(dataset: Dataset, split: Split, target: Target, rank: int, count: int) -> Share:
     """Every ``count``-th training row: each worker sees all times and symbols."""
     rows = split.train[rank::count]
-    labels, weights = dataset.side(target.side)
+    labels, uniqueness = dataset.side(target.side)
+    weights = fit_weights(uniqueness, split.train)
     learned = learned_values(target, labels, dataset.scale)
     train = (dataset.inputs[rows], learned[rows], weights[rows])
     valid = (dataset.inputs[split.valid], learned[split.valid], weights[split.valid])

@@ -42,7 +42,7 @@ class Dataset:
 
     ``inputs`` (n, 17) float64 are what the models see, NaN only in optional features. ``scale`` (n,) is the barriers'
     ATR as a fraction of the mark. ``end_ts_ms`` (n,) is the close of the later of both sides' exit bars. Weights are
-    average uniqueness per side, with mean 1.
+    average uniqueness per side, in (0, 1].
     """
 
     symbols: tuple[str, ...]
@@ -195,7 +195,7 @@ def _pool(parts: list[Sampled], counts: dict[str, dict[str, Any]], events: str, 
     place[order] = np.arange(order.size)
     columns = {name: _in_order([part.columns for part in parts], name, place) for name in list(parts[0].columns)}
     long, short = (SideLabels(*(columns.pop(f"{side}.{c}") for c in SideLabels.names())) for side in ("long", "short"))
-    weights = [w / w.mean() for w in (columns.pop("weight_long"), columns.pop("weight_short"))]
+    weights = [columns.pop("weight_long"), columns.pop("weight_short")]
     ts_ms = _in_order([{"ts_ms": part.ts_ms} for part in parts], "ts_ms", place)
     labels = (*long.columns(), *short.columns())
     manifest = {

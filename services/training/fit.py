@@ -105,7 +105,8 @@ def fit_targets(
     valid = binned.create_valid(PickedRows(dataset.inputs, split.valid), params=params.for_dataset()).construct()
     out = []
     for number, target in enumerate(targets):
-        labels, weights = dataset.side(target.side)
+        labels, uniqueness = dataset.side(target.side)
+        weights = fit_weights(uniqueness, split.train)
         learned = learned_values(target, labels, dataset.scale)
         _relabel(binned, learned[split.train], weights[split.train])
         _relabel(valid, learned[split.valid], weights[split.valid])
@@ -126,6 +127,12 @@ def fit_targets(
         out.append(fitted_from(booster, target, best_round(booster), valid_loss))
     progress(1.0, "models fitted")
     return tuple(out)
+
+
+def fit_weights(uniqueness: NDArray[np.float64], train: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Weights (n,) with mean 1 over the training rows, so that regularisation means the same in every fold; what other
+    rows weigh has no say."""
+    return np.asarray(uniqueness / uniqueness[train].mean())
 
 
 def bin_rows(inputs: NDArray[np.float64], rows: NDArray[np.int64], params: FitParams) -> lgb.Dataset:

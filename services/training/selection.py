@@ -1,11 +1,13 @@
-"""Choosing hyperparameters, and counting what the choice cost (D19): a search over the folds' validation spans, and
+"""Choosing hyperparameters, and counting what the choice cost (D19): a search on the first fold's validation span, and
 combinatorial purged cross-validation of a grid around what was chosen.
 
-The search never sees a test span of its own fold; the grid says how often the best of several settings in one half of
-the periods is a poor one in the other, and what is left of the best one's Sharpe ratio after all trials are counted.
+The first fold's validation span lies before every test span: in a walk the later ones are the tests of earlier folds,
+and a choice that had seen them would make the headline its own training set. The grid says how often the best of
+several settings in one half of the periods is a poor one in the other, and what is left of the best one's Sharpe ratio
+after all trials are counted. It judges models of ``er`` at the labels' own costs, not the portfolio.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -41,26 +43,24 @@ def period_of(length_ms: int) -> int:
 
 def choose(
     dataset: Dataset,
-    splits: Sequence[Split],
+    first: Split,
     params: FitParams,
     *,
     n_trials: int,
     journal: Path | None,
     progress: Progress,
 ) -> Choice:
-    """``params`` with what ``n_trials`` of the search found best on the validation spans; as they are without trials.
+    """``params`` with what ``n_trials`` of the search found best on the first fold's validation; as they are without.
     ``journal``: where finished trials are kept, so that a killed job goes on."""
     if n_trials == 0:
         return Choice(params)
     found: SearchResult = search(
-        walk_forward_objective(
-            ErModels(dataset, params), splits, period_ms=period_of(sum(s.valid_span.length_ms for s in splits))
-        ),
+        walk_forward_objective(ErModels(dataset, params), [first], period_ms=period_of(first.valid_span.length_ms)),
         MODEL_SPACE,
         n_trials=n_trials,
         seed=params.seed,
         storage=journal,
-        max_steps=len(splits),
+        max_steps=1,
         identity=dataset.manifest["content"],
         progress=lambda fraction, stage: progress(fraction, f"searching: {stage}"),
     )

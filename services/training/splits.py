@@ -40,7 +40,8 @@ class Span(NamedTuple):
 class Split:
     """Row numbers of one train/validation/test division, ascending, disjoint, and what was left out and why.
 
-    ``purged`` rows lie in a span but their label touches a later one, ``embargoed`` rows start too soon after one.
+    ``purged`` rows lie in a span but their label touches a later one, ``embargoed`` rows start too soon after one;
+    ``test_span`` is what the embargo leaves of the test.
     Rows outside all spans appear nowhere.
     """
 
@@ -108,12 +109,15 @@ def make_split(
     margin_ms = purge_bars * MINUTE_MS
 
     in_train, in_valid = inside(ts_ms, train), inside(ts_ms, valid)
-    in_test = inside(ts_ms, test) if test else np.zeros(ts_ms.size, np.bool_)
-    embargo_ms = int(embargo_pct * valid.length_ms)
-    embargoed = in_test & (ts_ms < valid.end_ms + embargo_ms)
+    in_test = embargoed = np.zeros(ts_ms.size, np.bool_)
+    if test:
+        free_from = valid.end_ms + int(embargo_pct * valid.length_ms)
+        embargoed = inside(ts_ms, test) & (ts_ms < free_from)
+        test = Span(min(max(test.start_ms, free_from), test.end_ms), test.end_ms)
+        in_test = inside(ts_ms, test)
     for span in tested:
-        embargoed |= (in_train | in_valid) & under_embargo(ts_ms, end_ts_ms, span, embargo_pct)
-    in_train, in_valid, in_test = in_train & ~embargoed, in_valid & ~embargoed, in_test & ~embargoed
+        embargoed = embargoed | ((in_train | in_valid) & under_embargo(ts_ms, end_ts_ms, span, embargo_pct))
+    in_train, in_valid = in_train & ~embargoed, in_valid & ~embargoed
 
     purge_train = in_train & touches(ts_ms, end_ts_ms, valid.start_ms - margin_ms, last_end(end_ts_ms, in_valid))
     purge_valid = np.zeros(ts_ms.size, np.bool_)

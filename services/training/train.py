@@ -13,7 +13,6 @@ from packages.common.compute import Compute, LocalCompute
 from packages.common.errors import InvalidInputError, SchemaMismatchError
 from packages.common.time import from_datetime, iso
 from packages.common.types import TARGETS
-from services.backtest.render import render_html, render_json
 from services.backtest.report import Overfitting, fold_spans
 from services.backtest.study import Effort
 from services.features import schema
@@ -28,8 +27,9 @@ from services.training.leakage import LeakCheck, StoredFeatures
 from services.training.market import read_minutes
 from services.training.reference import reference_distributions
 from services.training.replay import read_features
+from services.training.sampling import parse_events
 from services.training.selection import Choice, choose, overfitting
-from services.training.splits import Span, Split, make_split
+from services.training.splits import Span, Split, check_distances, make_split
 from services.training.targets import Target, resolve, scale_column
 from services.training.validation.drawing import fold_map
 from services.training.validation.folds import Fold
@@ -37,6 +37,10 @@ from services.training.walkforward import FoldResult, MarketSource, Traded, run_
 
 BTC = "BTCUSDT"
 ER = ("er_long", "er_short")
+OVERFITTING_NOTE = (
+    "overfitting figures: of models of er with a fixed number of trees, traded at the labels' own costs over all "
+    "combinations of groups, not of this portfolio"
+)
 
 
 @dataclass(frozen=True)
@@ -48,7 +52,7 @@ class TrainConfig:
     number of trees, and the report says so. With ``folds`` > 1 the spans are those of the last fold, whose models are
     the package; each earlier fold lies one test span before the next, so that the test spans join. ``random_draws``:
     backtests of random entries that the report sets the result against; 0 leaves out all but the result itself.
-    ``search_trials``: hyperparameters tried on the validation spans of the folds before they are fitted.
+    ``search_trials``: hyperparameters tried on the validation span of the first fold, which lies before every test.
     ``cpcv_groups``: groups in time of the cross-validation that estimates overfitting; 0 leaves it out.
     """
 
@@ -216,7 +220,7 @@ def train_package(
     if market and trained.tradable:
         traded = _trade(cfg, dataset, spec, trained, market, metrics, counted, _scaled(progress, 0.87, 1.0), compute)
         metrics["trading"] = traded.headline
-        report = {"html": render_html(traded.report), "json": render_json(traded.report)}
+        report = traded.files()
     progress(1.0, "evaluated")
     return ModelPackage(
         boosters={item.target.name: item.text for item in last.fitted},
@@ -256,7 +260,7 @@ def train_folds(
     choice, fitting = Choice(cfg.fit_params()), _scaled(progress, 0.0, 0.9)
     if cfg.search_trials:
         choice = choose(
-            dataset, list(cfg.splits(dataset)), choice.params, n_trials=cfg.search_trials,
+            dataset, next(cfg.splits(dataset)), choice.params, n_trials=cfg.search_trials,
             journal=market.store.local_path(f"runs/{run}/search.log") if market else None,
             progress=_scaled(progress, 0.0, 0.3),
         )  # fmt: skip
@@ -302,6 +306,8 @@ def _trade(
 ) -> Traded:
     splits = [fold.split for fold in trained.folds]
     notes = [f"leak check {c.name}: {c.detail}" for c in trained.checks if not c.passed]
+    if counted.trials:
+        notes.append(OVERFITTING_NOTE)
     return trade(
         market, trained.run, spec, [split.test_span for split in splits if split.test_span], cfg.seed, progress,
         compute=compute,
@@ -396,7 +402,12 @@ def _covered(cfg: TrainConfig) -> tuple[int, int]:
 
 def check(cfg: TrainConfig) -> None:
     """Refuse what cannot be trained, before anything is read."""
+    _check_types(cfg)
     resolve(cfg.targets)
+    parse_events(cfg.events)
+    check_distances(cfg.purge_bars, cfg.embargo_pct)
+    if len(set(cfg.symbols)) < len(cfg.symbols):
+        raise InvalidInputError("symbols", cfg.symbols, "each symbol once")
     if cfg.algo != "lgbm":
         raise InvalidInputError("algo", cfg.algo, "lgbm")
     if cfg.feature_schema_version != schema.SCHEMA_VERSION:
@@ -423,9 +434,27 @@ def check(cfg: TrainConfig) -> None:
     for name in ("feature_fraction", "bagging_fraction"):
         if not 0.0 < getattr(cfg, name) <= 1.0:
             raise InvalidInputError(name, getattr(cfg, name), "a fraction, 0 < x <= 1")
-    for name in ("folds", "num_threads", "num_leaves", "max_rounds", "early_stopping_rounds", "min_data_in_leaf"):
+    for name in ("folds", "num_threads", "max_rounds", "early_stopping_rounds", "min_data_in_leaf"):
         if getattr(cfg, name) < 1:
             raise InvalidInputError(name, getattr(cfg, name), "at least 1")
+    if cfg.num_leaves < 2:
+        raise InvalidInputError("num_leaves", cfg.num_leaves, "at least 2")
+    if not 0.0 < cfg.learning_rate <= 1.0:
+        raise InvalidInputError("learning_rate", cfg.learning_rate, "0 < x <= 1")
+    if not 0.0 <= cfg.lambda_l2 < np.inf:
+        raise InvalidInputError("lambda_l2", cfg.lambda_l2, "a finite number >= 0")
+    if cfg.seed < 0:
+        raise InvalidInputError("seed", cfg.seed, "0 or more")
+
+
+def _check_types(cfg: TrainConfig) -> None:
+    """Options come as JSON: a number in quotes would otherwise end in an error of somebody else's."""
+    for field in dataclasses.fields(cfg):
+        value, wanted = getattr(cfg, field.name), type(field.default)
+        if wanted is int and (isinstance(value, bool) or not isinstance(value, int)):
+            raise InvalidInputError(field.name, value, "a whole number")
+        if wanted is float and (isinstance(value, bool) or not isinstance(value, int | float)):
+            raise InvalidInputError(field.name, value, "a number")
 
 
 def _schema(fitted: tuple[Fitted, ...], spec: LabelSpec) -> dict[str, Any]:

@@ -6,6 +6,7 @@ job that was killed goes on with the first fold that is missing.
 """
 
 import hashlib
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +14,7 @@ from typing import Any
 
 import lightgbm as lgb
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from packages.common.compute import Compute, DaskCompute
@@ -20,12 +22,13 @@ from packages.common.errors import StoreUnavailableError
 from packages.common.store import ResearchStore
 from packages.common.time import iso
 from services.backtest.portfolio import BacktestResult
+from services.backtest.render import render_html, render_json
 from services.backtest.report import ResearchReport, plain
 from services.backtest.study import research_report
 from services.labeling.triple_barrier import LabelSpec
 from services.training.cluster import fit_targets_on_cluster
 from services.training.dataset import Dataset
-from services.training.evaluate import daily_rank_correlation, expectancy_interval
+from services.training.evaluate import daily_rank_correlation
 from services.training.fit import (
     Boosters,
     FitParams,
@@ -141,6 +144,14 @@ class Traded:
     report: ResearchReport
     headline: dict[str, Any]
 
+    def files(self) -> dict[str, str]:
+        """What is kept of it, by ending: page, figures, every trade with its ledger, equity of every minute."""
+        trades, curve = io.StringIO(), io.StringIO()
+        self.result.trades.to_csv(trades, index=False)
+        pd.DataFrame({"ts_ms": self.result.ts_ms, "equity": self.result.equity}).to_csv(curve, index=False)
+        page, figures = render_html(self.report), render_json(self.report)
+        return {"html": page, "json": figures, "trades.csv": trades.getvalue(), "equity.csv": curve.getvalue()}
+
 
 def trade(
     source: MarketSource, run: str, spec: LabelSpec, spans: Sequence[Span], seed: int, progress: Progress, **report: Any
@@ -156,16 +167,16 @@ def trade(
         market, desk.params, desk.constants, np.random.default_rng(seed), symbols=desk.symbols, wallet=desk.wallet,
         progress=lambda fraction, stage: progress(0.2 + 0.8 * fraction, f"trading the test spans: {stage}"), **report,
     )  # fmt: skip
-    return Traded(result, told, headline(result, seed) | {"verdict": told.verdict.model_dump()})
+    return Traded(result, told, headline(result, told))
 
 
-def headline(result: BacktestResult, seed: int) -> dict[str, Any]:
-    """Trading figures first (§9.3): those of ``metrics_of``, the costs as a share of what was traded, the interval of
-    the expectancy by days, block reasons, and whether the interval lies above zero. Undefined figures are ``None``."""
+def headline(result: BacktestResult, report: ResearchReport) -> dict[str, Any]:
+    """Trading figures first (§9.3): those of ``metrics_of``, the costs as a share of what was traded, block reasons,
+    and the verdict with its interval of the expectancy (USDT a trade). Undefined figures are ``None``."""
     trades = result.trades
     traded = (trades["qty"] * trades["entry_fill"]).to_numpy(np.float64)
     returns = (trades["net"].to_numpy(np.float64) / traded) if len(trades) else np.empty(0)
-    interval = expectancy_interval(returns, trades["entry_ts_ms"].to_numpy(np.int64), seed) if len(trades) else None
+    interval = report.evidence.intervals.get("expectancy")
     worst = np.sort(returns)[: max(1, returns.size // 100)]
     ledger = ("gross", "fees", "slippage", "funding", "liquidation_fee", "absorbed", "net")
     days = result.ts_ms.size / 1440
@@ -176,13 +187,13 @@ def headline(result: BacktestResult, seed: int) -> dict[str, Any]:
             "start": iso(int(result.ts_ms[0])),
             "days": days,
             "expectancy_frac": returns.mean() if returns.size else np.nan,
-            "expectancy_95": interval,
+            "expectancy_95": interval and [interval.low, interval.high],
             "tail_loss_frac": worst.mean() if worst.size else np.nan,
             "turnover_per_day": result.metrics["turnover"] / days,
             "costs": {name: float(trades[name].sum()) for name in ledger},
             "costs_frac": {name: trades[name].sum() / traded.sum() if len(trades) else np.nan for name in ledger},
             "blocked": result.block_counts,
-            "edge_after_costs": bool(interval and interval[0] > 0),
+            "verdict": report.verdict.model_dump(),
         }
     )
     return out

@@ -48,8 +48,8 @@ def test_a_killed_search_goes_on_with_the_trial_it_was_at(dataset, tmp_path):
             raise KeyboardInterrupt
 
     def run(progress, journal):
-        splits = list(cfg.splits(dataset))
-        return choose(dataset, splits, cfg.fit_params(), n_trials=4, journal=journal, progress=progress)
+        first = next(cfg.splits(dataset))
+        return choose(dataset, first, cfg.fit_params(), n_trials=4, journal=journal, progress=progress)
 
     with pytest.raises(KeyboardInterrupt):
         run(kill, journal)
@@ -61,13 +61,20 @@ def test_a_killed_search_goes_on_with_the_trial_it_was_at(dataset, tmp_path):
 
 def test_a_history_that_is_too_short_says_so(dataset):
     cfg = config(**QUICK)
-    choice = choose(dataset, [], cfg.fit_params(), n_trials=0, journal=None, progress=quiet)
+    choice = choose(dataset, next(cfg.splits(dataset)), cfg.fit_params(), n_trials=0, journal=None, progress=quiet)
     found = overfitting(dataset, choice, rounds=3, groups=5_000, purge_bars=0, embargo_pct=0.0, progress=quiet)
     assert found.pbo is None
     assert found.details["missing"]
 
 
-@pytest.mark.parametrize(("name", "value"), [("search_trials", -1), ("cpcv_groups", -1), ("bagging_fraction", 0.0)])
+BAD = [
+    *(("search_trials", -1), ("cpcv_groups", -1), ("bagging_fraction", 0.0), ("learning_rate", float("nan"))),
+    *(("embargo_pct", 1.5), ("purge_bars", -1), ("num_leaves", 1), ("seed", "x"), ("events", "often"), ("seed", True)),
+    *(("symbols", ("A", "A")), ("max_rounds", "10"), ("lambda_l2", -1.0)),
+]
+
+
+@pytest.mark.parametrize(("name", "value"), BAD)
 def test_bad_numbers_are_named(name, value, tmp_path):
     with pytest.raises(InvalidInputError, match=name):
         run_training_job(config(**{name: value}), env=Env(tmp_path))

@@ -1,9 +1,11 @@
 """Folds, out-of-sample predictions of every minute, and a job that goes on where it was stopped."""
 
 import dataclasses
+import io
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from packages.common.errors import InvalidInputError
@@ -95,7 +97,9 @@ def test_a_stopped_job_goes_on_with_the_missing_fold_and_ends_the_same(done, tmp
 def test_the_report_is_part_of_the_package(done):
     _, report = done
     package = load_package(report["artifact_uri"], expected_hash=report["content_hash"])
-    assert set(package.report) == {"html", "json"}
+    assert set(package.report) == {"html", "json", "trades.csv", "equity.csv"}
+    trades = pd.read_csv(io.StringIO(package.report["trades.csv"]))
+    assert trades["net"].sum() == pytest.approx(package.metrics["trading"]["net"], rel=1e-12)
     told = json.loads(package.report["json"])
     assert told["metrics"]["net"] == report["metrics"]["trading"]["net"]
     assert {piece["part"] for piece in told["folds"]} >= {"train", "valid", "test", "purge"}

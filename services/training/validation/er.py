@@ -11,7 +11,7 @@ from packages.common.errors import InvalidInputError
 from packages.common.time import DAY_MS, MINUTE_MS
 from services.training.dataset import Dataset
 from services.training.evaluate import one_at_a_time
-from services.training.fit import FitParams, bin_rows
+from services.training.fit import FitParams, bin_rows, fit_weights
 from services.training.search import Objective, Outcome, Report
 from services.training.splits import IntArray, Split
 from services.training.targets import learned_values, resolve
@@ -47,9 +47,9 @@ class ErModels:
         inputs, scale = data.inputs[test], data.scale[test]
         out = [np.empty((test.size, len(SIDES))) for _ in models]
         for column, target in enumerate(SIDES):
-            labels, weights = data.side(target.side)
+            labels, uniqueness = data.side(target.side)
             binned.set_label(learned_values(target, labels, data.scale)[train])
-            binned.set_weight(weights[train])
+            binned.set_weight(fit_weights(uniqueness, train)[train])
             for model, answer in zip(models, out, strict=True):
                 own = dict(model)
                 rounds = int(own.pop("rounds", self.rounds))

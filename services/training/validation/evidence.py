@@ -20,8 +20,8 @@ FloatArray = NDArray[np.float64]
 
 
 def sharpe_ratios(returns: FloatArray) -> FloatArray:
-    """Sharpe ratio per period of each column of (T, trials), shape (trials,); 0 for one that never varies and for a single
-    period."""
+    """Sharpe ratio per period of each column of (T, trials), shape (trials,); 0 for one that never varies and for
+    a single period."""
     if len(returns) < 2:
         return np.zeros(returns.shape[1])
     deviation = returns.std(axis=0, ddof=1)
