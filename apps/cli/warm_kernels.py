@@ -3,9 +3,9 @@
 import importlib
 import importlib.util
 import sys
-from pathlib import Path
 
 from apps.cli.console import bar, say
+from packages.common.kernel_sources import cache_folder
 
 MODULES = (
     "services.features.kernel",
@@ -19,12 +19,7 @@ MODULES = (
 
 def main() -> int:
     """Call ``warm()`` of each kernel module that has one; does nothing when these sources were compiled before."""
-    import numba
-
-    import packages.common.jit  # noqa: F401 - names the cache folder by the sources
-
-    folder = Path(numba.config.CACHE_DIR or ".cache/numba")  # type: ignore[attr-defined]
-    stamp = folder / ".warm"
+    stamp = cache_folder() / ".warm"
     if stamp.exists():
         say("  up to date")
         return 0

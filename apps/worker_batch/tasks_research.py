@@ -13,11 +13,11 @@ import numpy as np
 
 from apps.worker_batch import jobs
 from apps.worker_batch.context import JobContext
-from packages.common import jit
 from packages.common.compute import open_compute
 from packages.common.config import Settings
 from packages.common.db import bulk_load
 from packages.common.errors import InvalidInputError
+from packages.common.kernel_sources import sources_hash
 from packages.common.store import ResearchStore
 from packages.common.time import DAY_MS, MINUTE_MS, from_datetime, iso
 from services.collector.tiers import instrument_day_rows
@@ -264,7 +264,7 @@ def _done_before(
     """The result of an earlier job of this kind on equal terms, stored minutes and kernels; the hash of all three is
     kept with the job. BTCUSDT is always among the minutes: three features of every symbol are its own."""
     market_inputs = research_hash(env, tuple(dict.fromkeys((*symbols, BTC))))
-    inputs = {"kernels": jit.sources_hash(), "symbols": symbols, **market_inputs, **terms}
+    inputs = {"kernels": sources_hash(), "symbols": symbols, **market_inputs, **terms}
     return jobs.set_input_hash(context.conn, context.run, jobs.digest(json.dumps(inputs, sort_keys=True)))
 
 

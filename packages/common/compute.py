@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
-from packages.common import jit
 from packages.common.errors import InvalidInputError, SchemaMismatchError
+from packages.common.kernel_sources import sources_hash
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -92,7 +92,7 @@ def open_compute(setting: str, *, timeout_s: float = 30.0) -> Iterator[LocalComp
             client.wait_for_workers(1, timeout=timeout_s)
         except TimeoutError as exc:
             raise InvalidInputError("COMPUTE", setting, "a scheduler with at least one worker") from exc
-        require_same_release(setting, client.run(jit.sources_hash))
+        require_same_release(setting, client.run(sources_hash))
         yield DaskCompute(client)
     finally:
         client.close()
@@ -100,6 +100,6 @@ def open_compute(setting: str, *, timeout_s: float = 30.0) -> Iterator[LocalComp
 
 def require_same_release(setting: str, found: Mapping[str, str]) -> None:
     """``SchemaMismatchError`` naming the workers whose kernels differ from ours; ``found``: worker → its hash."""
-    others = sorted(worker for worker, theirs in found.items() if theirs != jit.sources_hash())
+    others = sorted(worker for worker, theirs in found.items() if theirs != sources_hash())
     if others:
         raise SchemaMismatchError(f"COMPUTE={setting}: workers {', '.join(others)} run another release than this")

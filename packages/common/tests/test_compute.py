@@ -7,7 +7,7 @@ import pytest
 
 from packages.common.compute import LocalCompute, open_compute, require_same_release
 from packages.common.errors import InvalidInputError, SchemaMismatchError
-from packages.common.jit import sources_hash
+from packages.common.kernel_sources import sources_hash
 
 
 def slow_square(number, folder):
