@@ -45,6 +45,7 @@ SCHEDULES = (
     Schedule("instrument_days", DAY_MS, 5 * 60_000, 300.0),
     Schedule("compute_drift", HOUR_MS, 5 * 60_000, 300.0),
     Schedule("label_recent", DAY_MS, 20 * 60_000, 3_600.0),
+    Schedule("train_model", 7 * DAY_MS, 40 * 60_000, 6 * 3_600.0),
     Schedule("retention", DAY_MS, 60 * 60_000, 3_600.0),
 )
 

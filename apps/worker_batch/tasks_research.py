@@ -160,6 +160,9 @@ def walkforward_backtest(context: JobContext) -> Mapping[str, Any]:
     symbols, whole = tuple(desk["symbols"]), Span(spans[0].start_ms, spans[-1].end_ms)
     env = _env(context)
     _require_predictions(env.store, run, symbols, whole)
+    old = _done_before(context, env, symbols, model_id=model_id, desk=_desk_terms(context, spec, symbols))
+    if old is not None:
+        return {**old, "unchanged": True}
     context.progress(0.05, "reading tiers and betas")
     source = env.market(spec, symbols, whole)
     assert source is not None  # the environment of a job always has a desk
