@@ -54,7 +54,7 @@ def fit_targets_on_cluster(
                 out.append(_fit(client, dataset, split, target, params, progress, number / len(targets)))
                 break
             except WorkerLostError:
-                if attempt == _ATTEMPTS - 1:
+                if attempt == _ATTEMPTS - 1 or not _workers(client):
                     raise
                 threading.Event().wait(1.0 + attempt)  # until the scheduler has counted its workers again
     progress(1.0, "models fitted")
