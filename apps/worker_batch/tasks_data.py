@@ -13,11 +13,11 @@ from apps.worker_batch.market_store import newest_minute_ms, stored_until, sync_
 from packages.common.db import connect, drop_months_before
 from packages.common.errors import InvalidInputError, PlatformError
 from packages.common.store import ResearchStore
-from packages.common.time import DAY_MS, MINUTE_MS, ManualClock, from_datetime, iso
+from packages.common.time import DAY_MS, MINUTE_MS, ManualClock, from_datetime, iso, to_datetime
 from services.collector.bootstrap import bootstrap_history as fetch_history
 from services.collector.bootstrap import parse_span
 from services.collector.entry import open_venue
-from services.collector.tiers import instrument_day_rows
+from services.collector.tiers import LOOK_BACK_MS, instrument_day_rows
 from services.collector.universe_worker import UniverseWorker
 from services.training.market import CANDLES, VERSION
 
@@ -46,7 +46,7 @@ def bootstrap_history(context: JobContext) -> Mapping[str, Any]:
             done(number / len(symbols), f"comparing stores: {symbol}")
             sync_symbol(conn, store, symbol)
         start_ms, end_ms = (from_datetime(datetime.fromisoformat(report[name])) for name in ("from", "to"))
-        day_rows = _store_days(conn, store, _last_days(conn, -(-(end_ms - start_ms) // DAY_MS)))
+        day_rows = _store_days(conn, store, _days_until_tomorrow(conn, 1 - (start_ms - end_ms) // DAY_MS))
     return {**report, "instrument_days": day_rows}
 
 
@@ -112,14 +112,14 @@ def sync_store(context: JobContext) -> Mapping[str, Any]:
 
 
 def instrument_days(context: JobContext) -> Mapping[str, Any]:
-    """Tier and beta of the current day and of days the table lacks, from the bars before each (D45)."""
+    """Tier and beta of tomorrow, and again of today, from the bars before the day before each (D45)."""
     with connect(database_url(context.settings), autocommit=True) as conn:
         symbols = [row[0] for row in conn.execute("SELECT DISTINCT symbol FROM instruments ORDER BY 1").fetchall()]
         store = ResearchStore(context.settings.store)
         for number, symbol in enumerate(symbols):
             context.progress(0.8 * number / len(symbols), f"storing {symbol}")
             sync_symbol(conn, store, symbol)
-        return {"instrument_days": _store_days(conn, store, _last_days(conn, 2))}
+        return {"instrument_days": _store_days(conn, store, _days_until_tomorrow(conn, 2))}
 
 
 def retention(context: JobContext) -> Mapping[str, Any]:
@@ -133,12 +133,13 @@ def retention(context: JobContext) -> Mapping[str, Any]:
         return {"dropped": drop_months_before(conn, now_ms - context.settings.retention_days * DAY_MS)}
 
 
-def _last_days(conn: psycopg.Connection[Any], count: int) -> list[int]:
+def _days_until_tomorrow(conn: psycopg.Connection[Any], count: int) -> list[int]:
+    """Begins of ``count`` UTC days of market time, tomorrow the last; none before the first minute."""
     now_ms = newest_minute_ms(conn)
     if now_ms is None:
         return []
-    today = (now_ms - MINUTE_MS) // DAY_MS * DAY_MS
-    return [today - back * DAY_MS for back in range(count)][::-1]
+    tomorrow = (now_ms - MINUTE_MS) // DAY_MS * DAY_MS + DAY_MS
+    return [tomorrow - back * DAY_MS for back in range(count)][::-1]
 
 
 def _store_days(conn: psycopg.Connection[Any], store: ResearchStore, days: Sequence[int]) -> int:
@@ -148,13 +149,15 @@ def _store_days(conn: psycopg.Connection[Any], store: ResearchStore, days: Seque
     bars = {}
     for symbol in store.symbols(CANDLES, VERSION):
         if symbol in known:
-            found = store.read(CANDLES, VERSION, symbol, ("close", "quote_volume"), from_ts_ms=days[0] - 31 * DAY_MS)
+            found = store.read(CANDLES, VERSION, symbol, ("close", "quote_volume"), from_ts_ms=days[0] - LOOK_BACK_MS)
             bars[symbol] = (found["ts"], found["close"], found["quote_volume"])
     rows = [row for day_ms in days for row in instrument_day_rows(day_ms, bars)]
     upsert_rows(conn, "instrument_days", rows)
     conn.execute(
         """UPDATE instruments i SET liquidity_tier = d.tier FROM instrument_days d
-           WHERE d.symbol = i.symbol AND d.day = (SELECT max(day) FROM instrument_days x WHERE x.symbol = i.symbol)"""
+           WHERE d.symbol = i.symbol
+             AND d.day = (SELECT max(day) FROM instrument_days x WHERE x.symbol = i.symbol AND x.day < %s)""",
+        (to_datetime(days[-1]).date(),),
     )
     return len(rows)
 

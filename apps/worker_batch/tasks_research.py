@@ -20,7 +20,7 @@ from packages.common.errors import InvalidInputError
 from packages.common.kernel_sources import sources_hash
 from packages.common.store import ResearchStore
 from packages.common.time import DAY_MS, MINUTE_MS, from_datetime, iso
-from services.collector.tiers import instrument_day_rows
+from services.collector.tiers import LOOK_BACK_MS, instrument_day_rows
 from services.features import kernel as bar
 from services.features import schema
 from services.labeling.report import LabelReport, Thresholds, label_report
@@ -313,7 +313,7 @@ def _desk(context: JobContext, spec: LabelSpec, symbols: tuple[str, ...], span: 
     for symbol in symbols:
         found = store.read(
             market.CANDLES, market.VERSION, symbol, ("close", "quote_volume"),
-            from_ts_ms=span.start_ms - 31 * DAY_MS, to_ts_ms=span.end_ms,
+            from_ts_ms=span.start_ms - LOOK_BACK_MS, to_ts_ms=span.end_ms,
         )  # fmt: skip
         bars[symbol] = (found["ts"], found["close"], found["quote_volume"])
     days = np.arange(span.start_ms // DAY_MS, (span.end_ms - 1) // DAY_MS + 1, dtype=np.int64) * DAY_MS

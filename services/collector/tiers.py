@@ -1,4 +1,8 @@
-"""Liquidity tier and beta of each symbol, per day, from what was known when the day began (D45). Pure."""
+"""Liquidity tier and beta of each symbol, per day, from what was known a day before it began (D45). Pure.
+
+A day's row is computed during the day before, from the bars before that one, so that it lies ready at midnight: a desk
+that had to wait for it would trade the first minutes of a day on yesterday's row, and the backtest on today's.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +15,9 @@ from services.collector.ports import Row
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
+
+
+LOOK_BACK_MS = 32 * DAY_MS  # bars a day's row needs before it: the day it is computed in, and TierConfig's days
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +82,14 @@ def instrument_day_rows(
 ) -> list[Row]:
     """Rows of ``instrument_days`` for the UTC day that begins at ``day_ms``.
 
-    ``bars`` maps each symbol to (ts, close, quote_volume) of 1m bars; later ones than the day's begin are not seen.
+    ``bars`` maps each symbol to (ts, close, quote_volume) of 1m bars; those of the day before and later are not seen.
     """
-    config = config or TierConfig()
-    returns = {s: hourly_returns(ts, close, day_ms, config.days) for s, (ts, close, _) in bars.items()}
+    config, known_ms = config or TierConfig(), day_ms - DAY_MS
+    returns = {s: hourly_returns(ts, close, known_ms, config.days) for s, (ts, close, _) in bars.items()}
     nothing = (np.empty(0, np.int64), np.empty(0))
     rows: list[Row] = []
     for symbol, (ts, _, quote_volume) in bars.items():
-        median = median_daily_volume(ts, quote_volume, day_ms, config.days)
+        median = median_daily_volume(ts, quote_volume, known_ms, config.days)
         own = 1.0 if symbol == btc else beta(returns[symbol], returns.get(btc, nothing), config)
         rows.append(
             {

@@ -25,7 +25,11 @@ GROUP BY 1 ORDER BY 2 DESC, 3 DESC, 1
 _EVENTS = "SELECT * FROM risk_events ORDER BY ts DESC, id DESC LIMIT %s"
 _BETAS: LiteralString = """
 SELECT i.symbol, d.beta FROM instruments i
-CROSS JOIN LATERAL (SELECT beta FROM instrument_days d WHERE d.symbol = i.symbol ORDER BY day DESC LIMIT 1) d
+CROSS JOIN LATERAL (
+    SELECT beta FROM instrument_days d
+    WHERE d.symbol = i.symbol AND day <= coalesce((SELECT max(ts)::date FROM signals), 'infinity')
+    ORDER BY day DESC LIMIT 1
+) d
 """
 
 

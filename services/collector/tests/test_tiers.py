@@ -50,14 +50,14 @@ def test_hourly_returns_skip_missing_hours_and_the_future():
 def test_beta_finds_the_loading_and_sees_nothing_later(loading):
     btc, own = market(1, 30, loading)
     times, volume = ts(30), np.ones(ts(30).size)
-    rows = instrument_day_rows(DAY, {"BTCUSDT": (times, btc, volume), "XUSDT": (times, own, volume)})
+    rows = instrument_day_rows(DAY + DAY_MS, {"BTCUSDT": (times, btc, volume), "XUSDT": (times, own, volume)})
     assert rows[0]["beta"] == 1.0
     assert rows[1]["beta"] == pytest.approx(loading, abs=0.06)
     _hours, x = hourly_returns(times, btc, DAY, 30)
     _, y = hourly_returns(times, own, DAY, 30)
     assert rows[1]["beta"] == pytest.approx(np.polyfit(x, y, 1)[0], rel=1e-9)
     spoiled = np.where(times >= DAY, np.nan, own)
-    again = instrument_day_rows(DAY, {"BTCUSDT": (times, btc, volume), "XUSDT": (times, spoiled, volume)})
+    again = instrument_day_rows(DAY + DAY_MS, {"BTCUSDT": (times, btc, volume), "XUSDT": (times, spoiled, volume)})
     assert again == rows
 
 
@@ -65,5 +65,5 @@ def test_too_little_history_has_the_unknown_beta():
     hours = np.arange(10)
     assert beta((hours, np.ones(10)), (hours, np.arange(10.0)), CONFIG) == 1.0
     assert beta((np.arange(100), np.ones(100)), (np.arange(100), np.ones(100)), CONFIG) == 1.0
-    rows = instrument_day_rows(DAY, {"XUSDT": (ts(0), np.ones(ts(0).size), np.ones(ts(0).size))})
-    assert rows == [{"symbol": "XUSDT", "day": DAY, "tier": "C", "beta": 1.0, "median_quote_volume": None}]
+    rows = instrument_day_rows(DAY + DAY_MS, {"XUSDT": (ts(0), np.ones(ts(0).size), np.ones(ts(0).size))})
+    assert rows == [{"symbol": "XUSDT", "day": DAY + DAY_MS, "tier": "C", "beta": 1.0, "median_quote_volume": None}]
