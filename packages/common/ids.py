@@ -1,7 +1,7 @@
 """Order ids (D3): a pure function of the decision, so that a replay makes the same one, and readable on the account.
 
-``pp-<instance>-<digest>-<leg><attempt>``: who, which decision, which part of its bracket, which try. An id makes an order
-findable; it does not make it unique (execution.md 1): the exchange frees an id as soon as its order is closed.
+``pp-<instance>-<digest>-<leg><attempt>``: who, which decision, which part of its bracket, which try. An id makes an
+order findable; it does not make it unique (execution.md 1): the exchange frees an id as soon as its order is closed.
 """
 
 import hashlib

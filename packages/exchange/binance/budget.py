@@ -9,9 +9,10 @@ from enum import Enum, auto
 
 
 class Purpose(Enum):
-    """Who asks: exits may use the reserve, everything else may not."""
+    """Who asks. What protects a position or ends it goes first and may use the reserve; nothing else may."""
 
     DATA = auto()
+    ENTRY = auto()
     EXIT = auto()
 
 
@@ -74,6 +75,42 @@ class RollingBudget:
             self._used -= self._sent.popleft()[1]
         if self._observed is not None and now_ms - self._observed[0] >= self.window_ms:
             self._observed = None
+
+
+class OrderBudget:
+    """Orders of one account in any ten seconds and any minute (reference §7.2), with a reserve for exits.
+
+    Counts what we sent and what answers say. After a refusal (-1015) exits try again in the next ten-second window,
+    everything else waits for the next minute: another program may be using the account.
+    """
+
+    def __init__(self, limit_10s: int = 300, limit_1m: int = 1200, *, reserve: float = 0.5) -> None:
+        self._short = RollingBudget(limit_10s, window_ms=10_000, reserve=reserve)
+        self._long = RollingBudget(limit_1m, window_ms=60_000, reserve=reserve)
+        self._refused = dict.fromkeys(Purpose, 0)
+
+    def delay_ms(self, now_ms: int, purpose: Purpose) -> int:
+        """0 when one order may leave now, else the market time to wait before asking again."""
+        windows = (window.delay_ms(now_ms, 1, purpose) for window in (self._short, self._long))
+        return max(*windows, self._refused[purpose] - now_ms, 0)
+
+    def spend(self, now_ms: int) -> None:
+        """Count an order that leaves now."""
+        self._short.spend(now_ms, 1)
+        self._long.spend(now_ms, 1)
+
+    def observe(self, sent_ms: int, used_10s: int | None, used_1m: int | None) -> None:
+        """What the answer to the order sent at ``sent_ms`` says; None: it does not say."""
+        for window, used in ((self._short, used_10s), (self._long, used_1m)):
+            if used is not None:
+                window.observe(sent_ms, used)
+
+    def refused(self, now_ms: int, wait_ms: int) -> None:
+        """The exchange counted more than we did and wants ``wait_ms`` of silence."""
+        self._refused[Purpose.EXIT] = now_ms + wait_ms
+        rest_of_minute = 60_000 - now_ms % 60_000
+        for purpose in (Purpose.DATA, Purpose.ENTRY):
+            self._refused[purpose] = now_ms + max(wait_ms, rest_of_minute)
 
 
 def kline_weight(limit: int) -> int:

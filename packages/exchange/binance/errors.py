@@ -68,12 +68,13 @@ REACTIONS: Mapping[int, Reaction] = _table(
 
 # Codes after which a request that changes something may have taken effect: ask before acting. -1001 and -1008 are
 # documented as "not executed", and have been seen on orders that were (reference §7.3, evidence).
-_UNKNOWN = frozenset({-1000, -1001, -1006, -1007, -1008})
+_UNKNOWN = frozenset({-1000, -1001, -1006, -1007, -1008, -1016, -2012})
 _UNAVAILABLE = frozenset({Reaction.RETRY, Reaction.RETRY_THEN_QUERY, Reaction.WAIT_WINDOW, Reaction.RESYNC})
-_UNKNOWN_503 = "unknown error"  # body A of 503; B ("Service Unavailable.") was not executed
 _UNTIL = re.compile(r"until (\d{13})")
 WAF_PAUSE_MS = 120_000
 NO_RETRY_AFTER_MS = 60_000
+TOO_MANY_ORDERS = -1015
+ORDER_WINDOW_MS = 10_000
 
 
 class _Body(msgspec.Struct):
@@ -98,7 +99,8 @@ def error_from(http_status: int, body: bytes, *, retry_after: str | None, now_ms
     """The typed error of an answer that is not a success.
 
     ``now_ms`` is exchange time, to turn a ban's end into a wait. A request that changes nothing (``idempotent``) has no
-    unknown outcome: what would be one is unavailable instead.
+    unknown outcome: what would be one is unavailable instead. Of the others only an answer that says so was not
+    executed: a known code below 500, a limit or the firewall. Everything else, all of 5xx included, may have been.
     """
     code, message = _read(body)
     text = f"HTTP {http_status}" + (f" {code}" if code else "") + f": {message[:300]}"
@@ -107,18 +109,17 @@ def error_from(http_status: int, body: bytes, *, retry_after: str | None, now_ms
         until = _UNTIL.search(message)
         wait = int(until[1]) - now_ms if until else _retry_after_ms(retry_after, NO_RETRY_AFTER_MS * 2)
         return VenueBannedError(text, retry_after_ms=max(wait, 1_000), **status)
-    if http_status == 429 or code in (-1003, -1015):
-        wait = _retry_after_ms(retry_after, NO_RETRY_AFTER_MS - now_ms % NO_RETRY_AFTER_MS)
-        return VenueUnavailableError(text, retry_after_ms=wait, **status)
+    if http_status == 429 or (code in (-1003, TOO_MANY_ORDERS) and http_status < 500):
+        window = ORDER_WINDOW_MS if code == TOO_MANY_ORDERS else NO_RETRY_AFTER_MS
+        return VenueUnavailableError(
+            text, retry_after_ms=_retry_after_ms(retry_after, window - now_ms % window), **status
+        )
     if http_status == 403:
         return VenueUnavailableError(text, retry_after_ms=WAF_PAUSE_MS, **status)
-    if code in _UNKNOWN or http_status == 408 or (http_status == 503 and message.lower().startswith(_UNKNOWN_503)):
-        return VenueUnavailableError(text, **status) if idempotent else OutcomeUnknownError(text, **status)
-    if code is not None and REACTIONS.get(code) in _UNAVAILABLE:
+    if not idempotent and (code is None or code in _UNKNOWN or http_status >= 500):
+        return OutcomeUnknownError(text, **status)
+    if code in _UNKNOWN or http_status == 408 or http_status >= 500 or REACTIONS.get(code or 0) in _UNAVAILABLE:
         return VenueUnavailableError(text, **status)
-    if http_status >= 500:
-        definite = idempotent or http_status == 503
-        return VenueUnavailableError(text, **status) if definite else OutcomeUnknownError(text, **status)
     return VenueRejectedError(text, **status)
 
 

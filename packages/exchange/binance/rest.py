@@ -1,30 +1,21 @@
-"""The exchange over REST: typed answers, one weight budget for all callers, retries only of what changes nothing.
+"""The exchange's market data over REST: typed answers, one weight budget for all callers."""
 
-A key, where there is one, goes into a header and nowhere else; neither it nor a signature is ever logged.
-"""
-
-import asyncio
-import hashlib
-import hmac
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import TypeVar
-from urllib.parse import urlencode
 
 import aiohttp
 import msgspec
 import numpy as np
-from yarl import URL
 
-from packages.common.errors import VenueBannedError, VenueError, VenueRejectedError, VenueUnavailableError
+from packages.common.errors import VenueRejectedError
 from packages.common.symbol_map import to_rest
 from packages.common.time import MINUTE_MS, Clock
 from packages.common.types import Bar, OhlcBar, Settlement
 from packages.exchange.binance import codec
-from packages.exchange.binance.budget import Purpose, RollingBudget, kline_weight
+from packages.exchange.binance.budget import Purpose, kline_weight
 from packages.exchange.binance.endpoints import Endpoints
-from packages.exchange.binance.errors import Reaction, error_from, reaction_to
+from packages.exchange.binance.signing import Credentials
+from packages.exchange.binance.transport import Params, Request, RestConfig, Transport
 from packages.exchange.port import (
     Brackets,
     Columns,
@@ -37,7 +28,6 @@ from packages.exchange.port import (
 
 T = TypeVar("T")
 R = TypeVar("R", codec.KlineRow, codec.PriceRow)
-Params = Mapping[str, str | int]
 
 _KLINE_PATHS = {
     Series.LAST: ("/fapi/v1/klines", "symbol"),
@@ -45,32 +35,10 @@ _KLINE_PATHS = {
     Series.INDEX: ("/fapi/v1/indexPriceKlines", "pair"),
 }
 _FUNDING_JITTER_MS = 30_000
-_LONGEST_WAIT_MS = 5 * MINUTE_MS
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """An account's key; ``repr`` shows neither part."""
-
-    key: str = field(repr=False)
-    secret: str = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True)
-class RestConfig:
-    """``attempts`` of one GET in all; waits in wall seconds double from ``backoff_s`` up to ``backoff_max_s``."""
-
-    attempts: int = 5
-    backoff_s: float = 0.2
-    backoff_max_s: float = 5.0
-    timeout_s: float = 10.0
-    concurrency: int = 8
-    recv_window_ms: int = 5_000
-    reserve: float = 0.30
 
 
 class BinanceRest:
-    """``MarketData`` over HTTP. One per address and process, because the weight is the address's."""
+    """``MarketData`` over HTTP. One per address and process; who trades shares its ``transport``."""
 
     def __init__(
         self,
@@ -82,30 +50,14 @@ class BinanceRest:
         credentials: Credentials | None = None,
         config: RestConfig | None = None,
     ) -> None:
-        self._session, self._endpoints, self._clock, self._rng = session, endpoints, clock, rng
-        self._credentials = credentials
-        self._config = config or RestConfig()
-        self._timeout = aiohttp.ClientTimeout(total=self._config.timeout_s)
-        self._slots = asyncio.Semaphore(self._config.concurrency)
-        self._weight = RollingBudget(endpoints.weight_limit_1m, reserve=self._config.reserve)
-        # Pools whose use no header tells (reference §7.2).
-        self._pools = {
-            "funding": RollingBudget(500, window_ms=5 * MINUTE_MS, reserve=0.1),
-            "data": RollingBudget(1000, window_ms=5 * MINUTE_MS, reserve=0.1),
-        }
-        self._host = 0
-        self._known_now_ms = 0
-        self._paused_until_ms = 0
-        self._banned: VenueBannedError | None = None
-        self.requests = 0
-        self.failures = 0
+        self.transport = Transport(session, endpoints, clock, rng, credentials=credentials, config=config)
 
     # --- MarketData ---------------------------------------------------------------------------------------------
 
     async def server_time_ms(self) -> int:
         """The exchange's clock; also the proof that bars which ended before it are closed."""
         now = await self._get("/fapi/v1/time", {}, codec.decode_time)
-        self._known_now_ms = max(self._known_now_ms, now)
+        self.transport.known_now_ms = max(self.transport.known_now_ms, now)
         return now
 
     async def exchange_info(self) -> ExchangeInfo:
@@ -113,7 +65,7 @@ class BinanceRest:
         # Documented weight is 1; others were charged more (reference §3.1), so more is budgeted.
         info = await self._get("/fapi/v1/exchangeInfo", {}, codec.decode_exchange_info, weight=40)
         if info.weight_limit_1m:
-            self._weight.limit = info.weight_limit_1m
+            self.transport.weight.limit = info.weight_limit_1m
         return info
 
     async def kline_columns(
@@ -193,15 +145,25 @@ class BinanceRest:
         return await self._listen_key("PUT")
 
     async def _listen_key(self, method: str) -> str:
-        body = await self._send(method, "/fapi/v1/listenKey", {}, weight=1, pool=None, purpose=Purpose.EXIT)
+        body = await self.transport.send(Request(method, "/fapi/v1/listenKey", {}, purpose=Purpose.EXIT))
         return str(msgspec.json.decode(body).get("listenKey", ""))
 
     # --- how ----------------------------------------------------------------------------------------------------
 
     @property
+    def requests(self) -> int:
+        """Requests sent."""
+        return self.transport.requests
+
+    @property
+    def failures(self) -> int:
+        """Requests that did not succeed."""
+        return self.transport.failures
+
+    @property
     def used_weight(self) -> int:
         """Weight we sent within the last minute."""
-        return self._weight.used
+        return self.transport.weight.used
 
     async def _bars(
         self,
@@ -212,7 +174,7 @@ class BinanceRest:
         decode: Callable[[bytes], list[R]],
     ) -> list[R]:
         start_ms, end_ms = span
-        if end_ms > self._known_now_ms:
+        if end_ms > self.transport.known_now_ms:
             await self.server_time_ms()
         path, key = _KLINE_PATHS[series]
         params: Params = {
@@ -222,7 +184,7 @@ class BinanceRest:
             "endTime": end_ms - 1,
             "limit": limit,
         }
-        known = self._known_now_ms  # before the request: the last row may be an unfinished candle
+        known = self.transport.known_now_ms  # before the request: the last row may be an unfinished candle
         rows = await self._get(path, params, decode, weight=kline_weight(limit))
         return [r for r in rows if start_ms <= r.ts < end_ms and r.ts + MINUTE_MS <= known]
 
@@ -236,114 +198,7 @@ class BinanceRest:
         pool: str | None = None,
         signed: bool = False,
     ) -> T:
-        """GET and decode, with retries; a body that does not decode is retried like a broken connection."""
-        attempt = 0
-        while True:
-            attempt += 1
-            try:
-                body = await self._send(
-                    "GET", path, params, weight=weight, pool=pool, purpose=Purpose.DATA, signed=signed
-                )
-                try:
-                    return decode(body)
-                except (msgspec.DecodeError, UnicodeDecodeError, ValueError, KeyError) as exc:
-                    raise VenueUnavailableError(f"GET {path}: body does not decode: {exc}") from exc
-            except VenueBannedError:
-                raise
-            except VenueUnavailableError as exc:
-                too_long = exc.retry_after_ms is not None and exc.retry_after_ms > _LONGEST_WAIT_MS
-                if attempt >= self._config.attempts or exc.http_status == 403 or too_long:
-                    raise
-                if reaction_to(exc) is Reaction.RESYNC:
-                    self._known_now_ms = max(self._known_now_ms, await self._resync())
-                await self._back_off(attempt)
-
-    async def _send(
-        self,
-        method: str,
-        path: str,
-        params: Params,
-        *,
-        weight: int,
-        pool: str | None,
-        purpose: Purpose,
-        signed: bool = False,
-    ) -> bytes:
-        """One request. Raises the typed error of what came back."""
-        async with self._slots:
-            await self._admit(weight, pool, purpose)
-            sent_ms = self._clock.now_ms()
-            self.requests += 1
-            try:
-                url, headers = self._address(path, params, signed)
-                async with self._session.request(method, url, headers=headers, timeout=self._timeout) as response:
-                    header = response.headers.get("X-MBX-USED-WEIGHT-1M", "")
-                    if header.isdigit():
-                        self._weight.observe(sent_ms, int(header))
-                    body = await response.read()
-                    if response.status == 200:
-                        return body
-                    error = error_from(
-                        response.status,
-                        body,
-                        retry_after=response.headers.get("Retry-After"),
-                        now_ms=self._clock.now_ms(),
-                        idempotent=method in ("GET", "PUT"),
-                    )
-            except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-                self._host += 1
-                error = VenueUnavailableError(f"{method} {path}: {type(exc).__name__}: {exc}")
-                error.__cause__ = exc
-        self.failures += 1
-        self._note(error)
-        raise error
-
-    async def _admit(self, weight: int, pool: str | None, purpose: Purpose) -> None:
-        """Return when the request may leave, and count it."""
-        while True:
-            now = self._clock.now_ms()
-            if self._banned is not None and now < self._paused_until_ms:
-                raise self._banned
-            self._banned = None
-            delay = max(self._paused_until_ms - now, self._weight.delay_ms(now, weight, purpose), 0)
-            if pool is not None:
-                delay = max(delay, self._pools[pool].delay_ms(now, 1))
-            if delay == 0 or math.isinf(self._clock.speed):
-                # As fast as the consumer follows, market time may stand still while we ask: windows would never turn.
-                break
-            await self._clock.sleep(delay + 1)
-        self._weight.spend(now, weight)
-        if pool is not None:
-            self._pools[pool].spend(now, 1)
-
-    def _note(self, error: VenueError) -> None:
-        if not isinstance(error, VenueUnavailableError) or error.retry_after_ms is None:
-            return
-        self._paused_until_ms = max(self._paused_until_ms, self._clock.now_ms() + error.retry_after_ms)
-        if isinstance(error, VenueBannedError):
-            self._banned = error
-
-    async def _back_off(self, attempt: int) -> None:
-        ceiling = min(self._config.backoff_max_s, self._config.backoff_s * 2 ** (attempt - 1))
-        await asyncio.sleep(ceiling * (0.5 + 0.5 * float(self._rng.random())))
-
-    async def _resync(self) -> int:
-        body = await self._send("GET", "/fapi/v1/time", {}, weight=1, pool=None, purpose=Purpose.EXIT)
-        return codec.decode_time(body)
-
-    def _address(self, path: str, params: Params, signed: bool) -> tuple[URL, dict[str, str]]:
-        query = urlencode(params)
-        headers: dict[str, str] = {}
-        if self._credentials is not None:
-            headers["X-MBX-APIKEY"] = self._credentials.key
-            if signed:
-                stamp = urlencode({"recvWindow": self._config.recv_window_ms, "timestamp": self._clock.now_ms()})
-                query = f"{query}&{stamp}" if query else stamp
-                digest = hmac.new(self._credentials.secret.encode(), query.encode(), hashlib.sha256).hexdigest()
-                query = f"{query}&signature={digest}"
-        base = self._endpoints.rest[self._host % len(self._endpoints.rest)]
-        # Encoded here, once: the signature is over the very bytes that leave (reference §7.1).
-        return URL(f"{base}{path}" + (f"?{query}" if query else ""), encoded=True), headers
+        return await self.transport.get(Request("GET", path, params, weight, pool, signed=signed), decode)
 
 
 def need_key(error: VenueRejectedError) -> bool:

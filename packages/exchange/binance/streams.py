@@ -16,6 +16,7 @@ import numpy as np
 
 from packages.common.time import HOUR_MS, Clock, monotonic_ms
 from packages.common.types import QualityEvent
+from packages.exchange.backoff import backoff_s
 from packages.exchange.binance.connection import Connection, Outbox, event_ms, stream_names
 from packages.exchange.binance.endpoints import Endpoints
 from packages.exchange.port import Connected, Disconnected, StreamItem, StreamStats
@@ -218,9 +219,8 @@ class BinanceStream:
         return new, new_reader
 
     async def _back_off(self) -> None:
-        ceiling = min(self._config.backoff_max_s, self._config.backoff_s * 2 ** min(self._attempt, 20))
         self._attempt += 1
-        await asyncio.sleep(ceiling * (0.5 + 0.5 * float(self._rng.random())))
+        await asyncio.sleep(backoff_s(self._attempt, self._config.backoff_s, self._config.backoff_max_s, self._rng))
 
     def _silence_s(self) -> float:
         market_s = 0.0 if not self._paced else self._config.silence_ms / self._clock.speed / 1e3

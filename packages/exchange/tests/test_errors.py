@@ -42,10 +42,21 @@ def coded(code, msg="x"):
         (408, coded(-1007), False, OutcomeUnknownError, Reaction.QUERY),
         (408, coded(-1007), True, VenueUnavailableError, Reaction.QUERY),
         (503, UNKNOWN, False, OutcomeUnknownError, Reaction.QUERY),
-        (503, b"Service Unavailable.", False, VenueUnavailableError, Reaction.RETRY),
+        # documented as not executed; so was -1008, and it had been (reference §7.3)
+        (503, b"Service Unavailable.", False, OutcomeUnknownError, Reaction.QUERY),
+        (503, b"Service Unavailable.", True, VenueUnavailableError, Reaction.RETRY),
         (503, coded(-1008), False, OutcomeUnknownError, Reaction.RETRY_THEN_QUERY),
         (503, coded(-1008), True, VenueUnavailableError, Reaction.RETRY_THEN_QUERY),
         (500, b"", False, OutcomeUnknownError, Reaction.QUERY),
+        (503, coded(-1003), False, OutcomeUnknownError, Reaction.WAIT_WINDOW),
+        (400, b"<html>nginx</html>", False, OutcomeUnknownError, Reaction.QUERY),
+        (302, b"", False, OutcomeUnknownError, Reaction.QUERY),
+        (404, b"<html>", True, VenueRejectedError, Reaction.ABORT),
+        (400, coded(-1006), False, OutcomeUnknownError, Reaction.QUERY),
+        (400, coded(-1016), False, OutcomeUnknownError, Reaction.RETRY_THEN_QUERY),
+        (400, coded(-1021), False, VenueUnavailableError, Reaction.RESYNC),
+        (400, coded(-4131), False, VenueUnavailableError, Reaction.RETRY),
+        (400, coded(-1015), False, VenueUnavailableError, Reaction.WAIT_WINDOW),
         (502, b"bad gateway", True, VenueUnavailableError, Reaction.RETRY),
         (400, coded(-99999), True, VenueRejectedError, Reaction.ABORT),
     ],
@@ -66,6 +77,7 @@ def test_a_ban_says_when_it_ends():
 def test_a_full_window_is_waited_out():
     assert made(429, b"", now_ms=45_000).retry_after_ms == 15_000
     assert made(429, b"", retry_after="3").retry_after_ms == 3_000
+    assert made(400, coded(-1015), now_ms=45_000).retry_after_ms == 5_000  # the ten-second window
 
 
 def test_the_message_keeps_code_and_text():

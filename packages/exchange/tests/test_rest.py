@@ -12,7 +12,9 @@ from packages.common.errors import (
     VenueUnavailableError,
 )
 from packages.common.time import MINUTE_MS, ManualClock, ScaledClock, monotonic_ms
-from packages.exchange.binance.rest import BinanceRest, Credentials, RestConfig
+from packages.exchange.binance.rest import BinanceRest
+from packages.exchange.binance.signing import Credentials
+from packages.exchange.binance.transport import RestConfig
 from packages.exchange.clock_sync import sample_clock
 from packages.exchange.port import Series
 from packages.exchange.tests.fake_exchange import fake_exchange, rng
