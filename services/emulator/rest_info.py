@@ -117,7 +117,7 @@ def _symbol(spec: SymbolSpec, now_ms: int) -> dict[str, Any]:
     narrow = spec.tradifi
     up, down = ("1.0200", "0.9800") if narrow else ("1.0500", "0.9500")
     least = fixed(spec.tick_units, spec.price_decimals)
-    most = fixed(_ceiling(spec), spec.price_decimals)
+    most = fixed(ceiling(spec), spec.price_decimals)
     return {
         "symbol": spec.symbol,
         "pair": spec.symbol,
@@ -166,7 +166,7 @@ def _symbol(spec: SymbolSpec, now_ms: int) -> dict[str, Any]:
     }
 
 
-def _ceiling(spec: SymbolSpec) -> int:
+def ceiling(spec: SymbolSpec) -> int:
     """Highest price that may be quoted: a power of ten about a hundred times the level, a multiple of the tick."""
     top = int(10 ** (len(str(max(1, int(spec.price)))) + 2 + spec.price_decimals))
     return top // spec.tick_units * spec.tick_units

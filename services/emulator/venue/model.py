@@ -1,0 +1,183 @@
+"""What an account holds: values only. Amounts are ``Decimal`` in quote or base units, times in market ms."""
+
+from dataclasses import dataclass, field, fields, is_dataclass
+from decimal import Decimal
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+ZERO = Decimal(0)
+OPEN = ("NEW", "PARTIALLY_FILLED")
+
+
+@dataclass(slots=True)
+class Position:
+    """One-way: ``amt`` is signed. ``isolated_wallet`` is 0 for a cross position. ``carried``: fees and funding paid
+    less profit taken since it opened (moves the break-even price). ``realized``: profit of its whole life."""
+
+    symbol: str
+    amt: Decimal = ZERO
+    entry: Decimal = ZERO
+    isolated_wallet: Decimal = ZERO
+    realized: Decimal = ZERO
+    carried: Decimal = ZERO
+    updated_ms: int = 0
+    called: bool = False  # MARGIN_CALL was sent and the ratio has not recovered since
+
+
+@dataclass(slots=True)
+class Setup:
+    """Settings of one symbol."""
+
+    leverage: int = 20
+    isolated: bool = False
+
+
+@dataclass(slots=True)
+class Order:
+    """A regular order. ``quote`` is the sum of price x quantity of its fills."""
+
+    id: int
+    client_id: str
+    symbol: str
+    side: str
+    type: str
+    tif: str
+    qty: Decimal
+    price: Decimal
+    time_ms: int
+    reduce_only: bool = False
+    close_position: bool = False
+    executed: Decimal = ZERO
+    quote: Decimal = ZERO
+    status: str = "NEW"
+    updated_ms: int = 0
+    algo_id: int = 0
+    orig_type: str = ""
+    stp: str = "EXPIRE_MAKER"
+    working_type: str = "CONTRACT_PRICE"
+
+    @property
+    def sign(self) -> int:
+        return 1 if self.side == "BUY" else -1
+
+    @property
+    def left(self) -> Decimal:
+        return self.qty - self.executed
+
+    @property
+    def average(self) -> Decimal:
+        return self.quote / self.executed if self.executed else ZERO
+
+
+@dataclass(slots=True)
+class Algo:
+    """A conditional order. ``qty`` is 0 with ``close_position``."""
+
+    id: int
+    client_id: str
+    symbol: str
+    side: str
+    type: str
+    tif: str
+    qty: Decimal
+    price: Decimal
+    trigger: Decimal
+    working_type: str
+    time_ms: int
+    reduce_only: bool = False
+    close_position: bool = False
+    price_protect: bool = False
+    status: str = "NEW"
+    updated_ms: int = 0
+    trigger_ms: int = 0
+    child_id: int = 0
+    reason: str = ""
+    stp: str = "EXPIRE_MAKER"
+
+    @property
+    def sign(self) -> int:
+        return 1 if self.side == "BUY" else -1
+
+    @property
+    def child_type(self) -> str:
+        return "MARKET" if self.type.endswith("_MARKET") else "LIMIT"
+
+
+@dataclass(slots=True)
+class Trade:
+    id: int
+    order_id: int
+    symbol: str
+    side: str
+    price: Decimal
+    qty: Decimal
+    pnl: Decimal
+    fee: Decimal
+    maker: bool
+    time_ms: int
+
+
+@dataclass(slots=True)
+class Income:
+    """A change of the wallet; the wallet is the sum of all of them."""
+
+    tran_id: int
+    kind: str
+    symbol: str
+    amount: Decimal
+    time_ms: int
+    trade_id: str = ""
+    info: str = ""
+
+
+@dataclass(slots=True)
+class Account:
+    """Everything of one account. Counters make every id; ``listen_serial`` the listen key, ``listen_open`` its life."""
+
+    name: str
+    wallet: Decimal = ZERO
+    dual_side: bool = False
+    multi_assets: bool = False
+    tradifi_signed: bool = False
+    leverage_default: int = 20
+    positions: dict[str, Position] = field(default_factory=dict)
+    setups: dict[str, Setup] = field(default_factory=dict)
+    orders: dict[int, Order] = field(default_factory=dict)
+    algos: dict[int, Algo] = field(default_factory=dict)
+    trades: list[Trade] = field(default_factory=list)
+    incomes: list[Income] = field(default_factory=list)
+    next_order: int = 0
+    next_algo: int = 0
+    next_trade: int = 0
+    next_tran: int = 0
+    listen_serial: int = 0
+    listen_open: bool = False
+    cross_called: bool = False
+
+
+def dump(value: Any) -> Any:
+    """``value`` in the words of JSON; amounts as text, exactly."""
+    if isinstance(value, Decimal):
+        return str(value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: dump(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, dict):
+        return {str(key): dump(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [dump(item) for item in value]
+    return value
+
+
+def load(kind: Any, value: Any) -> Any:
+    """The inverse of ``dump`` for a value of type ``kind``; ``TypeError`` or ``KeyError`` when it does not fit."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        return None if value is None else load(next(k for k in inner if k is not type(None)), value)
+    if origin is dict:
+        return {inner[0](key): load(inner[1], item) for key, item in value.items()}
+    if origin is list:
+        return [load(inner[0], item) for item in value]
+    if is_dataclass(kind):
+        hints = get_type_hints(kind)
+        return kind(**{name: load(hints[name], item) for name, item in value.items()})  # type: ignore[operator]
+    return kind(value)

@@ -1,0 +1,266 @@
+"""Regular orders: what is accepted, what it trades with, when it rests, how it ends."""
+
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from services.emulator.params import ApiError, number
+from services.emulator.venue import checks, margin
+from services.emulator.venue.book import Quote, levels, sweep
+from services.emulator.venue.contract import MAX_ORDERS, Contract
+from services.emulator.venue.ledger import Ledger
+from services.emulator.venue.margin import ZERO
+from services.emulator.venue.model import OPEN, Order
+
+CONDITIONAL = ("STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET")
+TIFS = ("GTC", "IOC", "FOK", "GTX")
+# Reasons of an end, ``er`` of ORDER_TRADE_UPDATE (§5.2).
+IOC_REST, PUSHED_OUT, LIQUIDATED, GONE, DELISTED, UNFILLED = 2, 4, 5, 6, 7, 9
+
+
+class Orders:
+    """Orders of one account. Every method that changes something leaves its events at the ledger.
+
+    ``share(symbol, now_ms, order_id)``: the part of a market order that finds a counterparty (a fault when below 1).
+    """
+
+    def __init__(self, ledger: Ledger, share: Callable[[str, int, int], float]) -> None:
+        self.ledger, self.share = ledger, share
+        self._latest: dict[tuple[str, str], int] = {}
+        for order in ledger.account.orders.values():
+            self._latest[order.symbol, order.client_id] = order.id
+
+    # --- requests ---
+
+    def place(self, params: Mapping[str, str], contract: Contract, now_ms: int) -> Order:
+        """A new order as the client asked for it; raises with the exchange's code when it is not accepted."""
+        order = self.checked(params, contract, now_ms)
+        self.accept(order, now_ms)
+        self.run(order, contract, now_ms, self.share(order.symbol, now_ms, order.id))
+        return order
+
+    def checked(self, params: Mapping[str, str], contract: Contract, now_ms: int) -> Order:
+        """The order of ``params`` after every check that needs no book."""
+        kind = params.get("type", "")
+        if kind in CONDITIONAL:
+            raise ApiError(
+                -4120, "Order type not supported for this endpoint. Please use the Algo Order API endpoints instead."
+            )
+        side = checks.side_of(params)
+        kind = checks.choice(params, "type", ("LIMIT", "MARKET"), ApiError(-1116, "Invalid orderType."))
+        checks.position_side(params, dual=self.ledger.account.dual_side)
+        if params.get("priceMatch", "NONE") != "NONE":
+            raise ApiError(-5038, "Price match is not supported by the emulated exchange.")
+        tif = "GTC"
+        if kind == "LIMIT":
+            tif = checks.choice(params, "timeInForce", TIFS, ApiError(-1115, "Invalid timeInForce."))
+        elif params.get("timeInForce"):
+            raise ApiError(-1106, "Parameter 'timeInForce' sent when not required.")
+        elif params.get("price"):
+            raise ApiError(-1106, "Parameter 'price' sent when not required.")
+        qty = checks.quantity(contract, checks.decimal(params, "quantity"), market=kind == "MARKET")
+        limit = checks.price(contract, checks.decimal(params, "price")) if kind == "LIMIT" else ZERO
+        order = self.make(
+            contract, side, kind, tif, qty, limit, now_ms, checks.client_id(params, "newClientOrderId"),
+            reduce_only=bool(checks.boolean(params, "reduceOnly")),
+        )  # fmt: skip
+        order.stp = params.get("selfTradePreventionMode") or self.ledger.switches.stp_mode
+        quote = self.ledger.quote_of(contract.symbol)
+        if order.type == "LIMIT":
+            checks.band(contract, quote, side, limit)
+        self._client_id_free(order)
+        if len(self.ledger.open.get(contract.symbol, {})) >= MAX_ORDERS:
+            raise ApiError(-2025, "Reach max open order limit.")
+        refuse_by_book(contract, quote, order)
+        self.admit(order, contract, quote, now_ms)
+        return order
+
+    def cancel(self, params: Mapping[str, str], symbol: str, now_ms: int) -> Order:
+        found = self._named(params, symbol)
+        if found is None or found.status not in OPEN:
+            raise ApiError(-2011, "Unknown order sent.")
+        self.end(found, "CANCELED", now_ms)
+        return found
+
+    def cancel_all(self, symbol: str, now_ms: int) -> None:
+        for order in self.ledger.orders_of(symbol):
+            self.end(order, "CANCELED", now_ms)
+
+    def query(self, params: Mapping[str, str], symbol: str, now_ms: int) -> Order:
+        found = self._named(params, symbol)
+        if found is None or now_ms - found.time_ms < self.ledger.switches.query_lag_ms:
+            raise ApiError(-2013, "Order does not exist.")
+        return found
+
+    # --- the life of an order ---
+
+    def make(
+        self, contract: Contract, side: str, kind: str, tif: str, qty: Decimal, price: Decimal, now_ms: int,
+        client_id: str, *, reduce_only: bool,
+    ) -> Order:  # fmt: skip
+        account = self.ledger.account
+        number = 40_000_000_000 + account.next_order + 1
+        return Order(
+            number, client_id or f"web_{number}", contract.symbol, side, kind, tif, qty, price, now_ms,
+            reduce_only=reduce_only, updated_ms=now_ms, orig_type=kind, stp=self.ledger.switches.stp_mode,
+        )  # fmt: skip
+
+    def admit(self, order: Order, contract: Contract, quote: Quote, now_ms: int) -> None:
+        """Reduce-only rules, notional, bracket and margin; may cut a reduce-only order down."""
+        amt = self.ledger.position(order.symbol).amt
+        if order.reduce_only:
+            self._admit_reducing(order, amt, now_ms)
+            return
+        checks.notional(contract, order.qty * (order.price if order.type == "LIMIT" else quote.mark))
+        opening = order.qty - max(-amt * order.sign, ZERO)
+        if opening <= 0:
+            return
+        setup = self.ledger.setup(order.symbol)
+        if contract.spec.tradifi and not self.ledger.account.tradifi_signed:
+            raise ApiError(-4411, "Please sign TradFi-Perps agreement contract fapi.")
+        resting = sum((o.left for o in self.ledger.orders_of(order.symbol) if o.sign == order.sign), ZERO)
+        after = abs(amt + order.sign * (order.qty + resting)) * quote.mark
+        if after > margin.max_notional(contract.tiers, setup.leverage):
+            raise ApiError(-2027, "Exceeded the maximum allowable position at current leverage.")
+        touch = quote.ask if order.side == "BUY" else quote.bid
+        price = order.price if order.type == "LIMIT" else touch
+        needed = margin.initial(opening * price, setup.leverage)
+        needed += opening * max(order.sign * (price - quote.mark), ZERO)  # what the entry would lose at the mark
+        if needed > self.ledger.available():
+            raise ApiError(-2019, "Margin is insufficient.")
+
+    def accept(self, order: Order, now_ms: int) -> None:
+        """The order exists from here on."""
+        account = self.ledger.account
+        account.next_order += 1
+        account.orders[order.id] = order
+        self._latest[order.symbol, order.client_id] = order.id
+        self.ledger.open.setdefault(order.symbol, {})[order.id] = order
+        self.ledger.tell(order, "NEW", now_ms)
+
+    def run(self, order: Order, contract: Contract, now_ms: int, share: float = 1.0) -> None:
+        """Trade what can be traded at once; the rest rests or expires. ``share`` < 1 leaves a market order short."""
+        quote = self.ledger.quote_of(order.symbol)
+        if order.type == "MARKET":
+            bound = quote.mark * (1 + order.sign * contract.band)
+            wanted = order.qty
+            if share < 1.0:
+                wanted = max(order.qty * Decimal(str(share)) // contract.step * contract.step, contract.step)
+            self._take(order, contract, quote, wanted, bound, now_ms)
+            if order.left:
+                self.end(order, "EXPIRED", now_ms, UNFILLED)
+        else:
+            self._take(order, contract, quote, order.qty, order.price, now_ms)
+            if order.left and order.tif == "IOC":
+                self.end(order, "EXPIRED", now_ms, IOC_REST)
+        self.settle(order.symbol, now_ms)
+
+    def _take(
+        self, order: Order, contract: Contract, quote: Quote, wanted: Decimal, bound: Decimal, now_ms: int
+    ) -> None:
+        for price, qty in sweep(contract, quote, order.side, wanted, bound):
+            self.ledger.fill(order, price, qty, now_ms)
+
+    def rest(self, quote: Quote, symbol: str) -> None:
+        """Trade resting orders with the second of ``quote``: in full past their price, a part of its volume at it."""
+        for order in sorted(self.ledger.orders_of(symbol), key=lambda o: (-o.sign * o.price, o.id)):
+            if order.type != "LIMIT" or order.status not in OPEN:
+                continue
+            passed = (quote.last - order.price) * order.sign
+            if passed > 0:
+                continue
+            qty = order.left
+            if passed == 0:
+                step = self.ledger.contracts[symbol].step
+                part = quote.traded * Decimal(self.ledger.switches.touch_share) // step * step
+                qty = min(qty, part)
+            if order.reduce_only:
+                qty = min(qty, max(-self.ledger.position(symbol).amt * order.sign, ZERO))
+            if qty > 0:
+                self.ledger.fill(order, order.price, qty, quote.ts_ms, maker=True)
+                self.settle(symbol, quote.ts_ms)
+
+    def settle(self, symbol: str, now_ms: int) -> None:
+        """After the position changed: reduce-only orders that no longer fit are pushed out, oldest kept."""
+        room = {sign: max(-self.ledger.position(symbol).amt * sign, ZERO) for sign in (1, -1)}
+        for order in self.ledger.orders_of(symbol):
+            if order.reduce_only:
+                if order.left > room[order.sign]:
+                    self.end(order, "EXPIRED", now_ms, PUSHED_OUT)
+                else:
+                    room[order.sign] -= order.left
+
+    def end(self, order: Order, status: str, now_ms: int, reason: int = 0) -> None:
+        order.status = status
+        self.ledger.open.get(order.symbol, {}).pop(order.id, None)
+        self.ledger.tell(order, status, now_ms, reason=reason)
+
+    # --- rules ---
+
+    def _admit_reducing(self, order: Order, amt: Decimal, now_ms: int) -> None:
+        room = max(-amt * order.sign, ZERO)
+        switches = self.ledger.switches
+        if not room:
+            raise ApiError(-2022, "ReduceOnly Order is rejected.")
+        resting = [o for o in self.ledger.orders_of(order.symbol) if o.reduce_only and o.sign == order.sign]
+        if order.qty > room:
+            if switches.reduce_only_oversize == "reject":
+                raise ApiError(-2022, "ReduceOnly Order is rejected.")
+            order.qty = room
+        excess = sum((o.left for o in resting), ZERO) + order.qty - room
+        if excess > 0 and not order.close_position:
+            if switches.reduce_only_excess == "reject":
+                raise ApiError(-4118, "ReduceOnly Order Failed. Please check your existing position and open orders")
+            for other in resting:
+                if excess > 0:
+                    excess -= other.left
+                    self.end(other, "EXPIRED", now_ms, PUSHED_OUT)
+
+    def _client_id_free(self, order: Order) -> None:
+        before = self._latest.get((order.symbol, order.client_id))
+        if before is None:
+            return
+        if self.ledger.account.orders[before].status in OPEN or not self.ledger.switches.client_ids_reusable:
+            raise ApiError(-4116, "ClientOrderId is duplicated.")
+
+    def _named(self, params: Mapping[str, str], symbol: str) -> Order | None:
+        """The order of ``orderId`` or, failing that, the latest of ``origClientOrderId``."""
+        order_id = number(params, "orderId")
+        client_id = params.get("origClientOrderId", "")
+        if order_id is None:
+            if not client_id:
+                raise ApiError(-1102, "Param 'origClientOrderId' or 'orderId' must be sent, but both were empty/null!")
+            order_id = self._latest.get((symbol, client_id), 0)
+        found = self.ledger.account.orders.get(order_id)
+        return found if found is not None and found.symbol == symbol else None
+
+
+def crosses(contract: Contract, quote: Quote, order: Order) -> Decimal:
+    """Quantity of a LIMIT order that would trade at once."""
+    found = ZERO
+    for price, size in levels(contract, quote, order.side):
+        if (price - order.price) * order.sign > 0 or found >= order.qty:
+            break
+        found += size
+    return min(found, order.qty)
+
+
+def refuse_by_book(contract: Contract, quote: Quote, order: Order) -> None:
+    """What only the book can refuse: post-only that would take, fill-or-kill that would not fill, a far market."""
+    if order.type == "MARKET":
+        touch = quote.ask if order.side == "BUY" else quote.bid
+        if (touch - quote.mark * (1 + order.sign * contract.band)) * order.sign > 0:
+            raise ApiError(-4131, "The counterparty's best price does not meet the PERCENT_PRICE filter limit.")
+        return
+    taken = crosses(contract, quote, order)
+    if order.tif == "GTX" and taken:
+        raise ApiError(
+            -5022,
+            "Due to the order could not be executed as maker, the Post Only order will be rejected. "
+            "The order will not be recorded in the order history",
+        )
+    if order.tif == "FOK" and taken < order.qty:
+        raise ApiError(
+            -5021,
+            "Due to the order could not be filled immediately, the FOK order has been rejected. "
+            "The order will not be recorded in the order history",
+        )

@@ -1,0 +1,190 @@
+"""The fold: seconds of the market and requests in, answers and events out. Deterministic, no clock of its own."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from decimal import Decimal
+from hashlib import sha512
+from typing import Any, Protocol
+
+from packages.common.time import DAY_MS, HOUR_MS
+from services.emulator.params import ApiError
+from services.emulator.venue import liquidation
+from services.emulator.venue.algos import Algos
+from services.emulator.venue.book import Quote
+from services.emulator.venue.contract import Contract
+from services.emulator.venue.ledger import Ledger
+from services.emulator.venue.model import OPEN, Account, dump, load
+from services.emulator.venue.orders import Orders
+from services.emulator.venue.payloads import Event
+from services.emulator.venue.switches import Switches
+
+SECOND_MS = 1_000
+FORGOTTEN_MS = 3 * DAY_MS  # ended without a fill
+KEPT_MS = 90 * DAY_MS
+
+
+class Feed(Protocol):
+    """The market as the venue needs it. Both answers depend on their arguments alone."""
+
+    def quote(self, symbol: str, ts_ms: int) -> Quote | None:
+        """The second that begins at ``ts_ms``; None when the symbol has no price then."""
+
+    def settlements(self, symbol: str, from_ms: int, to_ms: int) -> list[tuple[int, Decimal, Decimal]]:
+        """Funding ``(ts_ms, rate, mark)`` with ``from_ms <= ts_ms < to_ms``."""
+
+
+class Desk:
+    """One account with everything that acts on it."""
+
+    def __init__(self, ledger: Ledger, share: Callable[[str, int, int], float]) -> None:
+        self.ledger = ledger
+        self.orders = Orders(ledger, share)
+        self.algos = Algos(ledger, self.orders)
+
+    def settle(self, symbol: str, now_ms: int) -> None:
+        self.orders.settle(symbol, now_ms)
+        self.algos.settle(symbol, now_ms)
+
+    def active(self) -> set[str]:
+        """Symbols that a price can do something to."""
+        found = {position.symbol for position in self.ledger.held()}
+        found.update(symbol for symbol, orders in self.ledger.open.items() if orders)
+        found.update(symbol for symbol, algos in self.algos.open.items() if algos)
+        return found
+
+    def pending_algos(self, symbol: str | None = None) -> int:
+        if symbol is not None:
+            return len(self.algos.open.get(symbol, {}))
+        return sum(len(found) for found in self.algos.open.values())
+
+
+class Venue:
+    """All accounts. ``stuck(symbol, ts_ms)``: a trigger hangs then; ``share(symbol, ts_ms, order)``: what part of a
+    market order is filled. Both must depend on their arguments alone, so that a replay repeats them."""
+
+    def __init__(
+        self,
+        contracts: Mapping[str, Contract],
+        feed: Feed,
+        accounts: Iterable[Account],
+        now_ms: int,
+        *,
+        seed: int = 7,
+        switches: Switches | None = None,
+        stuck: Callable[[str, int], bool] = lambda _symbol, _ts_ms: False,
+        share: Callable[[str, int, int], float] = lambda _symbol, _ts_ms, _order: 1.0,
+    ) -> None:
+        self.contracts, self.feed, self.seed = contracts, feed, seed
+        self.switches = Switches() if switches is None else switches
+        self.stuck, self.share = stuck, share
+        self.now_ms = now_ms // SECOND_MS * SECOND_MS
+        self._quotes: dict[str, Quote] = {}
+        self.desks: dict[str, Desk] = {}
+        self._adopt(accounts)
+
+    def _adopt(self, accounts: Iterable[Account]) -> None:
+        self.desks = {
+            a.name: Desk(Ledger(a, self.contracts, self.switches, self.seed, self.quote_of), self.share)
+            for a in accounts
+        }
+
+    # --- the market ---
+
+    def quote_of(self, symbol: str) -> Quote:
+        """The market of ``symbol`` now, or as it was last seen; -4108 when it never had a price."""
+        known = self._quotes.get(symbol)
+        if known is None or known.ts_ms != self.now_ms:
+            found = self.feed.quote(symbol, self.now_ms)
+            if found is not None:
+                known = self._quotes[symbol] = found
+        if known is None:
+            raise ApiError(-4108, "This contract is being settled and cannot be traded.")
+        return known
+
+    def advance(self, now_ms: int) -> None:
+        """Live through every second up to ``now_ms``. How often this is called makes no difference."""
+        end = now_ms // SECOND_MS * SECOND_MS
+        while self.now_ms < end:
+            active = sorted(set().union(*(desk.active() for desk in self.desks.values())))
+            if not active:
+                self.now_ms = end
+                return
+            self.now_ms += SECOND_MS
+            for symbol in active:
+                self._second(symbol)
+
+    def _second(self, symbol: str) -> None:
+        now = self.now_ms
+        settled = now - self.switches.funding_late_ms
+        if settled % HOUR_MS < SECOND_MS:
+            for _, rate, mark in self.feed.settlements(symbol, settled, settled + SECOND_MS):
+                for desk in self.desks.values():
+                    desk.ledger.fund(symbol, mark, rate, now)
+        delivery = self.contracts[symbol].spec.delivery_ms
+        if delivery <= now:
+            for desk in self.desks.values():
+                liquidation.deliver(desk.ledger, desk.orders, desk.algos, symbol, now)
+            return
+        if self.feed.quote(symbol, now) is None:
+            return
+        quote, stuck = self.quote_of(symbol), self.stuck(symbol, now)
+        for desk in self.desks.values():
+            # the exchange's own hand comes before a stop at the same price
+            liquidation.watch(desk.ledger, desk.orders, desk.algos, quote, symbol)
+            desk.algos.tick(quote, symbol, stuck=stuck)
+            desk.orders.rest(quote, symbol)
+            desk.settle(symbol, now)
+
+    # --- events and state ---
+
+    def take_events(self) -> list[tuple[str, Event]]:
+        """Events since the last call, by account, in the order they happened."""
+        found = []
+        for name, desk in self.desks.items():
+            found += [(name, event) for event in desk.ledger.events]
+            desk.ledger.events.clear()
+        return found
+
+    def listen_key(self, name: str) -> str:
+        """The account's key of its present serial, 64 letters and digits."""
+        account = self.desks[name].ledger.account
+        digest = sha512(f"{self.seed}:{name}:{account.listen_serial}".encode()).digest()
+        letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
+        return "".join(letters[byte % 62] for byte in digest)
+
+    def switch(self, switches: Switches) -> None:
+        """Behave otherwise from now on."""
+        self.switches = switches
+        for desk in self.desks.values():
+            desk.ledger.switches = switches
+
+    def state(self) -> dict[str, Any]:
+        """Everything, in the words of JSON. What the exchange itself forgets is left out (§6.1)."""
+        accounts = [desk.ledger.account for desk in self.desks.values()]
+        for account in accounts:
+            _forget(account, self.now_ms)
+        return {"now_ms": self.now_ms, "switches": asdict(self.switches), "accounts": dump(accounts)}
+
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Go on from ``state``; accounts it does not know stay as they are."""
+        kept = {name: desk.ledger.account for name, desk in self.desks.items()}
+        for account in load(list[Account], state["accounts"]):
+            kept[account.name] = account
+        self.now_ms = int(state["now_ms"])
+        self.switches = Switches(**state["switches"])
+        self._quotes.clear()
+        self._adopt(kept.values())
+
+
+def _forget(account: Account, now_ms: int) -> None:
+    parents = {algo.child_id for algo in account.algos.values() if algo.status == "TRIGGERED"}
+    for order in list(account.orders.values()):
+        limit = KEPT_MS if order.executed else FORGOTTEN_MS
+        if order.status not in OPEN and order.id not in parents and now_ms - order.updated_ms > limit:
+            del account.orders[order.id]
+    for algo in list(account.algos.values()):
+        limit = KEPT_MS if algo.child_id else FORGOTTEN_MS
+        if algo.status in ("FINISHED", "CANCELED", "EXPIRED", "REJECTED") and now_ms - algo.updated_ms > limit:
+            del account.algos[algo.id]
+    account.trades[:] = [trade for trade in account.trades if now_ms - trade.time_ms <= KEPT_MS]
+    account.incomes[:] = [income for income in account.incomes if now_ms - income.time_ms <= KEPT_MS]
