@@ -4,7 +4,7 @@ from typing import Protocol
 
 
 class ListenKeyVenue(Protocol):
-    """The exchange's side of the key. ``packages.exchange.binance.rest.BinanceRest`` is one."""
+    """The exchange's side of the key. ``packages.exchange.trading.Trading`` is one."""
 
     async def create_listen_key(self) -> str:
         """The account's key; an active one is returned again and lives 60 more minutes."""

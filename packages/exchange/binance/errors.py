@@ -14,6 +14,7 @@ from packages.common.errors import (
     VenueRejectedError,
     VenueUnavailableError,
 )
+from packages.exchange.trading import RejectReason
 
 
 class Reaction(StrEnum):
@@ -77,6 +78,38 @@ TOO_MANY_ORDERS = -1015
 ORDER_WINDOW_MS = 10_000
 
 
+_REASONS: Mapping[int, RejectReason] = MappingProxyType(
+    {
+        -code: reason
+        for reason, codes in {
+            RejectReason.WOULD_TRIGGER: (2021, 4142),
+            RejectReason.STOP_EXISTS: (4130,),
+            RejectReason.NO_POSITION: (4509,),
+            RejectReason.REDUCE_ONLY: (2022, 2024, 4112, 4118),
+            RejectReason.PRICE_BAND: (4016, 4024, 4131, 4183, 4184, 4210, 4211),
+            RejectReason.TRIGGERING: (4117,),
+            RejectReason.NOT_FOUND: (2011, 2013),
+            RejectReason.DUPLICATE_ID: (4116,),
+            RejectReason.NOT_FILLABLE: (1112, 2020, 5021, 5022, 5041),
+            RejectReason.MARGIN: (2018, 2019, 2027, 2028, 4028, 4161, 4202, 4203, 4205, 4206, 4208, 4209),
+        }.items()
+        for code in codes
+    }
+)
+# What is left is told by what to do about it.
+_BY_REACTION: Mapping[Reaction, RejectReason] = MappingProxyType(
+    {
+        Reaction.CLEAN_UP: RejectReason.TOO_MANY_ORDERS,
+        Reaction.WAIT_WINDOW: RejectReason.RATE_LIMITED,
+        Reaction.STOP_ALL: RejectReason.RATE_LIMITED,
+        Reaction.RESYNC: RejectReason.CLOCK,
+        Reaction.DROP_SYMBOL: RejectReason.SYMBOL,
+        Reaction.HALT: RejectReason.ACCOUNT,
+        Reaction.DONE: RejectReason.UNCHANGED,
+    }
+)
+
+
 class _Body(msgspec.Struct):
     code: int = 0
     msg: str = ""
@@ -93,6 +126,15 @@ def reaction_to(error: VenueError) -> Reaction:
     if isinstance(error, VenueUnavailableError):
         return Reaction.WAIT_WINDOW if error.http_status in (403, 429) else Reaction.RETRY
     return Reaction.ABORT
+
+
+def reason_of(error: VenueError) -> RejectReason:
+    """What a refusal means, in the words of the port."""
+    if error.http_status is None and error.venue_code is None:
+        return RejectReason.NOT_SENT
+    if error.venue_code is not None and error.venue_code in _REASONS:
+        return _REASONS[error.venue_code]
+    return _BY_REACTION.get(reaction_to(error), RejectReason.BAD_REQUEST)
 
 
 def error_from(http_status: int, body: bytes, *, retry_after: str | None, now_ms: int, idempotent: bool) -> VenueError:

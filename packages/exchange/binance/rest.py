@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import aiohttp
-import msgspec
 import numpy as np
 
 from packages.common.errors import VenueRejectedError
@@ -12,7 +11,7 @@ from packages.common.symbol_map import to_rest
 from packages.common.time import MINUTE_MS, Clock
 from packages.common.types import Bar, OhlcBar, Settlement
 from packages.exchange.binance import codec
-from packages.exchange.binance.budget import Purpose, kline_weight
+from packages.exchange.binance.budget import kline_weight
 from packages.exchange.binance.endpoints import Endpoints
 from packages.exchange.binance.signing import Credentials
 from packages.exchange.binance.transport import Params, Request, RestConfig, Transport
@@ -133,20 +132,6 @@ class BinanceRest:
         """Leverage tiers; signed when there is a key, for the exchange gives them to account holders only."""
         params = {"symbol": to_rest(symbol)} if symbol else {}
         return await self._get("/fapi/v1/leverageBracket", params, codec.decode_brackets, signed=True)
-
-    # --- listenKey (reference §5.1) -----------------------------------------------------------------------------
-
-    async def create_listen_key(self) -> str:
-        """The key of the user stream; an active one is returned again and extended by 60 minutes."""
-        return await self._listen_key("POST")
-
-    async def keep_listen_key(self) -> str:
-        """Extend it; ``VenueRejectedError`` with code -1125 when there is none any more."""
-        return await self._listen_key("PUT")
-
-    async def _listen_key(self, method: str) -> str:
-        body = await self.transport.send(Request(method, "/fapi/v1/listenKey", {}, purpose=Purpose.EXIT))
-        return str(msgspec.json.decode(body).get("listenKey", ""))
 
     # --- how ----------------------------------------------------------------------------------------------------
 

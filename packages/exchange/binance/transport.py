@@ -176,14 +176,15 @@ class Transport:
                     idempotent=not changes,
                 )
         except (aiohttp.ClientError, TimeoutError, OSError) as exc:
-            self._host += 1
+            self._host += request.base is None
             # Only a connection that never stood is known to have carried nothing. aiohttp itself repeats a DELETE on a
             # connection that broke, so that there even this is not known.
             unsent = isinstance(exc, aiohttp.ClientConnectorError) and request.method == "POST"
             kind = OutcomeUnknownError if changes and not unsent else VenueUnavailableError
             error = kind(f"{request.method} {request.path}: {plain(exc)}")
         self.failures += 1
-        self._note(error)
+        if request.base is None:
+            self._note(error)
         raise error
 
     def _observe(self, sent_ms: int, headers: Mapping[str, str], request: Request) -> None:

@@ -6,7 +6,6 @@ from contextlib import asynccontextmanager
 import pytest
 
 from packages.common.errors import (
-    OutcomeUnknownError,
     VenueBannedError,
     VenueRejectedError,
     VenueUnavailableError,
@@ -178,18 +177,6 @@ async def test_another_host_serves_when_the_first_cannot_be_had():
     async with client(before=("http://127.0.0.1:9",)) as (exchange, rest):
         assert await rest.server_time_ms() == NOW
         assert len(exchange.seen) == 1
-
-
-async def test_what_changes_something_is_never_repeated_by_the_client():
-    async with client(credentials=Credentials("k", "s")) as (exchange, rest):
-        exchange.script.append((503, b"Unknown error, please check your request or try again later.", {}))
-        with pytest.raises(OutcomeUnknownError):
-            await rest.create_listen_key()
-        assert len(exchange.seen) == 1
-        exchange.answers["/fapi/v1/listenKey"] = lambda _: {"listenKey": "abc"}
-        assert await rest.create_listen_key() == "abc"
-        assert await rest.keep_listen_key() == "abc"
-        assert [r.method for r in exchange.seen[1:]] == ["POST", "PUT"]
 
 
 async def test_funding_is_cut_to_the_range_and_rounded():
