@@ -153,7 +153,7 @@ async def test_a_protective_order_closes_the_position_on_the_mark_at_the_algo_en
         assert sent == {
             **{"algoType": "CONDITIONAL", "symbol": "BTCUSDT", "side": "SELL", "type": kind, "clientAlgoId": "id-s1"},
             **{
-                "triggerPrice": "59000.10",
+                "triggerPrice": "59000.1",
                 "workingType": "MARK_PRICE",
                 "priceProtect": "false",
                 "closePosition": "true",
