@@ -9,10 +9,13 @@ from packages.common.errors import InvalidInputError
 from services.emulator.clock import MarketClock
 from services.emulator.faults import Fault, Faults
 from services.emulator.hub import Hub
+from services.emulator.trading import Trading
 
 
-def admin_app(faults: Faults, clock: MarketClock, hub: Hub) -> web.Application:
-    """``GET /status``; ``GET``, ``POST`` (one fault as an object) and ``DELETE /faults``."""
+def admin_app(faults: Faults, clock: MarketClock, hub: Hub, trading: Trading, market: str) -> web.Application:
+    """``GET /status``; ``GET``, ``POST`` (one fault as an object) and ``DELETE /faults``; ``GET`` and ``PUT`` of
+    ``/switches`` (those to change) and of ``/state`` (all that was saved by a ``GET``, here or at another emulator of
+    the same market; time goes there too)."""
 
     async def status(_: web.Request) -> web.Response:
         return _json(
@@ -47,19 +50,48 @@ def admin_app(faults: Faults, clock: MarketClock, hub: Hub) -> web.Application:
         except (InvalidInputError, ValueError, TypeError) as error:
             return _json({"error": str(error)}, status=400)
         faults.add(fault)
+        trading.changed()
         return _json(asdict(fault), status=201)
 
     async def cleared(_: web.Request) -> web.Response:
         faults.clear()
+        trading.changed()
         return _json([])
 
-    app = web.Application()
+    async def switches(request: web.Request) -> web.Response:
+        if request.method == "PUT":
+            try:
+                body = orjson.loads(await request.read())
+                trading.venue.switch(trading.venue.switches.changed(body))
+            except (InvalidInputError, ValueError, TypeError, AttributeError) as error:
+                return _json({"error": str(error)}, status=400)
+            trading.changed()
+        return _json(asdict(trading.venue.switches))
+
+    async def saved(_: web.Request) -> web.Response:
+        return _json({"market": market, **trading.state()})
+
+    async def restored(request: web.Request) -> web.Response:
+        try:
+            body = orjson.loads(await request.read())
+            if not isinstance(body, dict) or body.get("market") != market:
+                raise InvalidInputError("market", market, "a state that was saved from this market")
+            trading.rewind(body)
+        except (InvalidInputError, ValueError) as error:
+            return _json({"error": str(error)}, status=400)
+        return _json({"market_ms": clock.now_ms()})
+
+    app = web.Application(client_max_size=1 << 28)
     app.add_routes(
         [
             web.get("/status", status),
             web.get("/faults", shown),
             web.post("/faults", added),
             web.delete("/faults", cleared),
+            web.get("/switches", switches),
+            web.put("/switches", switches),
+            web.get("/state", saved),
+            web.put("/state", restored),
         ]
     )
     return app

@@ -29,6 +29,7 @@ class MarketClock:
         self._anchor_ms = float(position_ms)
         self._mono_ms = monotonic_ms()
         self._end_ms = end_ms
+        self.jumps = 0  # how often time was set
 
     @property
     def speed(self) -> float:
@@ -51,6 +52,11 @@ class MarketClock:
     def advance_to(self, ts_ms: int) -> None:
         """Move a free clock forward; the pump's."""
         self._anchor_ms = max(self._anchor_ms, float(ts_ms))
+
+    def set_to(self, ts_ms: int) -> None:
+        """Rewind, or jump ahead: the admin port's."""
+        self._anchor_ms, self._mono_ms = float(ts_ms), monotonic_ms()
+        self.jumps += 1
 
     async def sleep(self, market_ms: float) -> None:
         if self.free:

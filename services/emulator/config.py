@@ -1,7 +1,7 @@
 """What one emulated exchange is made of, as one frozen value."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from packages.common.config import DEFAULT_UNIVERSE, Settings
@@ -10,7 +10,9 @@ from packages.common.time import DAY_MS, from_datetime
 from services.emulator.columns import MarketSource
 from services.emulator.faults import Fault
 from services.emulator.generator import DEFAULT_START_MS, GeneratedMarket, default_config
+from services.emulator.keys import TEST_KEY, ApiKey
 from services.emulator.replay import ReplayMarket
+from services.emulator.venue.switches import Switches
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,10 @@ class EmulatorConfig:
     weight_per_minute: int = 2_400
     faults: tuple[Fault, ...] = ()
     admin_port: int | None = None
+    keys: tuple[ApiKey, ...] = (TEST_KEY,)
+    switches: Switches = field(default_factory=Switches)
+    listen_key_life_s: float = 3_600.0
+    wall_stamps: bool = False  # a request may carry our time instead of the market's: for clients that read no clock
 
     def __post_init__(self) -> None:
         if not self.speed > 0:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from packages.common.errors import InvalidInputError
+from packages.common.time import MINUTE_MS
 
 
 class Kind(StrEnum):
@@ -15,6 +16,17 @@ class Kind(StrEnum):
     LATE_CLOSE = "late_close"  # it comes ``delay_ms`` late
     REST_503 = "rest_503"  # Service Unavailable, nothing executed
     REST_SLOW = "rest_slow"  # answers take ``delay_ms``
+    # trading requests below ``path``, all of them when it is empty
+    ORDER_LOST = "order_lost"  # executed, and the connection breaks before the answer
+    ORDER_UNKNOWN = "order_unknown"  # executed, answered 503 "Unknown error", or 408 with ``code`` -1007
+    ORDER_DROPPED = "order_dropped"  # the same answers, not executed
+    ORDER_REJECTED = "order_rejected"  # not executed, refused with ``code`` (-1008 unless given)
+    ORDER_SLOW = "order_slow"  # executed at once, answered after ``delay_ms``
+    MARKET_SHORT = "market_short"  # half of a market order finds a counterparty, the rest expires
+    TRIGGER_STUCK = "trigger_stuck"  # conditional orders stay in TRIGGERING until it ends
+
+
+_TRADING = (Kind.ORDER_LOST, Kind.ORDER_UNKNOWN, Kind.ORDER_DROPPED, Kind.ORDER_REJECTED, Kind.ORDER_SLOW)
 
 
 @dataclass(frozen=True)
@@ -28,6 +40,8 @@ class Fault:
     delay_ms: int = 3_000
     symbols: tuple[str, ...] = ()
     category: str = "market"
+    path: str = ""
+    code: int = 0
 
     @classmethod
     def from_json(cls, body: Mapping[str, object]) -> "Fault":
@@ -48,12 +62,20 @@ class Fault:
         if not isinstance(share, int | float) or not 0 <= share <= 1:
             raise InvalidInputError("share", share, "a number between 0 and 1")
         symbols = body.get("symbols", [])
-        if not isinstance(symbols, list) or not all(isinstance(s, str) for s in symbols):
+        if not isinstance(symbols, list | tuple) or not all(isinstance(s, str) for s in symbols):
             raise InvalidInputError("symbols", symbols, "a list of symbols")
         category = body.get("category", "market")
         if category not in ("market", "public", "private"):
             raise InvalidInputError("category", category, "market, public or private")
-        return cls(Kind(str(kind)), share=float(share), symbols=tuple(symbols), category=str(category), **numbers)
+        path, code = body.get("path", ""), body.get("code", 0)
+        if not isinstance(path, str):
+            raise InvalidInputError("path", path, "the beginning of a path, as /fapi/v1/algoOrder")
+        if not isinstance(code, int) or isinstance(code, bool) or code > 0:
+            raise InvalidInputError("code", code, "an error code of the exchange, below zero")
+        return cls(
+            Kind(str(kind)), share=float(share), symbols=tuple(symbols), category=str(category), path=path, code=code,
+            **numbers,
+        )  # fmt: skip
 
 
 class Faults:
@@ -103,6 +125,44 @@ class Faults:
     def answer_delay(self, now_ms: int) -> int:
         fault = self._rest(Kind.REST_SLOW, now_ms)
         return 0 if fault is None else fault.delay_ms
+
+    def trading(self, path: str, symbol: str, now_ms: int) -> Fault | None:
+        """What befalls a trading request, the first fault that strikes."""
+        for number, fault in enumerate(self.plan):
+            if (
+                fault.kind not in _TRADING
+                or not path.startswith(fault.path)
+                or not fault.from_ms <= now_ms < fault.to_ms
+            ):
+                continue
+            if fault.symbols and symbol not in fault.symbols:
+                continue
+            self._asked += 1
+            if self._draw(number, "trading", self._asked) < fault.share:
+                return fault
+        return None
+
+    def stuck(self, symbol: str, ts_ms: int) -> bool:
+        """Whether triggers of ``symbol`` hang at ``ts_ms``; a share below 1 draws anew for every minute."""
+        minute = ts_ms // MINUTE_MS
+        return any(
+            fault.kind is Kind.TRIGGER_STUCK
+            and fault.from_ms <= ts_ms < fault.to_ms
+            and (not fault.symbols or symbol in fault.symbols)
+            and self._draw(number, symbol, minute) < fault.share
+            for number, fault in enumerate(self.plan)
+        )
+
+    def filled_share(self, symbol: str, ts_ms: int, order_id: int) -> float:
+        """The part of a market order that is filled."""
+        short = any(
+            fault.kind is Kind.MARKET_SHORT
+            and fault.from_ms <= ts_ms < fault.to_ms
+            and (not fault.symbols or symbol in fault.symbols)
+            and self._draw(number, symbol, order_id) < fault.share
+            for number, fault in enumerate(self.plan)
+        )
+        return 0.5 if short else 1.0
 
     def _rest(self, kind: Kind, now_ms: int) -> Fault | None:
         for number, fault in enumerate(self.plan):

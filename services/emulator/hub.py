@@ -9,6 +9,7 @@ from aiohttp import web
 from numpy.typing import NDArray
 
 from packages.common.time import monotonic_ms
+from services.emulator.render import frame
 from services.emulator.topics import Topic
 
 # What may wait in our memory for one reader before it is waited for (free clock) or cut off (running clock).
@@ -140,6 +141,15 @@ class Hub:
         self.sent_messages += messages * len(group.connections)
         for connection in group.connections:
             connection.queue(frames)
+
+    def send_user(self, key: str, payload: bytes) -> None:
+        """Queue an event at every private connection that listens with ``key``."""
+        for connection in sorted(self.connections, key=lambda c: c.opened_ms):
+            topic = connection.topics.get(key)
+            if topic is not None and topic.kind == "user" and connection.carries(topic):
+                text = b'{"stream":"%b","data":%b}' % (key.encode(), payload) if connection.combined else payload
+                connection.queue(frame(text))
+                self.sent_messages += 1
 
     def flush(self) -> None:
         for connection in self.connections:

@@ -21,7 +21,8 @@ SKIP_BEHIND_WALL_MS = 3_000.0
 
 
 class Pump:
-    """Pushes minute after minute. ``save`` is called with the market's position now and then."""
+    """Pushes minute after minute. ``save`` is called with the market's position now and then, ``tick`` with
+    every instant, after its pushes: what trading makes of it follows the prices."""
 
     def __init__(
         self,
@@ -31,16 +32,21 @@ class Pump:
         faults: Faults,
         kline_updates: int,
         save: Callable[[int], None],
+        tick: Callable[[int], None],
     ) -> None:
-        self._clock, self._hub, self._save = clock, hub, save
+        self._clock, self._hub, self._save, self._tick = clock, hub, save, tick
         self._plan = schedule(market.mark_updates, kline_updates)
         self._push = Pushes(market, hub, faults, kline_updates).push
         self._saved_ms = 0.0
 
     async def run(self) -> None:
         """Push until cancelled or the market ends."""
-        number = self._clock.now_ms() // MINUTE_MS
+        number, jumps = self._clock.now_ms() // MINUTE_MS, self._clock.jumps
         while not self._clock.ended():
+            if self._clock.free:
+                await self._readers_ready()
+            if self._clock.jumps != jumps:
+                number, jumps = self._clock.now_ms() // MINUTE_MS, self._clock.jumps
             if self._clock.free:
                 await self._free_minute(number)
             else:
@@ -51,10 +57,10 @@ class Pump:
     # --- time ---
 
     async def _free_minute(self, number: int) -> None:
-        await self._readers_ready()
         for instant in self._plan:
             self._clock.advance_to(number * MINUTE_MS + instant.at_ms)
             self._push(number, instant)
+            self._tick(number * MINUTE_MS + instant.at_ms)
         self._save(self._clock.now_ms())  # before anybody can see it: killed, an exchange does not go back in time
         self._hub.flush()
         readers = self._hub.readers()
@@ -64,7 +70,7 @@ class Pump:
         await asyncio.sleep(0)
 
     async def _running_minute(self, number: int) -> int:
-        open_ms = number * MINUTE_MS
+        open_ms, jumps = number * MINUTE_MS, self._clock.jumps
         behind = self._clock.now_ms() - (open_ms + MINUTE_MS)
         if behind > SKIP_BEHIND_MS and behind / self._clock.speed > SKIP_BEHIND_WALL_MS:
             return self._clock.now_ms() // MINUTE_MS - 1
@@ -75,13 +81,16 @@ class Pump:
                 self._hub.flush()
                 self._save_sometimes()
                 await self._clock.sleep(wait)
-                while self._clock.now_ms() < due_ms and not self._clock.ended():
+                while self._clock.now_ms() < due_ms and not self._clock.ended() and self._clock.jumps == jumps:
                     await self._clock.sleep(due_ms - self._clock.now_ms())
+                if self._clock.jumps != jumps:
+                    break
                 if self._clock.now_ms() < due_ms:  # the market ended within the minute
                     break
             elif instant.number % 16 == 0:
                 await asyncio.sleep(0)  # catching up must not starve the rest
             self._push(number, instant)
+            self._tick(due_ms)
         self._hub.flush()
         return number
 

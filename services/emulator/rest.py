@@ -15,6 +15,7 @@ from services.emulator.params import ApiError
 from services.emulator.rest_info import Info
 from services.emulator.rest_klines import Klines
 from services.emulator.rest_quotes import Quotes
+from services.emulator.trading import Trading
 
 Query = Mapping[str, str]
 Answer = Callable[[Query, int], bytes]
@@ -30,10 +31,10 @@ class Endpoint:
 
 
 class Rest:
-    """Every GET of the public market data. Further endpoints join ``endpoints`` before the first request."""
+    """Every GET of the public market data, and what ``trading`` knows. Further endpoints join ``endpoints``."""
 
-    def __init__(self, market: Market, clock: MarketClock, limits: Limits, faults: Faults) -> None:
-        self._clock, self._limits, self._faults = clock, limits, faults
+    def __init__(self, market: Market, clock: MarketClock, limits: Limits, faults: Faults, trading: Trading) -> None:
+        self._clock, self._limits, self._faults, self._trading = clock, limits, faults, trading
         self.endpoints = _endpoints(market, limits)
 
     async def handle(self, request: web.Request) -> web.Response:
@@ -44,27 +45,33 @@ class Rest:
             if self._faults.service_unavailable(now_ms):
                 raise ApiError(0, "Service Unavailable.", 503)
             endpoint = self.endpoints.get(request.path) if request.method == "GET" else None
+            operation = self._trading.operation(request) if endpoint is None else None
+            caller = self._limits.caller(request.remote or "")
+            if operation is not None:
+                weight = operation.weight if "symbol" in request.query else max(operation.weight, operation.weight_all)
+                self._count(weight, "weight", caller, headers)
+                body = await self._trading.answer(request, operation, headers)
+                return web.Response(body=body, headers=headers)
             if endpoint is None:
                 raise ApiError(-5000, f"Path {request.path}, Method {request.method} is invalid", 404)
-            caller = self._limits.caller(request.remote or "")
-            self._count(endpoint, caller, request.query, headers)
+            self._count(endpoint.weight(request.query), endpoint.pool, caller, headers)
             delay_ms = self._faults.answer_delay(now_ms)
             if delay_ms:
                 await self._clock.pause(delay_ms)
             return web.Response(body=endpoint.answer(request.query, now_ms), headers=headers)
         except ApiError as error:
-            body = {"code": error.code, "msg": error.message} if error.code else {"msg": error.message}
-            return web.Response(body=orjson.dumps(body), status=error.status, headers=headers | error.headers)
+            told = {"code": error.code, "msg": error.message} if error.code else {"msg": error.message}
+            return web.Response(body=orjson.dumps(told), status=error.status, headers=headers | error.headers)
 
-    def _count(self, endpoint: Endpoint, caller: Caller, query: Query, headers: dict[str, str]) -> None:
+    def _count(self, weight: int, pool: str, caller: Caller, headers: dict[str, str]) -> None:
         """Count the call and put the header; raises 429 or 418 when the address has asked too much."""
         now = self._clock.limit_ms()
         if now < caller.banned_until_ms:
             raise self._banned(caller, now)
-        inside = caller.weight.take(endpoint.weight(query), now)
-        if endpoint.pool == "funding":
+        inside = caller.weight.take(weight, now)
+        if pool == "funding":
             inside &= caller.funding.take(1, now)
-        elif endpoint.pool == "data":
+        elif pool == "data":
             inside &= caller.data.take(1, now)
         headers["X-MBX-USED-WEIGHT-1M"] = str(caller.weight.used)
         if inside:

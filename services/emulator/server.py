@@ -10,16 +10,23 @@ from aiohttp import web
 
 from packages.common.time import MINUTE_MS, iso
 from services.emulator.admin import admin_app
-from services.emulator.clock import ClockFile, MarketClock, first_position
+from services.emulator.clock import LIMIT_SPEED, ClockFile, MarketClock, first_position
 from services.emulator.columns import MarketSource
 from services.emulator.config import EmulatorConfig, open_source, speed_text
 from services.emulator.faults import Faults
+from services.emulator.feed import MarketFeed, contracts_of
 from services.emulator.hub import Hub
+from services.emulator.keys import KeyRing
 from services.emulator.limits import Limits
 from services.emulator.market import Market
 from services.emulator.pump import Pump
 from services.emulator.rest import Rest
 from services.emulator.sockets import Sockets
+from services.emulator.store import VenueStore
+from services.emulator.trading import Trading, adopt
+from services.emulator.venue.margin import amount
+from services.emulator.venue.model import Account
+from services.emulator.venue.venue import Venue
 
 
 @dataclass(frozen=True)
@@ -32,6 +39,7 @@ class Emulator:
     hub: Hub
     faults: Faults
     rest: Rest
+    trading: Trading
     pump: Pump
     app: web.Application
     rest_url: str = ""
@@ -54,19 +62,49 @@ def create_emulator(config: EmulatorConfig, source: MarketSource | None = None) 
     market = Market(source, config.mark_updates)
     saved = None
     save: Callable[[int], None] = _forget
+    store, left = None, None
     if config.state_dir is not None:
         file = ClockFile(Path(config.state_dir) / "clock.json", config.identity)
         saved, save = file.load(config.speed), file.save
+        store = VenueStore(Path(config.state_dir) / "venue", config.identity)
+        left = store.load() if saved is not None else None
     position = first_position(source.start_ms, source.end_ms, config.history_days) if saved is None else saved
+    faults = Faults(config.seed, config.faults)
+    venue = _venue(config, market, faults, position)
+    if left is not None:
+        position = max(position, adopt(venue, faults, *left))  # an exchange does not go back behind what it answered
+        venue.advance(position)
+        venue.take_events()
     market.minute(position // MINUTE_MS)  # loads the compiled code and makes the days before, ahead of the clock
     clock = MarketClock(position, config.speed, source.end_ms)
-    hub, limits, faults = Hub(), Limits(config.weight_per_minute), Faults(config.seed, config.faults)
-    rest = Rest(market, clock, limits, faults)
+    hub, limits = Hub(), Limits(config.weight_per_minute)
+    keys = KeyRing(config.keys, LIMIT_SPEED if clock.free else config.speed)
+    trading = Trading(
+        venue, clock, hub, faults, keys, store, life_s=config.listen_key_life_s, wall_stamps=config.wall_stamps
+    )
+    rest = Rest(market, clock, limits, faults, trading)
     app = web.Application()
     app.add_routes(Sockets(hub, clock, market.by_name, config.connection_life_s).routes())
     app.router.add_route("*", "/{path:.*}", rest.handle)
-    pump = Pump(market, clock, hub, faults, config.kline_updates, save)
-    return Emulator(config, market, clock, hub, faults, rest, pump, app)
+    pump = Pump(market, clock, hub, faults, config.kline_updates, save, trading.tick)
+    return Emulator(config, market, clock, hub, faults, rest, trading, pump, app)
+
+
+def _venue(config: EmulatorConfig, market: Market, faults: Faults, position: int) -> Venue:
+    """The trading half at its very beginning: every account with its deposit and nothing else."""
+    venue = Venue(
+        contracts_of(market),
+        MarketFeed(market),
+        [Account(key.account) for key in config.keys],
+        position,
+        seed=config.seed,
+        switches=config.switches,
+        stuck=faults.stuck,
+        share=faults.filled_share,
+    )
+    for name, deposit in {key.account: key.deposit for key in reversed(config.keys)}.items():
+        venue.desks[name].ledger.book("TRANSFER", "", amount(deposit), position)
+    return venue
 
 
 def _forget(_: int) -> None:
@@ -81,7 +119,8 @@ async def serve_emulator(
     built = create_emulator(config, source)
     runner = web.AppRunner(built.app, access_log=None, shutdown_timeout=1.0)
     await runner.setup()
-    admin = web.AppRunner(admin_app(built.faults, built.clock, built.hub), access_log=None, shutdown_timeout=1.0)
+    ports = admin_app(built.faults, built.clock, built.hub, built.trading, config.identity)
+    admin = web.AppRunner(ports, access_log=None, shutdown_timeout=1.0)
     pump: asyncio.Task[None] | None = None
     try:
         bound = await _listen(runner, host, port)
@@ -100,6 +139,7 @@ async def serve_emulator(
             connection.cut()
         await admin.cleanup()
         await runner.cleanup()
+        built.trading.close()
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> int:

@@ -129,9 +129,11 @@ class Sockets:
 
 
 def asked(request: web.Request) -> list[str]:
-    """Streams named by the address: ``/ws/a/b`` or ``/stream?streams=a/b``. A bare number is a client's own count."""
+    """Streams named by the address: ``/ws/a/b``, ``/stream?streams=a/b`` or ``/ws?listenKey=a``. A bare number is a
+    client's own count."""
     path = request.match_info.get("streams", "")
-    names = [name for part in (path, request.query.get("streams", "")) for name in part.split("/") if name]
+    parts = (path, request.query.get("streams", ""), request.query.get("listenKey", ""))
+    names = [name for part in parts for name in part.split("/") if name]
     return [name for name in dict.fromkeys(names) if not name.isdigit()]
 
 

@@ -9,7 +9,7 @@ ALL = -1
 
 
 class Topic(NamedTuple):
-    """``kind``: kline, continuous, mark, marks, book, books, or quiet (known to the exchange, not produced here).
+    """``kind``: kline, continuous, mark, marks, book, books, user, or quiet (known to the exchange, not produced here).
     ``detail``: interval, or speed of the mark price."""
 
     kind: str
@@ -18,10 +18,13 @@ class Topic(NamedTuple):
 
     @property
     def category(self) -> str:
+        if self.kind == "user":
+            return "private"
         return "public" if self.kind in ("book", "books", "quiet-public") else "market"
 
 
 _PUBLIC = re.compile(r"^(depth(5|10|20)?(@(100|250|500)ms)?|rpiDepth@500ms|trade)$")
+_LISTEN_KEY = re.compile(r"^[A-Za-z0-9]{64}$")
 _ALL_STREAMS = {
     "!markPrice@arr": Topic("marks", ALL, "3s"),
     "!markPrice@arr@1s": Topic("marks", ALL, "1s"),
@@ -39,6 +42,8 @@ def parse(name: str, by_name: dict[str, int]) -> Topic:
     """The topic of a stream name. A name nobody knows is quiet: the exchange acknowledges it and sends nothing."""
     if name in _ALL_STREAMS:
         return _ALL_STREAMS[name]
+    if _LISTEN_KEY.match(name):
+        return Topic("user", ALL, "")
     lead, _, rest = name.partition("@")
     symbol = by_name.get(lead.upper()) if lead == lead.lower() else None
     if rest.startswith("continuousKline_"):

@@ -348,5 +348,6 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/fapi/v1/feeBurn"): Operation(_fee_burn, 30),
     ("POST", "/fapi/v1/listenKey"): Operation(_start_stream, changes=True, security="key"),
     ("PUT", "/fapi/v1/listenKey"): Operation(_keep_stream, security="key"),
+    ("EXPIRE", "listenKey"): Operation(_close_stream, changes=True),  # by the clock: no request can name it
     ("DELETE", "/fapi/v1/listenKey"): Operation(_close_stream, changes=True, security="key"),
 }
