@@ -16,6 +16,7 @@ from apps.cli.bench.measure import Figure, Plan, at_least, interleave
 from packages.common.time import MINUTE_MS
 from packages.common.types import KlineUpdate, MarkTick
 from packages.exchange.binance.connection import Connection, Outbox
+from packages.exchange.port import StreamItem
 
 SYMBOLS = material.names(50)
 
@@ -65,7 +66,7 @@ def _through_a_socket(messages: Sequence[str]) -> float:
 
 
 async def _read(port: int, count: int) -> float:
-    records, out = desk.Records(SYMBOLS), Outbox(10_000)
+    records, out = desk.Records(SYMBOLS), Outbox[StreamItem](10_000)
     assembler, made, seen = records.assembler, 0, 0
     async with aiohttp.ClientSession() as session, session.ws_connect(f"ws://127.0.0.1:{port}/stream") as ws:
         await ws.send_str("go")

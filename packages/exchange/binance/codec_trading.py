@@ -129,7 +129,7 @@ class _Leverage(msgspec.Struct):
 
 
 class _ListenKey(msgspec.Struct, rename="camel"):
-    listen_key: str
+    listen_key: str = ""  # PUT used to answer {}
 
 
 class _Commission(msgspec.Struct, rename="camel"):

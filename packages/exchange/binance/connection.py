@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Iterable, Iterator
+from typing import Generic, TypeVar
 
 import aiohttp
 import msgspec
@@ -10,6 +11,8 @@ from packages.common.symbol_map import to_ws
 from packages.common.types import KlineUpdate, MarkTick, QualityEvent
 from packages.exchange.binance.codec import ControlFrame, decode_frame, decode_other
 from packages.exchange.port import StreamItem
+
+T = TypeVar("T")
 
 _PARAMS_PER_MESSAGE = 200
 _MESSAGE_PAUSE_S = 0.25  # ten client messages a second are allowed, pongs included (reference §4.1)
@@ -28,19 +31,19 @@ def requests(method: str, names: list[str], first_id: int) -> Iterator[str]:
         yield msgspec.json.encode(message).decode()
 
 
-class Outbox:
+class Outbox(Generic[T]):
     """A bounded list between reader and consumer: the reader waits when it is full, and with it the socket (TCP)."""
 
     def __init__(self, bound: int) -> None:
         self._bound = bound
-        self._items: list[StreamItem] = []
+        self._items: list[T] = []
         self._filled, self._emptied = asyncio.Event(), asyncio.Event()
         self.closed = False
 
     def __len__(self) -> int:
         return len(self._items)
 
-    def put(self, item: StreamItem) -> bool:
+    def put(self, item: T) -> bool:
         """Append; True when the writer should ``await space()`` before the next one."""
         items = self._items
         items.append(item)
@@ -54,14 +57,14 @@ class Outbox:
             self._emptied.clear()
             await self._emptied.wait()
 
-    async def take(self) -> list[StreamItem]:
+    async def take(self) -> list[T]:
         """Everything that waits, at least one item; empty only when closed."""
         while not self._items and not self.closed:
             self._filled.clear()
             await self._filled.wait()
         return self.drain()
 
-    def drain(self) -> list[StreamItem]:
+    def drain(self) -> list[T]:
         """Everything that waits, perhaps nothing."""
         items, self._items = self._items, []
         self._emptied.set()
@@ -76,7 +79,7 @@ class Outbox:
 class Connection:
     """One open socket. ``read`` runs until the socket ends; what it decodes goes to ``out``."""
 
-    def __init__(self, ws: aiohttp.ClientWebSocketResponse, out: Outbox, now_ms: Callable[[], int]) -> None:
+    def __init__(self, ws: aiohttp.ClientWebSocketResponse, out: Outbox[StreamItem], now_ms: Callable[[], int]) -> None:
         self.ws, self.out, self._now_ms = ws, out, now_ms
         self.frames = 0
         self.bad_frames = 0

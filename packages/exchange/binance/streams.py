@@ -54,7 +54,7 @@ class BinanceStream:
         self._session, self._endpoints, self._clock, self._rng = session, endpoints, clock, rng
         self._config = config or StreamConfig()
         self._symbols = list(symbols)
-        self._out = Outbox(self._config.bound)
+        self._out = Outbox[StreamItem](self._config.bound)
         self._current: Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self._attempt = 0
@@ -132,7 +132,7 @@ class BinanceStream:
                 self._reconnects += 1
             await self._back_off()
 
-    async def _open(self, out: Outbox) -> Connection:
+    async def _open(self, out: Outbox[StreamItem]) -> Connection:
         url = self._endpoints.stream_url(self._config.category, self._attempt)
         timeout = aiohttp.ClientWSTimeout(ws_close=1.0)
         async with asyncio.timeout(self._config.connect_timeout_s):
@@ -193,7 +193,7 @@ class BinanceStream:
 
         None when that failed or the old socket died first; then a plain reconnect follows, which owns to a gap.
         """
-        held = Outbox(self._config.bound)
+        held = Outbox[StreamItem](self._config.bound)
         try:
             new = await self._open(held)
         except (aiohttp.ClientError, OSError, TimeoutError):

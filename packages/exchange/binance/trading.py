@@ -10,9 +10,13 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import TypeVar
 
-import msgspec
-
-from packages.common.errors import InvalidInputError, OutcomeUnknownError, VenueError, VenueRejectedError
+from packages.common.errors import (
+    InvalidInputError,
+    OutcomeUnknownError,
+    VenueError,
+    VenueRejectedError,
+    VenueUnavailableError,
+)
 from packages.common.ids import check_client_id
 from packages.common.symbol_map import to_rest
 from packages.exchange.binance import codec_trading as codec
@@ -242,8 +246,8 @@ class BinanceTrading:
         """See ``Trading.set_leverage``."""
         if not 1 <= leverage <= 150:
             raise InvalidInputError("leverage", leverage, "1 to 150")
-        body = await self._set("/fapi/v1/leverage", {"symbol": to_rest(symbol), "leverage": leverage})
-        return codec.decode_leverage(body)
+        params: Params = {"symbol": to_rest(symbol), "leverage": leverage}
+        return await self._set("/fapi/v1/leverage", params, codec.decode_leverage)
 
     async def set_isolated(self, symbol: str) -> None:
         """See ``Trading.set_isolated``."""
@@ -257,7 +261,10 @@ class BinanceTrading:
 
     async def create_listen_key(self) -> str:
         """See ``Trading.create_listen_key``."""
-        return await self._listen_key("POST")
+        key = await self._listen_key("POST")
+        if not key:
+            raise VenueUnavailableError("POST listenKey: the answer holds no key")
+        return key
 
     async def keep_listen_key(self) -> str:
         """See ``Trading.keep_listen_key``."""
@@ -328,14 +335,10 @@ class BinanceTrading:
     async def _submit(self, request: Request, decode: Callable[[bytes], T]) -> Outcome[T]:
         window = self._transport.recv_window_ms(request.recv_window_ms)
         try:
-            body = await self._transport.send(request)
-            return Accepted(decode(body))
+            return Accepted(_decoded(request, await self._transport.send(request), decode))
         except OutcomeUnknownError as exc:
             # From now rather than from the timestamp: that can only wait longer.
             return Unknown(str(exc), exc.venue_code, self._transport.clock.now_ms() + window)
-        except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as exc:
-            why = f"{request.method} {request.path}: taken, but the answer does not decode: {exc}"
-            return Unknown(why, None, self._transport.clock.now_ms() + window)
         except VenueError as exc:
             if reaction_to(exc) is Reaction.RESYNC:
                 with contextlib.suppress(VenueError):
@@ -369,25 +372,34 @@ class BinanceTrading:
                 return None
             raise
 
-    async def _set(self, path: str, params: Params) -> bytes:
-        return await self._transport.send(Request("POST", path, params, purpose=Purpose.ENTRY, signed=True))
+    async def _set(self, path: str, params: Params, decode: Callable[[bytes], T]) -> T:
+        request = Request("POST", path, params, purpose=Purpose.ENTRY, signed=True)
+        return _decoded(request, await self._transport.send(request), decode)
 
     async def _set_once(self, path: str, params: Params) -> None:
         try:
-            codec.decode_done(await self._set(path, params))
+            await self._set(path, params, codec.decode_done)
         except VenueRejectedError as exc:
             if reason_of(exc) is not RejectReason.UNCHANGED:
                 raise
 
     async def _listen_key(self, method: str) -> str:
-        body = await self._transport.send(Request(method, LISTEN_KEY, {}, purpose=Purpose.EXIT))
-        return codec.decode_listen_key(body)
+        request = Request(method, LISTEN_KEY, {}, purpose=Purpose.EXIT)
+        return _decoded(request, await self._transport.send(request), codec.decode_listen_key)
 
     def _instrument(self, symbol: str) -> InstrumentInfo:
         found = self._instruments.get(symbol)
         if found is None:
             raise InvalidInputError("symbol", symbol, "a symbol the exchange lists")
         return found
+
+
+def _decoded(request: Request, body: bytes, decode: Callable[[bytes], T]) -> T:
+    """Of a request that was taken: what its answer says, or ``OutcomeUnknownError``."""
+    try:
+        return decode(body)
+    except ValueError as exc:  # all of msgspec's and of Unicode's are
+        raise OutcomeUnknownError(f"{request.method} {request.path}: taken, but its answer is broken: {exc}") from exc
 
 
 def _ref(ref: OrderRef, number: str, text: str) -> dict[str, str | int]:

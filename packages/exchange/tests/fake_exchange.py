@@ -32,6 +32,9 @@ class FakeExchange:
         self.hold: asyncio.Event | None = None  # answers wait for it
         self.hold_path = ""
         self.headers = {"X-MBX-USED-WEIGHT-1M": "1"}
+        self.connections: list[str] = []
+        self.refuse = 0  # so many sockets are refused
+        self.pongs = True
         self.sockets: list[web.WebSocketResponse] = []
         self.requests: list[dict] = []
         self.mute = False
@@ -58,11 +61,17 @@ class FakeExchange:
         return web.json_response(self.answers[request.path](request), headers=self.headers)
 
     async def stream(self, request: web.Request) -> web.WebSocketResponse:
-        socket = web.WebSocketResponse()
+        self.connections.append(str(request.rel_url))
+        if self.refuse:
+            self.refuse -= 1
+            raise web.HTTPForbidden
+        socket = web.WebSocketResponse(autoping=self.pongs)
         await socket.prepare(request)
         self.sockets.append(socket)
         with contextlib.suppress(ConnectionError):
             async for message in socket:
+                if message.type is not web.WSMsgType.TEXT:
+                    continue
                 asked = json.loads(message.data)
                 self.requests.append(asked)
                 await socket.send_str(json.dumps({"result": None, "id": asked["id"]}))
@@ -90,7 +99,8 @@ class FakeExchange:
 async def fake_exchange() -> AsyncIterator[tuple[FakeExchange, aiohttp.ClientSession]]:
     exchange = FakeExchange()
     app = web.Application()
-    app.router.add_get("/market/stream", exchange.stream)
+    for path in ("/market/stream", "/private/ws"):
+        app.router.add_get(path, exchange.stream)
     app.router.add_route("*", "/{path:.*}", exchange.rest)
     runner = web.AppRunner(app, shutdown_timeout=0.1, access_log=None)
     await runner.setup()

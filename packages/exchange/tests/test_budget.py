@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from packages.exchange.binance.budget import Purpose, RollingBudget, kline_weight
+from packages.exchange.binance.budget import OrderBudget, Purpose, RollingBudget, kline_weight
 
 WINDOW = 60_000
 
@@ -58,3 +58,41 @@ def test_no_window_of_any_phase_is_ever_overspent(limit, calls, phase):
 def test_kline_weight_follows_the_reference(limit):
     expected = 1 if limit <= 99 else 2 if limit <= 499 else 5 if limit <= 1000 else 10
     assert kline_weight(limit) == expected
+
+
+def test_orders_are_kept_for_exits_in_both_windows():
+    budget = OrderBudget(10, 20, reserve=0.5)
+    for n in range(5):
+        assert budget.delay_ms(n, Purpose.ENTRY) == 0
+        budget.spend(n)
+    assert budget.delay_ms(5, Purpose.ENTRY) == 9_995
+    for n in range(5, 10):
+        assert budget.delay_ms(n, Purpose.EXIT) == 0
+        budget.spend(n)
+    assert budget.delay_ms(10, Purpose.EXIT) == 9_990
+    assert budget.delay_ms(10_100, Purpose.EXIT) == 0  # the short window turned
+    assert budget.delay_ms(10_100, Purpose.ENTRY) == 49_900  # the long one holds half of its orders
+
+
+def test_orders_of_another_program_on_the_account_count():
+    budget = OrderBudget(10, 20, reserve=0.5)
+    budget.spend(0)
+    budget.observe(0, None, 10)
+    assert budget.delay_ms(1, Purpose.ENTRY) == 59_999
+    assert budget.delay_ms(1, Purpose.EXIT) == 0
+
+
+@given(st.lists(st.tuples(st.integers(0, 1_500), st.sampled_from([Purpose.ENTRY, Purpose.EXIT])), max_size=150))
+def test_entries_never_leave_exits_without_their_orders(calls):
+    budget = OrderBudget(12, 30, reserve=0.5)
+    now, sent = 0, []
+    for pause, purpose in calls:
+        now += pause
+        if budget.delay_ms(now, purpose) == 0:
+            budget.spend(now)
+            sent.append((now, purpose))
+    for window, limit in ((10_000, 12), (60_000, 30)):
+        for start, _ in sent:
+            inside = [purpose for at, purpose in sent if start <= at < start + window]
+            assert len(inside) <= limit
+            assert inside.count(Purpose.ENTRY) <= limit // 2
