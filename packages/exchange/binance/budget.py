@@ -37,6 +37,8 @@ class RollingBudget:
     def delay_ms(self, now_ms: int, weight: int, purpose: Purpose = Purpose.DATA) -> int:
         """0 when ``weight`` may be spent now, else the market time to wait before asking again."""
         self._expire(now_ms)
+        if weight == 0:
+            return 0  # an order costs the address nothing, however much of it is used
         allowed = self.limit if purpose is Purpose.EXIT else int(self.limit * (1 - self.reserve))
         # A request dearer than the whole allowance goes alone, or it would wait for ever.
         weight = min(weight, allowed)

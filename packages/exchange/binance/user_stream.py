@@ -6,7 +6,6 @@ The key is never deleted: that would end every reader of the account.
 """
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from types import TracebackType
@@ -78,6 +77,8 @@ class BinanceUserStream:
 
     async def __aenter__(self) -> "BinanceUserStream":
         self._task = asyncio.create_task(self._run(), name="user-stream")
+        # A fault of ours must not leave a reader waiting for an account that seems quiet.
+        self._task.add_done_callback(lambda _: self._out.close())
         return self
 
     async def __aexit__(
@@ -86,13 +87,15 @@ class BinanceUserStream:
         self._out.close()
         if self._task is not None:
             self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+            await asyncio.wait({self._task})
 
     async def batches(self) -> AsyncIterator[list[UserItem]]:
-        """Lists of what came since the last one, in the order in which it came."""
+        """Lists of what came since the last one, in the order in which it came; raises what ended the stream, if it
+        was a fault of ours."""
         while batch := await self._out.take():
             yield batch
+        if self._task is not None and self._task.done() and not self._task.cancelled():
+            self._task.result()
 
     async def reconnect(self, reason: str) -> None:
         """Give up this connection for a new one; without one, nothing."""

@@ -369,6 +369,14 @@ async def test_a_full_address_stops_everyone_for_as_long_as_it_is_told(answer):
         assert isinstance(await leave(desk), Accepted)
 
 
+async def test_an_order_costs_the_address_nothing_so_a_used_weight_does_not_hold_it():
+    async with account(clock=ManualClock(NOW)) as (exchange, desk):
+        exchange.headers = {"X-MBX-USED-WEIGHT-1M": "2399"}
+        await desk.query_order("BTCUSDT", "id-1")
+        assert isinstance(await entry(desk), Accepted)
+        assert isinstance(await stop(desk), Accepted)
+
+
 async def test_exits_do_not_queue_behind_data():
     async with account(config=RestConfig(concurrency=1)) as (exchange, desk):
         exchange.hold = asyncio.Event()

@@ -330,3 +330,17 @@ async def test_a_key_that_is_not_allowed_is_shown_and_asked_for_again():
     async with live(before=refuse) as (_, _stream, reader, _clock):
         assert reader.codes() == ["LISTEN_KEY_REFUSED"]
         assert "-2015" in reader.of(Connected)[0].reason
+
+
+async def test_a_fault_of_ours_ends_the_reader_instead_of_leaving_it_waiting():
+    class Broken:
+        async def create_listen_key(self):
+            raise ZeroDivisionError
+
+        keep_listen_key = create_listen_key
+
+    async with fake_exchange() as (exchange, session):
+        stream = BinanceUserStream(session, exchange.endpoints(), Broken(), ManualClock(NOW), rng(), QUICK)
+        async with stream:
+            with pytest.raises(ZeroDivisionError):
+                await asyncio.wait_for(anext(stream.batches()), 2)
