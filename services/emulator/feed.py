@@ -1,16 +1,18 @@
 """The market as the venue trades it: the same prices that the streams push, second by second."""
 
 from decimal import Decimal
+from typing import NamedTuple
 
 from packages.common.time import MINUTE_MS
 from services.emulator import columns
 from services.emulator.columns import FINE
 from services.emulator.market import Market
 from services.emulator.rest_info import ceiling
-from services.emulator.venue.book import Quote
+from services.emulator.venue.book import Quote, Span
 from services.emulator.venue.contract import Contract, contract_of
 
 LEVELS_A_MINUTE = 200  # the best level holds this part of the minute's volume, as the book streams show it
+REMEMBERED = 60  # minutes: how long the last bar stands in for missing ones
 
 
 def contracts_of(market: Market) -> dict[str, Contract]:
@@ -20,37 +22,72 @@ def contracts_of(market: Market) -> dict[str, Contract]:
     }
 
 
+class _Units(NamedTuple):
+    """What a symbol's integers count, looked up once."""
+
+    number: int
+    tick: int
+    step: int
+    price: int  # powers of ten
+    qty: int
+
+
 class MarketFeed:
     """A ``venue.Feed`` over the market."""
 
     def __init__(self, market: Market) -> None:
         self._market = market
+        self._units = {
+            spec.symbol: _Units(number, spec.tick_units, spec.step_units, -spec.price_decimals, -spec.qty_decimals)
+            for number, spec in enumerate(market.specs)
+        }
 
     def quote(self, symbol: str, ts_ms: int) -> Quote | None:
-        """Last, mark and best prices as they were pushed last at ``ts_ms``; None when the minute has no bar."""
-        market, number = self._market, self._market.by_name[symbol]
+        """Last, mark and best prices as they were pushed last at ``ts_ms``."""
+        market, units = self._market, self._units[symbol]
         minute = market.minute(ts_ms // MINUTE_MS)
-        if not minute.present[number]:
+        if minute.present[units.number]:
+            second = ts_ms % MINUTE_MS // 1000
+            last = int(minute.last[units.number, second])
+            mark = int(minute.mark[units.number, second * market.mark_updates // 60])
+            return _quote(units, ts_ms, last, mark, int(minute.rows[units.number, columns.VOLUME]), live=True)
+        number = ts_ms // MINUTE_MS
+        _, rows = market.rows(units.number, number - REMEMBERED, number)
+        if not len(rows):
             return None
-        spec, second = market.specs[number], ts_ms % MINUTE_MS // 1000
-        last = int(minute.last[number, second])
-        tick, step = spec.tick_units, spec.step_units
-        bid = last if last // tick % 2 else max(last - tick, tick)
-        volume = int(minute.rows[number, columns.VOLUME])
+        row = rows[-1]
+        last, mark = int(row[columns.CLOSE]), int(row[columns.MARK + 3])
+        return _quote(units, ts_ms, last, mark, int(row[columns.VOLUME]), live=False)
 
-        def price(units: int) -> Decimal:
-            return Decimal(units).scaleb(-spec.price_decimals)
-
-        return Quote(
-            ts_ms=ts_ms,
-            last=price(last),
-            mark=Decimal(int(minute.mark[number, second * market.mark_updates // 60])).scaleb(-FINE),
-            bid=price(bid),
-            ask=price(bid + tick),
-            lot=Decimal(max(volume // step // LEVELS_A_MINUTE, 1) * step).scaleb(-spec.qty_decimals),
-            traded=Decimal(volume // step // 60 * step).scaleb(-spec.qty_decimals),
+    def span(self, symbol: str, minute_ms: int) -> Span | None:
+        """See ``venue.Feed``."""
+        units, minute = self._units[symbol], self._market.minute(minute_ms // MINUTE_MS)
+        if not minute.present[units.number]:
+            return None
+        last, mark = minute.last[units.number], minute.mark[units.number]
+        return Span(
+            Decimal(int(last.min())).scaleb(units.price),
+            Decimal(int(last.max())).scaleb(units.price),
+            Decimal(int(mark.min())).scaleb(-FINE),
+            Decimal(int(mark.max())).scaleb(-FINE),
         )
 
     def settlements(self, symbol: str, from_ms: int, to_ms: int) -> list[tuple[int, Decimal, Decimal]]:
-        rows = self._market.source.funding(self._market.by_name[symbol], from_ms, to_ms)
+        """See ``venue.Feed``."""
+        rows = self._market.source.funding(self._units[symbol].number, from_ms, to_ms)
         return [(ts, Decimal(rate).scaleb(-FINE), Decimal(mark).scaleb(-FINE)) for ts, rate, mark in rows]
+
+
+def _quote(units: _Units, ts_ms: int, last: int, mark: int, volume: int, *, live: bool) -> Quote:
+    bid = last if last // units.tick % 2 else max(last - units.tick, units.tick)
+    lots = volume // units.step
+    return Quote(
+        ts_ms=ts_ms,
+        last=Decimal(last).scaleb(units.price),
+        mark=Decimal(mark).scaleb(-FINE),
+        bid=Decimal(bid).scaleb(units.price),
+        ask=Decimal(bid + units.tick).scaleb(units.price),
+        lot=Decimal(max(lots // LEVELS_A_MINUTE, 1) * units.step).scaleb(units.qty),
+        traded=Decimal(lots // 60 * units.step).scaleb(units.qty),
+        live=live,
+    )

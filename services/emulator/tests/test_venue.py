@@ -1,15 +1,17 @@
 """The trading engine against figures worked by hand (reference §8.1, §8.2) and the codes of §7.4."""
 
+import contextlib
 from dataclasses import replace
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from packages.common.time import HOUR_MS
 from services.emulator.contracts import KNOWN
 from services.emulator.params import ApiError
 from services.emulator.venue import margin
-from services.emulator.venue.book import Quote, levels, sweep
+from services.emulator.venue.book import Quote, Span, levels, sweep
 from services.emulator.venue.contract import contract_of
 from services.emulator.venue.model import Account, Income
 from services.emulator.venue.operations import perform
@@ -40,6 +42,14 @@ class HandFeed:
         last, mark = self.prices[symbol][max(known)]
         tick = BTC.tick if symbol == "BTCUSDT" else D("0.01")
         return Quote(ts_ms, last, mark, last, last + tick, D("1"), D("10"))
+
+    def span(self, symbol, minute_ms):
+        quotes = [self.quote(symbol, minute_ms + k * 1000) for k in range(60)]
+        known = [quote for quote in quotes if quote is not None]
+        if not known:
+            return None
+        last, mark = [q.last for q in known], [q.mark for q in known]
+        return Span(min(last), max(last), min(mark), max(mark))
 
     def settlements(self, symbol, from_ms, to_ms):
         return [(ts, r, m) for ts, (r, m) in sorted(self.funding.get(symbol, {}).items()) if from_ms <= ts < to_ms]
@@ -618,6 +628,55 @@ def test_how_often_time_is_brought_forward_makes_no_difference():
         many.until(second)
     assert one.events == many.events
     assert one.venue.state() == many.venue.state()
+
+
+class EverySecond(Venue):
+    """Skips nothing; what it does is what the skipping one must do."""
+
+    def _loud(self, active, minute_ms):
+        return active
+
+
+def campaign(kind, seed, isolated):
+    """A random market and random orders on a venue of ``kind``: its events and its state at the end."""
+    rng = np.random.default_rng(seed)
+    bench = Bench(wallet="3000", isolated=isolated)
+    bench.venue.__class__ = kind
+    price = 50000.0
+    for second in range(5, 4000, 7):
+        price *= float(np.exp(rng.normal(0, 0.0008)))
+        bench.feed.at(second, f"{price:.1f}", mark=f"{price * (1 + rng.normal(0, 0.0005)):.2f}")
+    bench.feed.funding["BTCUSDT"] = {T0 - 1000 + HOUR_MS: (D("0.0003"), D(50_000))}
+    for second in range(100, 4000, 97):
+        bench.until(second)
+        at, away = bench.venue.quote_of("BTCUSDT").mark, D(str(round(float(rng.uniform(0.985, 1.015)), 4)))
+        side, wanted = "BUY" if rng.random() < 0.5 else "SELL", f"{at * away // 1:f}"
+        closing = "SELL" if bench.position().amt > 0 else "BUY"
+        chosen, qty = int(rng.integers(5)), f"{rng.integers(2, 200) / 1000}"
+        with contextlib.suppress(ApiError):
+            match chosen:
+                case 0:
+                    bench.order(side, qty)
+                case 1:
+                    bench.order(side, "0.05", type="LIMIT", timeInForce="GTC", price=wanted)
+                case 2:
+                    bench.stop(wanted, side=closing)
+                case 3:
+                    bench.stop(wanted, side=closing, type="TAKE_PROFIT_MARKET")
+                case 4:
+                    bench.order(closing, "0.02", reduceOnly=True)
+        bench.ledger_is_whole()
+    return bench.events, bench.venue.state()
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+@pytest.mark.parametrize("seed", range(4))
+def test_minutes_are_skipped_only_when_nothing_would_have_happened_in_them(seed, isolated):
+    events, state = campaign(Venue, seed, isolated)
+    assert (events, state) == campaign(EverySecond, seed, isolated)
+    told = [event["e"] for event in events]
+    assert "ALGO_UPDATE" in told
+    assert told.count("ACCOUNT_UPDATE") >= 10
 
 
 def test_a_delisted_symbol_settles_without_a_fee():

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from services.emulator.params import ApiError, number
 from services.emulator.venue import checks, payloads
-from services.emulator.venue.book import Quote
+from services.emulator.venue.book import Quote, Span
 from services.emulator.venue.contract import MAX_ALGO_ORDERS, Contract
 from services.emulator.venue.ledger import Ledger
 from services.emulator.venue.margin import ZERO
@@ -14,7 +14,6 @@ from services.emulator.venue.orders import TIFS, Orders, refuse_by_book
 
 TYPES = ("STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET")
 PENDING = ("NEW", "TRIGGERING")
-_IMMEDIATELY = ApiError(-2021, "Order would immediately trigger.")
 
 
 class Algos:
@@ -76,6 +75,15 @@ class Algos:
             if algo.status == "TRIGGERING" and quote.ts_ms >= due and not stuck:
                 self._send(algo, quote.ts_ms)
         self.settle(symbol, quote.ts_ms)
+
+    def quiet(self, symbol: str, span: Span) -> bool:
+        """Whether nothing can trigger while prices stay within ``span``."""
+        for algo in self.open.get(symbol, {}).values():
+            mark = algo.working_type == "MARK_PRICE"
+            low, high = (span.mark_low, span.mark_high) if mark else (span.last_low, span.last_high)
+            if algo.status != "NEW" or (high >= algo.trigger if _upward(algo) else low <= algo.trigger):
+                return False
+        return True
 
     def settle(self, symbol: str, now_ms: int) -> None:
         """After orders or the position changed: parents of finished children end, orphaned close-all orders expire."""
@@ -170,7 +178,7 @@ class Algos:
         if sum(len(found) for found in self.open.values()) >= MAX_ALGO_ORDERS:
             raise ApiError(-4045, "Reach max stop order limit.")
         if _past(algo, quote):
-            raise _IMMEDIATELY
+            raise ApiError(-2021, "Order would immediately trigger.")
 
     def _reached(self, algo: Algo, quote: Quote) -> bool:
         if not _past(algo, quote):
@@ -239,5 +247,9 @@ class Algos:
 def _past(algo: Algo, quote: Quote) -> bool:
     """Whether the working price has reached the trigger (§2.3)."""
     price: Decimal = quote.mark if algo.working_type == "MARK_PRICE" else quote.last
-    upward = (algo.side == "BUY") == algo.type.startswith("STOP")
-    return price >= algo.trigger if upward else price <= algo.trigger
+    return price >= algo.trigger if _upward(algo) else price <= algo.trigger
+
+
+def _upward(algo: Algo) -> bool:
+    """Whether a rising price triggers it."""
+    return (algo.side == "BUY") == algo.type.startswith("STOP")

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import NamedTuple
 
 from services.emulator.venue.contract import Contract
 
@@ -24,6 +25,16 @@ class Quote:
     ask: Decimal
     lot: Decimal
     traded: Decimal
+    live: bool = True  # False: no bar in this minute, the prices are the last ones and nothing trades
+
+
+class Span(NamedTuple):
+    """Least and greatest prices of a symbol in one minute."""
+
+    last_low: Decimal
+    last_high: Decimal
+    mark_low: Decimal
+    mark_high: Decimal
 
 
 def levels(contract: Contract, quote: Quote, side: str) -> Iterator[tuple[Decimal, Decimal]]:

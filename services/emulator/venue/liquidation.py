@@ -1,10 +1,11 @@
 """When margin no longer carries a position, the exchange takes it over (§8.1)."""
 
+from collections.abc import Mapping
 from decimal import Decimal
 
-from services.emulator.venue import payloads
+from services.emulator.venue import margin, payloads
 from services.emulator.venue.algos import Algos
-from services.emulator.venue.book import Quote, sweep
+from services.emulator.venue.book import Quote, Span, sweep
 from services.emulator.venue.ledger import Ledger
 from services.emulator.venue.margin import ZERO, amount
 from services.emulator.venue.model import Position
@@ -35,6 +36,21 @@ def watch(ledger: Ledger, orders: Orders, algos: Algos, quote: Quote, symbol: st
         ledger.account.cross_called = _warn(
             ledger, position, balance, needed, quote, ledger.account.cross_called, wallet
         )
+
+
+def quiet(ledger: Ledger, positions: list[Position], wallet: Decimal, spans: Mapping[str, Span]) -> bool:
+    """Whether ``wallet`` carries ``positions`` without a warning while marks stay within ``spans``.
+
+    Every position at its worst mark and at its greatest notional, all at once: never true when it should not be.
+    """
+    balance, needed = wallet, ZERO
+    for position in positions:
+        span = spans[position.symbol]
+        worst = span.mark_low if position.amt > 0 else span.mark_high
+        balance += margin.unrealized(position.amt, position.entry, worst)
+        tiers = ledger.contracts[position.symbol].tiers
+        needed += margin.maintenance(tiers, abs(position.amt) * span.mark_high)
+    return needed < balance and needed <= balance * Decimal(ledger.switches.margin_call_ratio)
 
 
 def _warn(

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from services.emulator.params import ApiError, number
 from services.emulator.venue import checks, margin
-from services.emulator.venue.book import Quote, levels, sweep
+from services.emulator.venue.book import Quote, Span, levels, sweep
 from services.emulator.venue.contract import MAX_ORDERS, Contract
 from services.emulator.venue.ledger import Ledger
 from services.emulator.venue.margin import ZERO
@@ -178,6 +178,13 @@ class Orders:
             if qty > 0:
                 self.ledger.fill(order, order.price, qty, quote.ts_ms, maker=True)
                 self.settle(symbol, quote.ts_ms)
+
+    def quiet(self, symbol: str, span: Span) -> bool:
+        """Whether no resting order can trade while prices stay within ``span``."""
+        return all(
+            order.price < span.last_low if order.sign > 0 else order.price > span.last_high
+            for order in self.ledger.orders_of(symbol)
+        )
 
     def settle(self, symbol: str, now_ms: int) -> None:
         """After the position changed: reduce-only orders that no longer fit are pushed out, oldest kept."""

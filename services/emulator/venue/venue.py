@@ -6,11 +6,11 @@ from decimal import Decimal
 from hashlib import sha512
 from typing import Any, Protocol
 
-from packages.common.time import DAY_MS, HOUR_MS
+from packages.common.time import DAY_MS, HOUR_MS, MINUTE_MS
 from services.emulator.params import ApiError
 from services.emulator.venue import liquidation
 from services.emulator.venue.algos import Algos
-from services.emulator.venue.book import Quote
+from services.emulator.venue.book import Quote, Span
 from services.emulator.venue.contract import Contract
 from services.emulator.venue.ledger import Ledger
 from services.emulator.venue.model import OPEN, Account, dump, load
@@ -27,7 +27,10 @@ class Feed(Protocol):
     """The market as the venue needs it. Both answers depend on their arguments alone."""
 
     def quote(self, symbol: str, ts_ms: int) -> Quote | None:
-        """The second that begins at ``ts_ms``; None when the symbol has no price then."""
+        """The second that begins at ``ts_ms``, not ``live`` in a minute without a bar; None without any price."""
+
+    def span(self, symbol: str, minute_ms: int) -> Span | None:
+        """Bounds of every quote of the minute that opens at ``minute_ms``; None when it has no bar."""
 
     def settlements(self, symbol: str, from_ms: int, to_ms: int) -> list[tuple[int, Decimal, Decimal]]:
         """Funding ``(ts_ms, rate, mark)`` with ``from_ms <= ts_ms < to_ms``."""
@@ -50,6 +53,24 @@ class Desk:
         found = {position.symbol for position in self.ledger.held()}
         found.update(symbol for symbol, orders in self.ledger.open.items() if orders)
         found.update(symbol for symbol, algos in self.algos.open.items() if algos)
+        return found
+
+    def loud(self, spans: Mapping[str, Span]) -> set[str]:
+        """Symbols that prices within ``spans`` may do something to, those without a span left out."""
+        ledger = self.ledger
+        found = {s for s, span in spans.items() if not (self.orders.quiet(s, span) and self.algos.quiet(s, span))}
+        cross = []
+        for position in ledger.held():
+            if not ledger.setup(position.symbol).isolated:
+                cross.append(position)
+            elif position.symbol in spans and (
+                position.called or not liquidation.quiet(ledger, [position], position.isolated_wallet, spans)
+            ):
+                found.add(position.symbol)
+        symbols = {position.symbol for position in cross}
+        carried = not ledger.account.cross_called and symbols <= spans.keys() and not symbols & found
+        if cross and not (carried and liquidation.quiet(ledger, cross, ledger.cross_wallet(), spans)):
+            found |= symbols
         return found
 
     def pending_algos(self, symbol: str | None = None) -> int:
@@ -79,6 +100,7 @@ class Venue:
         self.stuck, self.share = stuck, share
         self.now_ms = now_ms // SECOND_MS * SECOND_MS
         self._quotes: dict[str, Quote] = {}
+        self._spans: tuple[int, dict[str, Span | None]] = (-1, {})
         self.desks: dict[str, Desk] = {}
         self._adopt(accounts)
 
@@ -105,13 +127,34 @@ class Venue:
         """Live through every second up to ``now_ms``. How often this is called makes no difference."""
         end = now_ms // SECOND_MS * SECOND_MS
         while self.now_ms < end:
-            active = sorted(set().union(*(desk.active() for desk in self.desks.values())))
+            active = set().union(*(desk.active() for desk in self.desks.values()))
             if not active:
                 self.now_ms = end
                 return
-            self.now_ms += SECOND_MS
-            for symbol in active:
+            following = self.now_ms + SECOND_MS
+            minute_ms = following // MINUTE_MS * MINUTE_MS
+            loud = self._loud(active, minute_ms)
+            if not loud:  # the rest of the minute changes nothing
+                self.now_ms = min(end, minute_ms + MINUTE_MS - SECOND_MS)
+                continue
+            self.now_ms = following
+            for symbol in sorted(loud):
                 self._second(symbol)
+
+    def _loud(self, active: set[str], minute_ms: int) -> set[str]:
+        """Symbols whose seconds must be lived through in this minute, because something might happen in them."""
+        late, after = self.switches.funding_late_ms, minute_ms + MINUTE_MS
+        if (after - SECOND_MS - late) // HOUR_MS != (minute_ms - SECOND_MS - late) // HOUR_MS:
+            return active
+        if self._spans[0] != minute_ms:
+            self._spans = minute_ms, {}
+        spans = self._spans[1]
+        for symbol in active - spans.keys():
+            spans[symbol] = self.feed.span(symbol, minute_ms)
+        loud = {symbol for symbol in active if self.contracts[symbol].spec.delivery_ms < after}
+        for desk in self.desks.values():
+            loud |= desk.loud({symbol: span for symbol, span in spans.items() if span is not None and symbol in active})
+        return loud
 
     def _second(self, symbol: str) -> None:
         now = self.now_ms
@@ -125,9 +168,9 @@ class Venue:
             for desk in self.desks.values():
                 liquidation.deliver(desk.ledger, desk.orders, desk.algos, symbol, now)
             return
-        if self.feed.quote(symbol, now) is None:
-            return
         quote, stuck = self.quote_of(symbol), self.stuck(symbol, now)
+        if not quote.live:
+            return
         for desk in self.desks.values():
             # the exchange's own hand comes before a stop at the same price
             liquidation.watch(desk.ledger, desk.orders, desk.algos, quote, symbol)
@@ -173,6 +216,7 @@ class Venue:
         self.now_ms = int(state["now_ms"])
         self.switches = Switches(**state["switches"])
         self._quotes.clear()
+        self._spans = (-1, {})
         self._adopt(kept.values())
 
 
