@@ -4,6 +4,7 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from packages.common.errors import InvalidInputError
 from packages.exchange.port import InstrumentInfo
+from packages.exchange.trading import Side
 
 _DIGITS_MAX = 18  # before the point; beyond it decimal arithmetic would not be exact
 
@@ -37,6 +38,15 @@ def floor_quantity(info: InstrumentInfo, quantity: Decimal | float, *, market: b
 def round_price(info: InstrumentInfo, price: Decimal | float, *, up: bool) -> Decimal:
     """Nearest price of the grid not below (``up``) or not above ``price``."""
     return _round(price, _grid("tick_size", info.tick_size, info), ROUND_CEILING if up else ROUND_FLOOR, "price")
+
+
+def band_edge(info: InstrumentInfo, mark: Decimal | float, side: Side) -> Decimal:
+    """The worst price an order of ``side`` may have with the mark there: where a LIMIT IOC still leaves when a MARKET
+    order is refused (execution.md 12). The mark moves while it is on its way."""
+    buys = side is Side.BUY
+    band = _grid("band_up" if buys else "band_down", info.band_up if buys else info.band_down, info)
+    exact = mark if isinstance(mark, Decimal) else Decimal(repr(float(mark)))
+    return round_price(info, exact * band, up=not buys)
 
 
 def market_chunks(info: InstrumentInfo, quantity: Decimal) -> list[Decimal]:

@@ -47,6 +47,9 @@ class InstrumentInfo(msgspec.Struct, frozen=True):
     min_notional: Decimal | None
     liquidation_fee: Decimal | None
     raw: dict[str, Any]
+    # A buy's price is at most mark * band_up, a sell's at least mark * band_down.
+    band_up: Decimal | None = None
+    band_down: Decimal | None = None
 
 
 class ExchangeInfo(msgspec.Struct, frozen=True):

@@ -297,6 +297,8 @@ def _instrument(raw: dict[str, Any]) -> InstrumentInfo:
         min_notional=number("MIN_NOTIONAL", "notional"),
         liquidation_fee=_decimal(raw.get("liquidationFee")),
         raw=raw,
+        band_up=number("PERCENT_PRICE", "multiplierUp"),
+        band_down=number("PERCENT_PRICE", "multiplierDown"),
     )
 
 

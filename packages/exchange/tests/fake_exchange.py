@@ -149,4 +149,6 @@ def instrument(
         min_notional=Decimal(5),
         liquidation_fee=None,
         raw={},
+        band_up=Decimal("1.05"),
+        band_down=Decimal("0.95"),
     )

@@ -132,6 +132,9 @@ def test_recorded_exchange_info_keeps_every_symbol_and_exact_filters(name):
     for row in payload["symbols"]:
         ticks = [f["tickSize"] for f in row["filters"] if f["filterType"] == "PRICE_FILTER"]
         assert info.instruments[row["symbol"]].tick_size == Decimal(ticks[0])
+        [band] = [f for f in row["filters"] if f["filterType"] == "PERCENT_PRICE"]
+        found = info.instruments[row["symbol"]]
+        assert (found.band_up, found.band_down) == (Decimal(band["multiplierUp"]), Decimal(band["multiplierDown"]))
 
 
 def test_recorded_brackets_ascend():

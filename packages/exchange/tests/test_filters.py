@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from packages.common.errors import InvalidInputError
-from packages.exchange.filters import floor_quantity, market_chunks, price_text, quantity_text, round_price
+from packages.exchange.filters import band_edge, floor_quantity, market_chunks, price_text, quantity_text, round_price
 from packages.exchange.tests.fake_exchange import instrument
+from packages.exchange.trading import Side
 
 BTC = instrument("BTCUSDT", tick="0.10", step="0.001", market_max="120")
 steps = st.sampled_from(["0.001", "1", "10", "0.00010", "0.5"])
@@ -72,3 +73,12 @@ def test_the_market_lot_is_its_own():
     with pytest.raises(InvalidInputError, match="at most 120"):
         quantity_text(BTC, D(121), market=True)
     assert quantity_text(BTC, D(121), market=False) == "121.000"
+
+
+@given(st.floats(1, 1e5))
+def test_the_edge_of_the_band_is_inside_it_and_within_a_tick(mark):
+    exact = D(repr(mark))
+    buy, sell = band_edge(BTC, mark, Side.BUY), band_edge(BTC, exact, Side.SELL)
+    assert exact * D("1.05") - D("0.1") < buy <= exact * D("1.05")
+    assert exact * D("0.95") <= sell < exact * D("0.95") + D("0.1")
+    price_text(BTC, buy)
