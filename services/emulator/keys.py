@@ -72,11 +72,15 @@ TEST_KEY = ApiKey(
 
 
 class KeyRing:
-    """Keys by their text. ``pace``: how much faster than ours the market's time runs, which widens the windows."""
+    """Keys by their text.
 
-    def __init__(self, keys: Iterable[ApiKey], pace: float = 1.0) -> None:
+    ``ahead_ms``: how far before the server's a timestamp may be. ``stretch``: factor of every recvWindow; above 1 only
+    where market time moves by whole minutes, for elsewhere clients rely on being refused when their window is over.
+    """
+
+    def __init__(self, keys: Iterable[ApiKey], ahead_ms: float = AHEAD_MS, stretch: float = 1.0) -> None:
         self._keys = {key.key: key for key in keys}
-        self._pace = max(1.0, pace)
+        self._ahead_ms, self._stretch = ahead_ms, stretch
 
     def holder(self, header: str | None, address: str, *, trading: bool) -> ApiKey:
         """The key of ``X-MBX-APIKEY``; -2014 without one, -2015 when it is unknown or may not do this."""
@@ -99,7 +103,7 @@ class KeyRing:
         if not params.get("signature"):
             raise missing("signature")
         ages = [now - stamp for now in clocks]
-        if not any(-AHEAD_MS * self._pace < age <= window * self._pace for age in ages):
+        if not any(-self._ahead_ms < age <= window * self._stretch for age in ages):
             if ages[0] < 0:
                 raise ApiError(-1021, "Timestamp for this request was 1000ms ahead of the server's time.")
             raise ApiError(-1021, "Timestamp for this request is outside of the recvWindow.")

@@ -16,7 +16,7 @@ from services.emulator.config import EmulatorConfig, open_source, speed_text
 from services.emulator.faults import Faults
 from services.emulator.feed import MarketFeed, contracts_of
 from services.emulator.hub import Hub
-from services.emulator.keys import KeyRing
+from services.emulator.keys import AHEAD_MS, KeyRing
 from services.emulator.limits import Limits
 from services.emulator.market import Market
 from services.emulator.pump import Pump
@@ -78,7 +78,9 @@ def create_emulator(config: EmulatorConfig, source: MarketSource | None = None) 
     market.minute(position // MINUTE_MS)  # loads the compiled code and makes the days before, ahead of the clock
     clock = MarketClock(position, config.speed, source.end_ms)
     hub, limits = Hub(), Limits(config.weight_per_minute)
-    keys = KeyRing(config.keys, LIMIT_SPEED if clock.free else config.speed)
+    # a client's clock is wrong by milliseconds of ours, whatever the speed
+    ahead_ms = AHEAD_MS * (LIMIT_SPEED if clock.free else max(1.0, config.speed))
+    keys = KeyRing(config.keys, ahead_ms, LIMIT_SPEED if clock.free else 1.0)
     trading = Trading(
         venue, clock, hub, faults, keys, store, life_s=config.listen_key_life_s, wall_stamps=config.wall_stamps
     )
