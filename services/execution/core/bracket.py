@@ -714,6 +714,9 @@ class _Turn:
         s = self.s
         if s.reading is not Reading.NONE or self.armed(Timer.READ) or self._settled():
             return
+        if s.exposed and s.direction == 0:
+            self.read()  # nothing says which side it is on: no order can be placed before that is known
+            return
         watching = s.entry.state is EntryState.UNKNOWN and s.entry.ruled_out
         self.arm(Timer.READ, slow=watching or s.phase is Phase.DUST)
 

@@ -12,14 +12,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print what was explored; 1 and the shortest path to it when a property does not hold."""
     parser = argparse.ArgumentParser(prog="python -m services.execution.model", description=__doc__)
     parser.add_argument("--faults", type=int, default=1, help="things that may go wrong on one path (default 1)")
+    parser.add_argument("--only", default="", help='faults whose label holds this: "crash", "timeout", "lost", "hand"')
     parser.add_argument("--entries", type=int, default=1, help="entries asked for on one path (default 1)")
+    parser.add_argument("--qty", type=int, default=2, help="of an entry: 1 is filled at once, 2 in parts (default 2)")
     parser.add_argument("--min-qty", type=int, default=1, help="smallest MARKET order; 2 makes dust (default 1)")
-    parser.add_argument("--max-qty", type=int, default=9, help="largest MARKET order; 2 units are traded (default 9)")
+    parser.add_argument("--max-qty", type=int, default=9, help="largest MARKET order (default 9)")
     parser.add_argument("--max-worlds", type=int, default=2_000_000, help="stop there, at about 1 kB each")
     args = parser.parse_args(argv)
-    world = start(faults=args.faults, entries=args.entries, min_qty=args.min_qty, max_qty=args.max_qty)
+    world = start(faults=args.faults, entries=args.entries, qty=args.qty, min_qty=args.min_qty, max_qty=args.max_qty)
     try:
-        found = explore(world, max_worlds=args.max_worlds)
+        found = explore(world, only=args.only, max_worlds=args.max_worlds)
     except PropertyError as exc:
         print(exc)
         return 1

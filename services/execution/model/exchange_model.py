@@ -44,6 +44,7 @@ class World(NamedTuple):
     bracket: Bracket
     faults: int
     entries: int  # requests for an entry still to come
+    qty: int = 2  # of each
     position: Decimal = ZERO
     resting: Decimal = ZERO  # of the entry, not yet filled
     filled: Decimal = ZERO  # of the entry
@@ -94,9 +95,10 @@ def intent(qty: int) -> ev.Intent:
     return ev.Intent("d", 1, Decimal(qty), Decimal(90), Decimal(110), 0)
 
 
-def start(*, faults: int, entries: int = 1, min_qty: int = 1, max_qty: int = 9) -> World:
+def start(*, faults: int, entries: int = 1, qty: int = 2, min_qty: int = 1, max_qty: int = 9) -> World:
+    """The first world. An entry of ``qty`` 1 is filled at once, one of 2 may be filled in part."""
     limits = Limits(Decimal(min_qty), Decimal(max_qty), stop_tries=2, target_tries=1)
-    return World(Bracket(limits), faults, entries)
+    return World(Bracket(limits), faults, entries, qty)
 
 
 # --- the machine's side ---------------------------------------------------------------------------------------------
@@ -260,10 +262,10 @@ def listing(world: World) -> ev.Snapshot:
 # --- every way on ---------------------------------------------------------------------------------------------------
 
 
-def successors(world: World) -> Iterator[Edge]:
-    """Every next world, each in canonical form. Faults only while the budget lasts."""
+def successors(world: World, only: str = "") -> Iterator[Edge]:
+    """Every next world, each in canonical form. Faults while the budget lasts, of labels that hold ``only``."""
     for label, fault, after, event in _moves(world):
-        if fault and world.faults == 0:
+        if fault and (world.faults == 0 or only not in label):
             continue
         if fault:
             after = after._replace(faults=after.faults - 1)  # noqa: PLW2901 - the budget is part of the move
@@ -389,7 +391,7 @@ def _timer_moves(world: World) -> Iterator[Move]:
 def _outside_moves(world: World) -> Iterator[Move]:
     if world.entries:
         asked = world._replace(entries=world.entries - 1)
-        yield "entry requested", False, asked, ev.EntryRequested(intent(2))
+        yield "entry requested", False, asked, ev.EntryRequested(intent(world.qty))
     if world.connected:
         yield "disconnect", True, world._replace(connected=False, stream=()), None
     else:

@@ -9,13 +9,14 @@ The properties, over all reachable worlds:
 4. from every world a way without further faults leads to one that is protected or flat.
 """
 
+import gc
 from array import array
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from services.execution.core.events import Event, Timer
-from services.execution.core.state import AlgoState, Bracket
+from services.execution.core.state import AlgoState, Bracket, Reading
 from services.execution.model.exchange_model import Edge, ViolationError, World, successors
 
 
@@ -34,19 +35,30 @@ def guarded(state: Bracket) -> bool:
     """Property 2 of one machine state."""
     if not state.exposed or state.stop.state in (AlgoState.LIVE, AlgoState.LISTING):
         return True
+    looking = state.reading is not Reading.NONE or Timer.READ in state.timers
+    if state.direction == 0:
+        return looking
     if state.wants_exit:
-        trying = state.exit.waiting or Timer.EXIT in state.timers
-        return trying or (state.dust and (state.stop.waiting or Timer.RETRY in state.timers))
+        return state.exit.waiting or Timer.EXIT in state.timers or (state.dust and looking)
     return Timer.NAKED in state.timers
 
 
 def explore(
-    start: World, *, max_worlds: int = 10_000_000, seen: Callable[[World, Edge], None] | None = None
+    start: World, *, only: str = "", max_worlds: int = 10_000_000, seen: Callable[[World, Edge], None] | None = None
 ) -> Explored:
     """Visit every world reachable from ``start`` and hold it to the properties.
 
+    ``only``: faults whose label holds it ("crash", "timeout", "answer lost", …), "" all of them.
     ``seen`` is called with each edge and the world it leaves. Raises ``PropertyError``.
     """
+    gc.disable()  # frozen values make no cycles, and walking millions of them again and again is most of the time
+    try:
+        return _explore(start, only, max_worlds, seen)
+    finally:
+        gc.enable()
+
+
+def _explore(start: World, only: str, max_worlds: int, seen: Callable[[World, Edge], None] | None) -> Explored:
     index = {start: 0}
     worlds = [start]
     parent: list[tuple[int, str, Event | None]] = [(-1, "start", None)]
@@ -66,7 +78,7 @@ def explore(
         world = worlds[i]
         onward = False
         try:
-            for edge in successors(world):
+            for edge in successors(world, only):
                 edges += 1
                 if seen is not None:
                     seen(world, edge)
