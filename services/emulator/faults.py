@@ -94,6 +94,12 @@ class Faults:
         self.plan.clear()
         self._done.clear()
 
+    def restore(self, plan: Iterable[Fault], now_ms: int) -> None:
+        """Take over a plan that was in force before; what strikes once and was due by ``now_ms`` has struck."""
+        self.clear()
+        self.plan.extend(plan)
+        self._done.update(number for number, fault in enumerate(self.plan) if fault.from_ms <= now_ms)
+
     def to_drop(self, now_ms: int) -> list[str]:
         """Categories whose sockets are to be cut now: once for each fault, as soon as it is due."""
         cut = []

@@ -77,6 +77,7 @@ def create_emulator(config: EmulatorConfig, source: MarketSource | None = None) 
         venue.take_events()
     market.minute(position // MINUTE_MS)  # loads the compiled code and makes the days before, ahead of the clock
     clock = MarketClock(position, config.speed, source.end_ms)
+    save(position)
     hub, limits = Hub(), Limits(config.weight_per_minute)
     # a client's clock is wrong by milliseconds of ours, whatever the speed
     ahead_ms = AHEAD_MS * (LIMIT_SPEED if clock.free else max(1.0, config.speed))

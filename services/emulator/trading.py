@@ -228,10 +228,7 @@ def adopt(venue: Venue, faults: Faults, state: Mapping[str, Any], asked: list[As
         plan = [Fault.from_json(fault) for fault in state["faults"]]
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise InvalidInputError("state", type(error).__name__, "the state of an emulated exchange") from error
-    faults.clear()
-    for fault in plan:
-        if fault.kind is not Kind.DROP_CONNECTION or fault.from_ms > venue.now_ms:  # which strikes once
-            faults.add(fault)
+    faults.restore(plan, venue.now_ms)
     last = max(venue.now_ms, int(state["market_ms"]))
     for row in asked:
         last = max(last, row.now_ms)

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from packages.common.errors import InvalidInputError
-from services.emulator.faults import Fault, Kind
+from services.emulator.faults import Fault, Faults, Kind
 from services.emulator.keys import TEST_KEY, ApiKey, KeyRing, read
 from services.emulator.params import ApiError
 from services.emulator.store import Asked, VenueStore
@@ -256,6 +256,17 @@ async def test_faults_strike_below_their_path_and_a_market_order_may_fall_short(
     started = asyncio.get_running_loop().time()
     assert (await trader.stop("10000"))["algoStatus"] == "NEW"
     assert asyncio.get_running_loop().time() - started >= 0.1  # a market minute at the pace of limits
+
+
+def test_a_plan_that_is_taken_over_keeps_its_numbers_and_drops_nobody_twice():
+    plan = [Fault(Kind.DROP_CONNECTION, 5, 5), Fault(Kind.MARKET_SHORT, 0, 100, share=0.5)]
+    first, second = Faults(7, plan), Faults(7)
+    assert first.to_drop(5) == ["market"]
+    second.restore(plan, 6)
+    assert second.to_drop(6) == []
+    shares = [first.filled_share("BTCUSDT", 50, k) for k in range(50)]
+    assert shares == [second.filled_share("BTCUSDT", 50, k) for k in range(50)]
+    assert 10 < shares.count(0.5) < 40
 
 
 # --- state ---

@@ -630,6 +630,21 @@ def test_how_often_time_is_brought_forward_makes_no_difference():
     assert one.venue.state() == many.venue.state()
 
 
+def test_a_market_that_stands_still_trades_nothing():
+    bench = Bench()
+    bench.order("BUY", "0.1")
+    live = bench.feed.quote
+    bench.feed.quote = lambda symbol, ts: replace(live(symbol, ts), live=not T0 + 10_000 <= ts < T0 + 70_000)
+    bench.until(12)
+    assert code(bench.order, "SELL", "0.1", reduceOnly=True) == -1112
+    resting = bench.order("SELL", "0.1", type="LIMIT", timeInForce="GTC", price="49900", reduceOnly=True)
+    assert resting["status"] == "NEW"
+    bench.until(69)
+    assert bench.position().amt == D("0.1")
+    bench.until(70)
+    assert bench.position().amt == 0
+
+
 class EverySecond(Venue):
     """Skips nothing; what it does is what the skipping one must do."""
 

@@ -54,9 +54,12 @@ def levels(contract: Contract, quote: Quote, side: str) -> Iterator[tuple[Decima
 def sweep(
     contract: Contract, quote: Quote, side: str, qty: Decimal, limit: Decimal | None = None
 ) -> list[tuple[Decimal, Decimal]]:
-    """Fills of a taker, best price first, within ``limit``; together at most ``qty``, less when the book ends."""
+    """Fills of a taker, best price first, within ``limit``; together at most ``qty``, less when the book ends.
+
+    Nothing in a minute without a bar: the exchange stood still then, and its last price is none to trade at.
+    """
     fills: list[tuple[Decimal, Decimal]] = []
-    left = qty
+    left = qty if quote.live else Decimal(0)
     for price, size in levels(contract, quote, side):
         if left <= 0 or (limit is not None and (price > limit if side == "BUY" else price < limit)):
             break

@@ -244,6 +244,8 @@ class Orders:
 def crosses(contract: Contract, quote: Quote, order: Order) -> Decimal:
     """Quantity of a LIMIT order that would trade at once."""
     found = ZERO
+    if not quote.live:
+        return found
     for price, size in levels(contract, quote, order.side):
         if (price - order.price) * order.sign > 0 or found >= order.qty:
             break
@@ -254,6 +256,8 @@ def crosses(contract: Contract, quote: Quote, order: Order) -> Decimal:
 def refuse_by_book(contract: Contract, quote: Quote, order: Order) -> None:
     """What only the book can refuse: post-only that would take, fill-or-kill that would not fill, a far market."""
     if order.type == "MARKET":
+        if not quote.live:
+            raise ApiError(-1112, "No orders on book for symbol.")
         touch = quote.ask if order.side == "BUY" else quote.bid
         if (touch - quote.mark * (1 + order.sign * contract.band)) * order.sign > 0:
             raise ApiError(-4131, "The counterparty's best price does not meet the PERCENT_PRICE filter limit.")
