@@ -66,7 +66,7 @@ def _every_event():
 def _kind(state):
     legs = [(leg.state, leg.waiting) for leg in (state.stop, state.target)]
     exits = (state.exit.waiting, state.exit.working, state.wants_exit)
-    return state.phase, state.entry.state, *legs, exits, state.reading, state.latch
+    return state.phase, state.entry.state, *legs, exits
 
 
 def test_every_event_in_every_kind_of_state_has_an_answer_that_keeps_the_guard(met):
