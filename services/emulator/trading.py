@@ -138,15 +138,18 @@ class Trading:
         self.venue.advance(now_ms)
         self._expire(now_ms)
         self._queue()
-        active = any(desk.active() for desk in self.venue.desks.values())
-        if self._store is not None and active and monotonic_ms() - self._saved_ms > SNAPSHOT_WALL_MS:
-            self._snapshot()
+        if self._store is not None and monotonic_ms() - self._saved_ms > SNAPSHOT_WALL_MS:
+            self._saved_ms = monotonic_ms()
+            if any(desk.active() for desk in self.venue.desks.values()):
+                self._snapshot()
 
     def _expire(self, now_ms: int) -> None:
         """Listen keys that nobody renewed end, with a last word to whoever listens."""
         for name, desk in self.venue.desks.items():
-            account, now = desk.ledger.account, monotonic_ms()
-            if not account.listen_open or now - self._renewed.setdefault(name, now) < self._life_ms:
+            if not desk.ledger.account.listen_open:
+                continue
+            now = monotonic_ms()
+            if now - self._renewed.setdefault(name, now) < self._life_ms:
                 continue
             key = self.venue.listen_key(name)
             self._queue()
@@ -172,11 +175,10 @@ class Trading:
 
     def _taken(self) -> list[tuple[str, dict[str, Any]]]:
         """New events with the listen key that stands now; those that nobody can hear are gone."""
-        accounts = {name: desk.ledger.account for name, desk in self.venue.desks.items()}
         return [
             (self.venue.listen_key(name), event)
             for name, event in self.venue.take_events()
-            if accounts[name].listen_open
+            if self.venue.desks[name].ledger.account.listen_open
         ]
 
     def _send(self, key: str, event: dict[str, Any], now_ms: int) -> None:

@@ -184,8 +184,9 @@ class Venue:
         """Events since the last call, by account, in the order they happened."""
         found = []
         for name, desk in self.desks.items():
-            found += [(name, event) for event in desk.ledger.events]
-            desk.ledger.events.clear()
+            if desk.ledger.events:
+                found += [(name, event) for event in desk.ledger.events]
+                desk.ledger.events.clear()
         return found
 
     def listen_key(self, name: str) -> str:
