@@ -12,7 +12,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Print what was explored; 1 and the shortest path to it when a property does not hold."""
     parser = argparse.ArgumentParser(prog="python -m services.execution.model", description=__doc__)
     parser.add_argument("--faults", type=int, default=1, help="things that may go wrong on one path (default 1)")
-    parser.add_argument("--only", default="", help='faults whose label holds this: "crash", "timeout", "lost", "hand"')
+    parser.add_argument("--only", default="", help='faults whose label holds one of these: "crash,timeout"')
     parser.add_argument("--entries", type=int, default=1, help="entries asked for on one path (default 1)")
     parser.add_argument("--qty", type=int, default=2, help="of an entry: 1 is filled at once, 2 in parts (default 2)")
     parser.add_argument("--min-qty", type=int, default=1, help="smallest MARKET order; 2 makes dust (default 1)")

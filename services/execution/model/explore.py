@@ -48,7 +48,7 @@ def explore(
 ) -> Explored:
     """Visit every world reachable from ``start`` and hold it to the properties.
 
-    ``only``: faults whose label holds it ("crash", "timeout", "answer lost", …), "" all of them.
+    ``only``: faults whose label holds it, or one of several split at commas ("crash,answer lost"); "" all of them.
     ``seen`` is called with each edge and the world it leaves. Raises ``PropertyError``.
     """
     gc.disable()  # frozen values make no cycles, and walking millions of them again and again is most of the time
