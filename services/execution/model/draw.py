@@ -28,10 +28,11 @@ class Tour:
     runs: list[Explored] = field(default_factory=list)
 
     def seen(self, world: World, edge: Edge) -> None:
-        if edge.event is not None and (world.bracket, edge.event) not in self.noted:
-            self.noted.add((world.bracket, edge.event))
-            note(self.arrows, world.bracket, edge.event, edge.world.bracket, edge.commands)
-            self.states.setdefault(edge.world.bracket)
+        if edge.event is None or (world.bracket, edge.event) in self.noted:
+            return
+        self.noted.add((world.bracket, edge.event))
+        note(self.arrows, world.bracket, edge.event, edge.world.bracket, edge.commands)
+        self.states.setdefault(edge.world.bracket)
 
 
 def tour() -> Tour:

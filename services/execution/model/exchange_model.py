@@ -393,10 +393,12 @@ def _outside_moves(world: World) -> Iterator[Move]:
     if world.entries:
         asked = world._replace(entries=world.entries - 1)
         yield "entry requested", False, asked, ev.EntryRequested(intent(world.qty))
+    if not world.connected:
+        yield "reconnect", False, world._replace(connected=True), ev.ReadDue()
+    if not world.faults:
+        return  # what follows would be built for nothing
     if world.connected:
         yield "disconnect", True, world._replace(connected=False, stream=()), None
-    else:
-        yield "reconnect", False, world._replace(connected=True), ev.ReadDue()
     yield "reconcile", True, world, ev.ReadDue()
     yield "close", True, world, ev.CloseRequested("operator")
     if world.bracket.latch is Latch.RUNNING:

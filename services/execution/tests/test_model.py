@@ -12,6 +12,8 @@ from services.execution.model.draw import PAGE
 from services.execution.model.exchange_model import intent, start
 from services.execution.model.explore import PropertyError, explore, guarded
 
+pytestmark = pytest.mark.xdist_group("execution_model")  # one exploration for all of them
+
 
 def test_one_fault_of_every_kind_at_every_point_ends_protected_or_flat(met):
     assert all(run.complete for run in met.runs)
