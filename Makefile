@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS := never
 export NEXT_TELEMETRY_DISABLED := 1
 
-.PHONY: help setup up down status doctor test itest check format lock gen migrate web clean
+.PHONY: help setup up down status doctor test webtest itest check format lock gen migrate web clean
 
 help: ## what can be done
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ —/'
@@ -39,8 +39,11 @@ check: $(VENV)/.installed ## style, types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: setup check ## every test
+test: setup ## every test
+	@$(MAKE) --no-print-directory -j2 check webtest # each keeps one core busy
 	$(BIN)/python -m pytest -n 2 --dist loadgroup
+
+webtest: $(VENV)/.installed ## the pages' style, types and tests
 	$(BIN)/python -m apps.cli.build_web --test
 
 itest: $(VENV)/.installed ## only the tests that need servers
