@@ -186,6 +186,10 @@ class DaskCluster:
         self._workers[number].kill()
         self._workers[number].wait(10)
 
+    def kill_process(self, pid: int) -> None:
+        """SIGKILL the worker with this process id."""
+        self.kill_worker([worker.pid for worker in self._workers].index(pid))
+
     def stop(self) -> None:
         for child in (*self._workers, self._scheduler):
             child.kill()  # nothing of theirs is kept

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
-from packages.common.errors import InvalidInputError, SchemaMismatchError
+from packages.common.errors import InvalidInputError, SchemaMismatchError, StoreUnavailableError
 from packages.common.kernel_sources import sources_hash
 
 T = TypeVar("T")
@@ -19,6 +19,7 @@ R = TypeVar("R")
 LOCAL = "local"
 SCHEME = "dask://"
 _RETRIES = 2  # of a task that raised: a store or a network that was away for a moment
+_LOSSES = 3  # times that what was sent to the workers may be lost with one of them
 
 
 class Compute(Protocol):
@@ -57,14 +58,34 @@ class DaskCompute:
 
     def map(self, function: Callable[..., R], items: Sequence[T], *shared: object) -> Iterator[tuple[int, R]]:
         """See ``Compute``."""
+        from distributed.client import FutureCancelledError
+
+        left = dict(enumerate(items))
+        for attempt in range(_LOSSES + 1):
+            try:
+                yield from self._round(function, left, shared)
+                return
+            except FutureCancelledError as exc:
+                # Dask keeps what was sent on as few workers as need it now; with the last of them goes all that
+                # depends on it, results included. Both are still here, so what is left is sent again.
+                if attempt == _LOSSES:
+                    raise StoreUnavailableError(f"the cluster lost its workers {attempt + 1} times: {exc}") from exc
+
+    def _round(
+        self, function: Callable[..., R], left: dict[int, T], shared: tuple[object, ...]
+    ) -> Iterator[tuple[int, R]]:
+        """Compute what is ``left``, taking out of it what is handed on."""
         from distributed import as_completed
 
         sent = [self.client.scatter(value, broadcast=True, hash=False) for value in shared]
-        futures = self.client.map(function, items, *([one] * len(items) for one in sent), pure=False, retries=_RETRIES)
-        numbers = {future.key: number for number, future in enumerate(futures)}
+        repeated = ([one] * len(left) for one in sent)
+        futures = self.client.map(function, list(left.values()), *repeated, pure=False, retries=_RETRIES)
+        numbers = dict(zip((future.key for future in futures), list(left), strict=True))
         try:
             for future in as_completed(futures, loop=self.client.loop):
-                yield numbers[future.key], future.result()
+                result, number = future.result(), numbers[future.key]
+                del left[number]
+                yield number, result
                 future.release()
         finally:
             self.client.cancel(futures)

@@ -38,6 +38,30 @@ def test_a_worker_killed_in_the_middle_changes_nothing(dask_cluster, tmp_path):
     assert len(list(seen.iterdir())) == 3  # two workers and this process
 
 
+@pytest.mark.integration
+def test_what_was_sent_is_sent_again_when_its_only_holder_is_killed(dask_cluster, tmp_path):
+    seen = tmp_path / "seen"
+    seen.mkdir()
+    results = {}
+    with open_compute(dask_cluster.setting) as compute:
+        pids = compute.client.run(os.getpid)
+        for number, value in compute.map(slow_square, list(range(40)), str(seen)):
+            results[number] = value
+            if len(results) == 1:
+                deadline = time.monotonic() + 30
+                while len(holders := only_holders(compute.client)) != 1 and time.monotonic() < deadline:
+                    time.sleep(0.2)  # Dask drops the second copy by itself within seconds
+                dask_cluster.kill_process(pids[holders.pop()])
+    assert results == {n: n * n for n in range(40)}
+
+
+def only_holders(client):
+    """Workers that hold the value that was sent, by Dask's name of a scattered text."""
+    held = [set(workers) for key, workers in client.who_has().items() if str(key).startswith("str-")]
+    assert len(held) == 1
+    return held[0]
+
+
 def test_local_threads_give_positions_and_stop_when_nobody_reads():
     started = []
 
