@@ -13,7 +13,7 @@ from typing import NamedTuple
 from packages.common.errors import InvalidInputError
 
 PREFIX = "pp"
-ATTEMPTS_MAX = 9999
+ATTEMPTS_MAX = 999_999
 
 _EXCHANGE = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 _INSTANCE = re.compile(r"[a-z0-9]{1,8}")
