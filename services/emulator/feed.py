@@ -11,7 +11,6 @@ from services.emulator.rest_info import ceiling
 from services.emulator.venue.book import Quote, Span
 from services.emulator.venue.contract import Contract, contract_of
 
-LEVELS_A_MINUTE = 200  # the best level holds this part of the minute's volume, as the book streams show it
 REMEMBERED = 60  # minutes: how long the last bar stands in for missing ones
 
 
@@ -50,14 +49,15 @@ class MarketFeed:
             second = ts_ms % MINUTE_MS // 1000
             last = int(minute.last[units.number, second])
             mark = int(minute.mark[units.number, second * market.mark_updates // 60])
-            return _quote(units, ts_ms, last, mark, int(minute.rows[units.number, columns.VOLUME]), live=True)
+            traded = int(minute.rows[units.number, columns.VOLUME]) // units.step // 60
+            return _quote(units, ts_ms, last, mark, int(minute.lots[units.number]), traded, live=True)
         number = ts_ms // MINUTE_MS
         _, rows = market.rows(units.number, number - REMEMBERED, number)
         if not len(rows):
             return None
         row = rows[-1]
         last, mark = int(row[columns.CLOSE]), int(row[columns.MARK + 3])
-        return _quote(units, ts_ms, last, mark, int(row[columns.VOLUME]), live=False)
+        return _quote(units, ts_ms, last, mark, int(minute.lots[units.number]), 0, live=False)
 
     def span(self, symbol: str, minute_ms: int) -> Span | None:
         """See ``venue.Feed``."""
@@ -78,16 +78,16 @@ class MarketFeed:
         return [(ts, Decimal(rate).scaleb(-FINE), Decimal(mark).scaleb(-FINE)) for ts, rate, mark in rows]
 
 
-def _quote(units: _Units, ts_ms: int, last: int, mark: int, volume: int, *, live: bool) -> Quote:
+def _quote(units: _Units, ts_ms: int, last: int, mark: int, lots: int, traded: int, *, live: bool) -> Quote:
+    """``lots``, ``traded``: steps at the best level, and traded in this second."""
     bid = last if last // units.tick % 2 else max(last - units.tick, units.tick)
-    lots = volume // units.step
     return Quote(
         ts_ms=ts_ms,
         last=Decimal(last).scaleb(units.price),
         mark=Decimal(mark).scaleb(-FINE),
         bid=Decimal(bid).scaleb(units.price),
         ask=Decimal(bid + units.tick).scaleb(units.price),
-        lot=Decimal(max(lots // LEVELS_A_MINUTE, 1) * units.step).scaleb(units.qty),
-        traded=Decimal(lots // 60 * units.step).scaleb(units.qty),
+        lot=Decimal(lots * units.step).scaleb(units.qty),
+        traded=Decimal(traded * units.step).scaleb(units.qty),
         live=live,
     )

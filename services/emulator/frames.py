@@ -90,7 +90,7 @@ class Frames:
         last, tick = minute.last[symbols, second], self._ticks[symbols]
         bid = np.where(last // tick % 2 == 1, last, np.maximum(last - tick, tick))
         step = self._steps[symbols]
-        size = np.maximum(minute.rows[symbols, columns.VOLUME] // step // 200, 1) * step
+        size = minute.lots[symbols] * step
         values = np.empty((len(symbols), 7), np.int64)
         values[:, 0] = update_id(event_ms)
         values[:, 1] = values[:, 2] = event_ms

@@ -11,10 +11,15 @@ from services.emulator.columns import MINUTES, MarketSource, Rows
 from services.emulator.symbols import SymbolSpec
 
 SECONDS = 60  # the last price's path has one price a second, whatever is pushed of it
+LEVELS_A_MINUTE = 200  # the best level of the book holds this part of what the minute before traded
 
 
 class Minute(NamedTuple):
-    """One market minute: ``mark`` and ``spot`` (the index) are (symbols, mark updates), ``last`` (symbols, 60)."""
+    """One market minute: ``mark`` and ``spot`` (the index) are (symbols, mark updates), ``last`` (symbols, 60).
+
+    ``lots``: quantity at the best level of the book, in steps. It comes from the last bar before this minute: what
+    this one will trade is not known in it.
+    """
 
     number: int  # minutes since the epoch
     rows: Rows
@@ -23,6 +28,7 @@ class Minute(NamedTuple):
     spot: NDArray[np.int64]
     last: NDArray[np.int64]
     next_funding_ms: NDArray[np.int64]
+    lots: NDArray[np.int64]
 
     @property
     def open_ms(self) -> int:
@@ -44,6 +50,7 @@ class Market:
         self._steps = np.array([spec.step_units for spec in self.specs], np.int64)
         self._ones = np.ones(len(self.specs), np.int64)
         self._block: tuple[int, NDArray[np.int64]] | None = None
+        self._lots = np.empty((0, 0), np.int64)
         self._minute: Minute | None = None
         self._next_funding: tuple[int, NDArray[np.int64]] | None = None
 
@@ -54,6 +61,7 @@ class Market:
         day, at = divmod(number, MINUTES)
         if self._block is None or self._block[0] != day:
             self._block = day, np.stack([self.source.day(s, day) for s in range(len(self.specs))])
+            self._lots = self._sizes(*self._block)
         rows = np.ascontiguousarray(self._block[1][:, at])
         self._minute = Minute(
             number,
@@ -63,8 +71,23 @@ class Market:
             kernels.paths(rows, columns.INDEX, self._keys, number, self.mark_updates, self._ones),
             kernels.paths(rows, columns.OPEN, self._keys, number, SECONDS, self._ticks),
             self._next_fundings(number * MINUTE_MS),
+            self._lots[:, at],
         )
         return self._minute
+
+    def _sizes(self, day: int, block: NDArray[np.int64]) -> NDArray[np.int64]:
+        """``Minute.lots`` of a whole day, (symbols, 1440): from the last bar before each minute, one step without any.
+
+        A bar of the day before still counts, an older one does not.
+        """
+        found = np.ones(block.shape[:2], np.int64)
+        places = np.arange(2 * MINUTES)
+        for symbol in range(len(self.specs)):
+            rows = np.concatenate([self.source.day(symbol, day - 1), block[symbol]])
+            latest = np.maximum.accumulate(np.where(rows[:, columns.PRESENT] == 1, places, -1))[MINUTES - 1 : -1]
+            volume = np.where(latest >= 0, rows[latest, columns.VOLUME], 0)
+            found[symbol] = np.maximum(volume // self._steps[symbol] // LEVELS_A_MINUTE, 1)
+        return found
 
     def _next_fundings(self, ts_ms: int) -> NDArray[np.int64]:
         """Next settlement of each symbol; settlements stand on full hours, so they are looked up once an hour."""

@@ -23,11 +23,15 @@ Answer = Callable[[Query, int], bytes]
 
 @dataclass(frozen=True)
 class Endpoint:
-    """``answer(query, now_ms)`` gives the body; ``weight(query)`` its cost; ``pool``: what else counts it."""
+    """``answer(query, now_ms)`` gives the body; ``weight(query)`` its cost; ``pool``: what else counts it.
+
+    ``signed``: of the market, yet for holders of a key (unless a switch says otherwise).
+    """
 
     answer: Answer
     weight: Callable[[Query], int]
     pool: str = "weight"  # weight | funding | data
+    signed: bool = False
 
 
 class Rest:
@@ -45,6 +49,8 @@ class Rest:
             if self._faults.service_unavailable(now_ms):
                 raise ApiError(0, "Service Unavailable.", 503)
             endpoint = self.endpoints.get(request.path) if request.method == "GET" else None
+            if endpoint is not None and endpoint.signed:
+                await self._trading.signed(request)
             operation = self._trading.operation(request) if endpoint is None else None
             caller = self._limits.caller(request.remote or "")
             if operation is not None:
@@ -120,7 +126,7 @@ def _endpoints(market: Market, limits: Limits) -> dict[str, Endpoint]:
         "/api/v3/ping": Endpoint(ping, always(1)),  # spot: one client asks it first
         "/api/v3/time": Endpoint(time, always(1)),
         "/fapi/v1/exchangeInfo": Endpoint(info.exchange_info, always(1)),
-        "/fapi/v1/leverageBracket": Endpoint(info.leverage_bracket, always(1)),
+        "/fapi/v1/leverageBracket": Endpoint(info.leverage_bracket, always(1), signed=True),
         "/fapi/v1/fundingInfo": Endpoint(info.funding_info, always(0), "funding"),
         "/fapi/v1/fundingRate": Endpoint(info.funding_rate, always(0), "funding"),
         "/fapi/v1/premiumIndex": Endpoint(quotes.premium_index, per_symbol(1, 10)),

@@ -36,7 +36,7 @@ class Quotes:
 
     def book(self, query: Mapping[str, str], now_ms: int) -> bytes:
         def one(symbol: int, row: Rows, now: int) -> dict[str, Any]:
-            bids, asks = self._levels(symbol, row, 1)
+            bids, asks = self._levels(symbol, row, 1, now)
             return {
                 "symbol": self._market.specs[symbol].symbol,
                 "bidPrice": bids[0][0],
@@ -54,7 +54,7 @@ class Quotes:
         levels = params.limit(query, 500, 1000)
         if levels not in _DEPTHS:
             raise ApiError(-4021, f"{levels} is not valid depth limit.")
-        bids, asks = self._levels(symbol, row, levels)
+        bids, asks = self._levels(symbol, row, levels, now_ms)
         return orjson.dumps({"lastUpdateId": update_id(now_ms), "E": now_ms, "T": now_ms, "bids": bids, "asks": asks})
 
     def day(self, query: Mapping[str, str], now_ms: int) -> bytes:
@@ -144,13 +144,13 @@ class Quotes:
             "count": trades,
         }
 
-    def _levels(self, symbol: int, row: Rows, levels: int) -> tuple[list[list[str]], list[list[str]]]:
-        """A plausible book: the last price between bid and ask, sizes growing away from it with the minute's volume."""
+    def _levels(self, symbol: int, row: Rows, levels: int, now_ms: int) -> tuple[list[list[str]], list[list[str]]]:
+        """A plausible book: the last price between bid and ask, sizes growing away from it."""
         spec = self._market.specs[symbol]
         tick, step = spec.tick_units, spec.step_units
         last = int(row[columns.CLOSE])
         bid = last if (last // tick) % 2 else max(last - tick, tick)
-        base = max(int(row[columns.VOLUME]) // step // 200, 1)
+        base = int(self._market.minute(now_ms // MINUTE_MS).lots[symbol])
         bids, asks = [], []
         for k in range(levels):
             size = fixed(base * (k + 1) * step, spec.qty_decimals)

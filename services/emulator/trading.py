@@ -60,6 +60,18 @@ class Trading:
             return Operation(lambda _: None)
         return OPERATIONS.get((request.method, request.path)) if request.path.startswith("/") else None
 
+    async def signed(self, request: web.Request) -> None:
+        """Refuse a request about the market that only holders of a key may make (``public_brackets``)."""
+        params, payload = read(request.raw_path.partition("?")[2], (await request.read()).decode(errors="replace"))
+        if self.venue.switches.public_brackets and "signature" not in params:
+            return
+        key = self._keys.holder(request.headers.get("X-MBX-APIKEY"), request.remote or "", trading=False)
+        self._keys.check(key, params, payload, self._clocks())
+
+    def _clocks(self) -> list[int]:
+        """What counts as the present."""
+        return [self._clock.now_ms(), wall_ms()] if self._wall_stamps else [self._clock.now_ms()]
+
     async def answer(self, request: web.Request, operation: Operation, headers: dict[str, str]) -> bytes:
         """The body of the answer; ``ApiError`` when refused, by us or by a fault."""
         body = (await request.read()).decode(errors="replace")
@@ -68,17 +80,12 @@ class Trading:
         trading = operation.security == "trade"
         key = self._keys.holder(request.headers.get("X-MBX-APIKEY"), request.remote or "", trading=trading)
         if operation.security != "key":
-            clocks = [now_ms, wall_ms()] if self._wall_stamps else [now_ms]
-            self._keys.check(key, params, payload, clocks)
+            self._keys.check(key, params, payload, self._clocks())
         if request.path == RESTRICTIONS:
             return orjson.dumps(_restrictions(key.trade, key.withdraw))
         fault = self._faults.trading(request.path, params.get("symbol", ""), now_ms) if trading else None
         if fault is not None and fault.kind is Kind.ORDER_REJECTED:
-            code = fault.code or -1008
-            status = 503 if code == -1008 else 400
-            raise ApiError(
-                code, "Request throttled by system-level protection." if status == 503 else "Rejected.", status
-            )
+            raise _refused(fault.code or -1008)
         if fault is not None and fault.kind is Kind.ORDER_DROPPED:
             raise _unknown(fault)
         if operation.orders:

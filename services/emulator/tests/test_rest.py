@@ -1,14 +1,18 @@
 import asyncio
+from decimal import Decimal
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from packages.common.time import DAY_MS, HOUR_MS, MINUTE_MS
+from services.emulator import columns
 from services.emulator.faults import Fault, Kind
 from services.emulator.generator import DEFAULT_START_MS
 from services.emulator.limits import PATIENCE
 from services.emulator.tests.conftest import UNIVERSE, exchange
+from services.emulator.tests.trader import Trader
+from services.emulator.venue.switches import Switches
 
 START = DEFAULT_START_MS
 NOW = START + 3 * DAY_MS
@@ -213,6 +217,27 @@ async def test_brackets_have_the_recorded_shape_and_a_continuous_margin(still, f
                 cap * above["maintMarginRatio"] - above["cum"], rel=1e-9
             )
     assert await still.get("/fapi/v1/leverageBracket", symbol="ETHUSDT") == every[1]
+
+
+async def test_brackets_are_for_holders_of_a_key_when_the_switch_says_so(source):
+    async with exchange(source, switches=Switches(public_brackets=False)) as client:
+        trader = Trader(client)
+        assert (await client.get("/fapi/v1/leverageBracket"))["code"] == -2014
+        assert (await trader.send("GET", "/fapi/v1/leverageBracket", signed=False))["code"] == -1102
+        assert (await trader.get("leverageBracket", symbol="ETHUSDT"))["symbol"] == "ETHUSDT"
+
+
+async def test_the_size_of_the_book_tells_nothing_of_the_minute_it_stands_in(source, still):
+    market, spec = still.emulator.market, still.emulator.market.specs[1]
+    for number in (NOW // MINUTE_MS, NOW // MINUTE_MS + 1, START // MINUTE_MS + 2 * 1440):  # the last: across a day
+        numbers, rows = market.rows(1, number - 1, number)
+        assert list(numbers) == [number - 1]
+        assert market.minute(number).lots[1] == max(int(rows[0, columns.VOLUME]) // spec.step_units // 200, 1)
+    book = await still.get("/fapi/v1/ticker/bookTicker", symbol=spec.symbol)
+    depth = await still.get("/fapi/v1/depth", symbol=spec.symbol, limit=5)
+    lots = market.minute(still.emulator.clock.now_ms() // MINUTE_MS).lots[1]
+    assert float(book["bidQty"]) == float(depth["asks"][0][1]) == pytest.approx(lots * float(spec.step))
+    assert still.emulator.trading.venue.quote_of(spec.symbol).lot == Decimal(book["askQty"])
 
 
 async def test_premium_index_agrees_with_mark_candles_and_with_the_recorded_shape(still, fixtures):

@@ -38,6 +38,8 @@ class Switches:
     ``query_lag_ms``: for so long a new order cannot be queried yet (-2013).
     ``trigger_delay_ms``: an algo order stays so long in TRIGGERING.
     ``funding_late_ms``: the settlement takes those who hold a position so long after the full hour.
+    ``public_brackets``: ``leverageBracket`` answers also without a key, so that a desk can load contracts before it has
+    one; what is signed is checked all the same. The exchange wants a signature (false).
     ``answer_avg_price``: ``avgPrice`` and ``cumQuote`` in answers to POST and DELETE, as before July 2026.
     ``margin_call_ratio``: maintenance over balance above which MARGIN_CALL is sent.
     ``touch_share``: part of a second's volume that fills resting orders at a price that was touched, not passed.
@@ -59,6 +61,7 @@ class Switches:
     trigger_delay_ms: int = 0
     funding_late_ms: int = 0
     answer_avg_price: bool = False
+    public_brackets: bool = True
     margin_call_ratio: str = "0.8"
     touch_share: str = "0.1"
 
