@@ -87,6 +87,11 @@ def closing_side(direction: int) -> wire.Side:
     return wire.Side.SELL if direction > 0 else wire.Side.BUY
 
 
+def opening_side(direction: int) -> wire.Side:
+    """The side that opens a position of ``direction``."""
+    return wire.Side.BUY if direction > 0 else wire.Side.SELL
+
+
 def foreign_kind(client_id: str) -> ev.ForeignKind:
     """Who placed an order that is not ours."""
     return next((kind for start, kind in _OF_THE_EXCHANGE if client_id.startswith(start)), ev.ForeignKind.MANUAL)

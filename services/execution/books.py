@@ -1,0 +1,245 @@
+"""What live trading leaves behind, as rows (mode ``live``): orders, fills, intents, risk events, closed trades. Pure.
+
+Conditional orders and their children have separate numbers at the exchange; in ``orders``, whose key is one number, a
+conditional order stands under the negative of its own.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from packages.common.errors import InvalidInputError
+from packages.exchange import trading as wire
+from services.execution.core import events as ev
+from services.execution.core.events import Intent
+from services.execution.translate import closing_side, opening_side
+
+Row = dict[str, Any]
+MODE = "live"
+ZERO = Decimal(0)
+# Severities of risk_events: 1 told, 2 blocks entries, 3 money is at risk.
+_SEVERITY = {ev.Latch.RUNNING: 1, ev.Latch.HALTED: 2, ev.Latch.FLATTENING: 3}
+SIDE_WORD = {1: "LONG", -1: "SHORT"}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the books need of an intent beyond the core's: how it came about."""
+
+    intent: Intent
+    symbol: str
+    leverage: int
+    reference_price: Decimal
+    decided_ts_ms: int
+    model_id: str | None = None
+
+
+def order_row(item: wire.OrderUpdate, leg: str | None, intent_id: str | None) -> Row:
+    """A row of orders from ORDER_TRADE_UPDATE."""
+    return {
+        "mode": MODE,
+        "order_id": item.order_id,
+        "client_order_id": item.client_id,
+        "symbol": item.symbol,
+        "side": item.side.value,
+        "type": item.type,
+        "status": item.status.value,
+        "reduce_only": item.reduce_only or item.close_position,
+        "price": float(item.price) or None,
+        "qty": float(item.quantity),
+        "created_at": item.ts_ms,
+        "updated_at": item.ts_ms,
+        "leg": leg,
+        "intent_id": intent_id,
+    }
+
+
+def algo_row(item: wire.AlgoUpdate | wire.AlgoOrder, leg: str | None, intent_id: str | None) -> Row:
+    """A row of orders from a conditional order."""
+    at = item.ts_ms if isinstance(item, wire.AlgoUpdate) else item.update_ts_ms
+    return {
+        "mode": MODE,
+        "order_id": -item.algo_id,
+        "client_order_id": item.client_id,
+        "symbol": item.symbol,
+        "side": item.side.value,
+        "type": item.type,
+        "status": item.status.value,
+        "reduce_only": True,
+        "stop_price": float(item.trigger_price),
+        "qty": float(item.quantity or 0),
+        "created_at": at,
+        "updated_at": at,
+        "algo_id": item.algo_id,
+        "client_algo_id": item.client_id,
+        "leg": leg,
+        "intent_id": intent_id,
+    }
+
+
+def fill_row(item: wire.OrderUpdate) -> Row | None:
+    """A row of fills, None when the update is not a fill."""
+    if item.trade_id is None or item.last_quantity <= 0:
+        return None
+    return {
+        "mode": MODE,
+        "symbol": item.symbol,
+        "trade_id": item.trade_id,
+        "order_id": item.order_id,
+        "price": float(item.last_price),
+        "qty": float(item.last_quantity),
+        "fee": float(item.commission),
+        "fee_asset": item.commission_asset,
+        "realized_pnl": float(item.realized_pnl),
+        "ts": item.ts_ms,
+    }
+
+
+def trade_fill_row(trade: wire.Trade) -> Row:
+    """The same from REST, for what the stream did not bring."""
+    return {
+        "mode": MODE,
+        "symbol": trade.symbol,
+        "trade_id": trade.trade_id,
+        "order_id": trade.order_id,
+        "price": float(trade.price),
+        "qty": float(trade.quantity),
+        "fee": float(trade.commission),
+        "fee_asset": trade.commission_asset,
+        "realized_pnl": float(trade.realized_pnl),
+        "ts": trade.ts_ms,
+    }
+
+
+def intent_row(plan: Plan, state: str, at_ms: int, **details: Any) -> Row:
+    """A row of order_intents: the plan, where it stands, and why."""
+    intent = plan.intent
+    return {
+        "intent_id": f"{intent.decision_id}:{plan.symbol}",
+        "mode": MODE,
+        "symbol": plan.symbol,
+        "created_at": plan.decided_ts_ms,
+        "updated_at": at_ms,
+        "kind": "entry",
+        "state": state,
+        "payload": {
+            "decision_id": intent.decision_id,
+            "side": SIDE_WORD[intent.direction],
+            "qty": str(intent.qty),
+            "sl_price": str(intent.stop_price),
+            "tp_price": str(intent.target_price),
+            "reference_price": str(plan.reference_price),
+            "leverage": plan.leverage,
+            "due_ts_ms": intent.due_ts_ms,
+            "model_id": plan.model_id,
+            **details,
+        },
+    }
+
+
+def risk_row(ts_ms: int, code: str, symbol: str | None, message: str, severity: int, **details: Any) -> Row:
+    """A row of risk_events."""
+    return {
+        "ts": ts_ms,
+        "event_type": code,
+        "symbol": symbol,
+        "severity": severity,
+        "message": message,
+        "details": details,
+    }
+
+
+def latch_severity(latch: ev.Latch) -> int:
+    return _SEVERITY[latch]
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A position's life from its trades by id (rule 17), in exact decimals; ``funding`` and ``fees`` + is paid."""
+
+    symbol: str
+    direction: int
+    qty: Decimal
+    entry_price: Decimal
+    exit_price: Decimal
+    entry_ts_ms: int
+    exit_ts_ms: int
+    realized: Decimal  # of the prices alone
+    fees: Decimal
+    liquidation_fee: Decimal
+    funding: Decimal
+    complete: bool  # as much was closed as was opened
+
+    @property
+    def net(self) -> Decimal:
+        return self.realized - self.fees - self.liquidation_fee - self.funding
+
+
+def close_out(
+    symbol: str, direction: int, trades: Sequence[wire.Trade], income: Sequence[wire.Income]
+) -> Closed | None:
+    """Book one life from the account's trades and income of its time; None when nothing was opened.
+
+    ``trades`` ascending by id, ``income`` of the symbol. Fees in another asset than the quote raise
+    ``InvalidInputError``: they would be counted as what they are not (rule 17).
+    """
+    opening, closing = opening_side(direction), closing_side(direction)
+    entries = [row for row in trades if row.side is opening]
+    exits = [row for row in trades if row.side is closing]
+    if not entries:
+        return None
+    for row in trades:
+        if row.commission and not symbol.endswith(row.commission_asset):
+            raise InvalidInputError("commission_asset", row.commission_asset, f"the quote asset of {symbol}")
+    opened, closed = sum((r.quantity for r in entries), ZERO), sum((r.quantity for r in exits), ZERO)
+    paid_in = sum((r.price * r.quantity for r in entries), ZERO)
+    paid_out = sum((r.price * r.quantity for r in exits), ZERO)
+    return Closed(
+        symbol,
+        direction,
+        opened,
+        paid_in / opened,
+        paid_out / closed if closed else ZERO,
+        entries[0].ts_ms,
+        exits[-1].ts_ms if exits else entries[-1].ts_ms,
+        sum((r.realized_pnl for r in trades), ZERO),
+        sum((r.commission for r in trades), ZERO),
+        -sum((r.amount for r in income if r.kind == "INSURANCE_CLEAR"), ZERO),
+        -sum((r.amount for r in income if r.kind == "FUNDING_FEE"), ZERO),
+        opened == closed,
+    )
+
+
+def trade_row(closed: Closed, plan: Plan, reason: str, mae: float, mfe: float) -> Row:
+    """A row of trades. References are the decision's price and, for a stop or target, its trigger: what lies between
+    them and the fills is slippage, so that gross − slippage − fees − liquidation fee − funding = net."""
+    intent, direction = plan.intent, closed.direction
+    exit_ref = {"SL": intent.stop_price, "TP": intent.target_price}.get(reason, closed.exit_price)
+    gross = direction * closed.qty * (exit_ref - plan.reference_price)
+    return {
+        "mode": MODE,
+        "symbol": closed.symbol,
+        "entry_ts": closed.entry_ts_ms,
+        "exit_ts": closed.exit_ts_ms,
+        "side": SIDE_WORD[direction],
+        "qty": float(closed.qty),
+        "entry_ref": float(plan.reference_price),
+        "entry_price": float(closed.entry_price),
+        "exit_ref": float(exit_ref),
+        "exit_price": float(closed.exit_price),
+        "exit_reason": reason,
+        "gross": float(gross),
+        "slippage": float(gross - closed.realized),
+        "fees": float(closed.fees),
+        "liquidation_fee": float(closed.liquidation_fee),
+        "funding": float(closed.funding),
+        "absorbed": 0.0,
+        "net": float(closed.net),
+        "mae": mae,
+        "mfe": mfe,
+        "leverage": plan.leverage,
+        "sl_price": float(intent.stop_price),
+        "tp_price": float(intent.target_price),
+        "model_id": plan.model_id,
+    }
