@@ -21,7 +21,7 @@ from services.features.frames import bars_from_frames, times_ms
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 
-STATE_LAYOUT: Final = 1  # grows when the places inside the vectors change without the features changing
+STATE_LAYOUT: Final = 2  # grows when the vectors change, in place or in rounding, without the features changing
 _HEADER: Final = struct.Struct("<4sHHIII")  # magic, schema, layout, symbol slots, market slots, CRC-32 of the rest
 _MAGIC: Final = b"PPFS"
 
@@ -103,10 +103,11 @@ def compute_market(ts_ms: I64, close: F64, state: F64 | None = None) -> MarketFe
     _check_times("btc_bars.ts_ms", ts_ms, market)
     if close.shape != ts_ms.shape:
         raise InvalidInputError("btc_bars.close", close.shape, f"shape {ts_ms.shape}")
+    close = np.ascontiguousarray(close, dtype=np.float64)
     bad = np.flatnonzero(~((close > 0) & np.isfinite(close)))
     if bad.size:
         raise InvalidInputError(f"btc_bars.close[{bad[0]}]", float(close[bad[0]]), "a finite price > 0")
-    values = k.btc_fold(ts_ms.astype(np.float64), np.ascontiguousarray(close, dtype=np.float64), market)
+    values = k.btc_fold(ts_ms.astype(np.float64), close, market)
     return MarketFeatures(ts_ms.astype(np.int64), values, market)
 
 

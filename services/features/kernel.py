@@ -145,6 +145,7 @@ def _window(tiles: int) -> Callable[[F64, int, int, float], tuple[float, float]]
     size, half = TILE * tiles, np.uintp(tiles // 2)
     row, means, squares = np.uintp(tiles), np.uintp(2 * TILE), np.uintp(2 * TILE * tiles)
     one, ten = np.uintp(1), np.uintp(TILE)
+    per_value, per_tile, per_window = 1.0 / TILE, 1.0 / tiles, 1.0 / size  # a bar waits for each division in turn
 
     @inlined
     def window(state: F64, ring: int, count: int, value: float) -> tuple[float, float]:
@@ -168,7 +169,7 @@ def _window(tiles: int) -> Callable[[F64, int, int, float], tuple[float, float]]
         square = ((x_1 * x_1 + x_2 * x_2) + (x_3 * x_3 + x_4 * x_4)) + (
             ((x_5 * x_5 + x_6 * x_6) + (x_7 * x_7 + x_8 * x_8)) + x_9 * x_9
         )
-        mean = total / TILE
+        mean = total * per_value
         square = max(square - total * mean, 0.0)
         mean += first
         slot = base + means + phase * (row + row) + turn % row
@@ -190,9 +191,9 @@ def _window(tiles: int) -> Callable[[F64, int, int, float], tuple[float, float]]
             within_0 += state[slot + squares + i]
             within_1 += state[slot + squares + half + i]
         total = sum_0 + sum_1
-        mean = total / tiles
+        mean = total * per_tile
         between = max((square_0 + square_1) - total * mean, 0.0)
-        return first + mean, math.sqrt(between / tiles + (within_0 + within_1) / size)
+        return first + mean, math.sqrt(between * per_tile + (within_0 + within_1) * per_window)
 
     return window
 
@@ -369,10 +370,8 @@ def _regime(market: F64, volatility: float) -> None:
         market[LOG_VOL_VAR] = (1.0 - REGIME_ALPHA) * (market[LOG_VOL_VAR] + REGIME_ALPHA * delta * delta)
     market[LOG_VOLS] += 1.0
     mean, deviation = market[LOG_VOL_MEAN], math.sqrt(market[LOG_VOL_VAR])
-    z = 0.0
-    if deviation > NO_DEVIATION * max(abs(v), abs(mean)):
-        z = (v - mean) / deviation
-    market[REGIME] = 0.0 if z < CALM_BELOW else (2.0 if z > WILD_ABOVE else 1.0)
+    away = v - mean if deviation > NO_DEVIATION * max(abs(v), abs(mean)) else 0.0
+    market[REGIME] = 0.0 if away < CALM_BELOW * deviation else (2.0 if away > WILD_ABOVE * deviation else 1.0)
 
 
 @inlined
@@ -456,26 +455,35 @@ def step(state: F64, bar: F64, btc: F64, out: F64) -> int:
     return ADVANCED
 
 
-@kernel
 def fold(bars: F64, btc_features: F64, state: F64) -> F64:
     """``step`` over well-formed bars ``(n, BAR_SIZE)`` in time order; ``btc_features`` (n, 3) of the same minutes.
 
     Returns features ``(n, 17)`` and leaves ``state`` after the last bar. A bar that is not newer gives a NaN row.
     """
+    # numpy asks for huge pages, the kernels' own allocator does not: that is a quarter of a year's fold in page faults
     out = np.empty((bars.shape[0], schema.N_FEATURES))
-    for i in range(bars.shape[0]):
-        if step(state, bars[i], btc_features[i], out[i]) != ADVANCED:
-            out[i] = math.nan
+    _fold(bars, btc_features, state, out)
     return out
 
 
 @kernel
+def _fold(bars: F64, btc_features: F64, state: F64, out: F64) -> None:
+    for i in range(bars.shape[0]):
+        if step(state, bars[i], btc_features[i], out[i]) != ADVANCED:
+            out[i] = math.nan
+
+
 def btc_fold(ts: F64, close: F64, market: F64) -> F64:
     """``btc_step`` over BTCUSDT's bars in time order: features ``(n, 3)``; ``market`` is left after the last bar."""
     out = np.empty((ts.shape[0], BTC_SIZE))
+    _btc_fold(ts, close, market, out)
+    return out
+
+
+@kernel
+def _btc_fold(ts: F64, close: F64, market: F64, out: F64) -> None:
     for i in range(ts.shape[0]):
         btc_step(market, ts[i], close[i], out[i])
-    return out
 
 
 @inlined
@@ -485,6 +493,19 @@ def bar_fault(bar: F64) -> int:
     Prices must be finite and positive with low <= close <= high, the volume finite and not negative, the time a minute;
     the index close may be NaN, the settled rate NaN or finite.
     """
+    ts, index_close = bar[BAR_TS], bar[BAR_INDEX_CLOSE]
+    fine = (ts > 0.0) & (ts < TS_END) & (bar[BAR_QUOTE_VOLUME] >= 0.0) & (bar[BAR_QUOTE_VOLUME] < math.inf)
+    fine &= (not index_close <= 0.0) & (index_close != math.inf) & (abs(bar[BAR_SETTLED_RATE]) != math.inf)
+    for first in (BAR_OPEN, BAR_MARK_OPEN):
+        price, high, low, close = bar[first], bar[first + 1], bar[first + 2], bar[first + 3]
+        fine &= (price > 0.0) & (price < math.inf) & (low > 0.0) & (low <= close) & (close <= high) & (high < math.inf)
+    if fine and np.uint64(ts) % np.uint64(MINUTE_MS) == 0 and float(np.uint64(ts)) == ts:
+        return -1  # told without a branch; what is wrong is looked for only when something is
+    return _fault_of(bar)
+
+
+@kernel
+def _fault_of(bar: F64) -> int:
     ts = bar[BAR_TS]
     if not (ts > 0.0 and ts < TS_END) or np.uint64(ts) % np.uint64(MINUTE_MS) != 0 or float(np.uint64(ts)) != ts:
         return BAR_TS
