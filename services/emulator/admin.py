@@ -15,7 +15,7 @@ from services.emulator.trading import Trading
 def admin_app(faults: Faults, clock: MarketClock, hub: Hub, trading: Trading, market: str) -> web.Application:
     """``GET /status``; ``GET``, ``POST`` (one fault as an object) and ``DELETE /faults``; ``GET`` and ``PUT`` of
     ``/switches`` (those to change) and of ``/state`` (all that was saved by a ``GET``, here or at another emulator of
-    the same market; time goes there too)."""
+    the same market; time goes there too); ``GET /audit`` (``?rows=false``: the summaries alone)."""
 
     async def status(_: web.Request) -> web.Response:
         return _json(
@@ -81,6 +81,9 @@ def admin_app(faults: Faults, clock: MarketClock, hub: Hub, trading: Trading, ma
             return _json({"error": str(error)}, status=400)
         return _json({"market_ms": clock.now_ms()})
 
+    async def audited(request: web.Request) -> web.Response:
+        return _json(trading.audited(rows=request.query.get("rows", "true") != "false"))
+
     app = web.Application(client_max_size=1 << 28)
     app.add_routes(
         [
@@ -92,6 +95,7 @@ def admin_app(faults: Faults, clock: MarketClock, hub: Hub, trading: Trading, ma
             web.put("/switches", switches),
             web.get("/state", saved),
             web.put("/state", restored),
+            web.get("/audit", audited),
         ]
     )
     return app

@@ -16,6 +16,7 @@ from services.emulator.rest_info import Info
 from services.emulator.rest_klines import Klines
 from services.emulator.rest_quotes import Quotes
 from services.emulator.trading import Trading
+from services.emulator.venue.operations import OPERATIONS
 
 Query = Mapping[str, str]
 Answer = Callable[[Query, int], bytes]
@@ -40,9 +41,17 @@ class Rest:
     def __init__(self, market: Market, clock: MarketClock, limits: Limits, faults: Faults, trading: Trading) -> None:
         self._clock, self._limits, self._faults, self._trading = clock, limits, faults, trading
         self.endpoints = _endpoints(market, limits)
+        self._known = set(self.endpoints) | {path for _, path in OPERATIONS}
 
     async def handle(self, request: web.Request) -> web.Response:
         """Answer any path of the API; the router sends everything that is not a stream here."""
+        response, outcome = await self._answer(request)
+        if request.path in self._known:
+            self._trading.audit.answered(request.method, request.path, outcome)
+        return response
+
+    async def _answer(self, request: web.Request) -> tuple[web.Response, str]:
+        """The answer, and how the audit counts it."""
         now_ms = self._clock.now_ms()
         headers = {"Content-Type": "application/json"}
         try:
@@ -57,17 +66,18 @@ class Rest:
                 weight = operation.weight if "symbol" in request.query else max(operation.weight, operation.weight_all)
                 self._count(weight, "weight", caller, headers)
                 body = await self._trading.answer(request, operation, headers)
-                return web.Response(body=body, headers=headers)
+                return web.Response(body=body, headers=headers), "200"
             if endpoint is None:
                 raise ApiError(-5000, f"Path {request.path}, Method {request.method} is invalid", 404)
             self._count(endpoint.weight(request.query), endpoint.pool, caller, headers)
             delay_ms = self._faults.answer_delay(now_ms)
             if delay_ms:
                 await self._clock.pause(delay_ms)
-            return web.Response(body=endpoint.answer(request.query, now_ms), headers=headers)
+            return web.Response(body=endpoint.answer(request.query, now_ms), headers=headers), "200"
         except ApiError as error:
             told = {"code": error.code, "msg": error.message} if error.code else {"msg": error.message}
-            return web.Response(body=orjson.dumps(told), status=error.status, headers=headers | error.headers)
+            response = web.Response(body=orjson.dumps(told), status=error.status, headers=headers | error.headers)
+            return response, str(error.code or error.status)
 
     def _count(self, weight: int, pool: str, caller: Caller, headers: dict[str, str]) -> None:
         """Count the call and put the header; raises 429 or 418 when the address has asked too much."""

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from aiohttp import web
 
-from packages.common.time import MINUTE_MS, iso
+from packages.common.time import MINUTE_MS, iso, monotonic_ms, wall_ms
 from services.emulator.admin import admin_app
+from services.emulator.audit import Audit
 from services.emulator.clock import LIMIT_SPEED, ClockFile, MarketClock, first_position
 from services.emulator.columns import MarketSource
 from services.emulator.config import EmulatorConfig, open_source, speed_text
@@ -71,10 +72,14 @@ def create_emulator(config: EmulatorConfig, source: MarketSource | None = None) 
     position = first_position(source.start_ms, source.end_ms, config.history_days) if saved is None else saved
     faults = Faults(config.seed, config.faults)
     venue = _venue(config, market, faults, position)
+    began = wall_ms() - monotonic_ms()
+    audit = Audit(lambda: began + monotonic_ms())
     if left is not None:
-        position = max(position, adopt(venue, faults, *left))  # an exchange does not go back behind what it answered
+        # an exchange does not go back behind what it answered
+        position = max(position, adopt(venue, faults, audit, *left))
         venue.advance(position)
-        venue.take_events()
+        for name, event in venue.take_events():
+            audit.hear(name, event)
     market.minute(position // MINUTE_MS)  # loads the compiled code and makes the days before, ahead of the clock
     clock = MarketClock(position, config.speed, source.end_ms)
     save(position)
@@ -83,7 +88,15 @@ def create_emulator(config: EmulatorConfig, source: MarketSource | None = None) 
     ahead_ms = AHEAD_MS * (LIMIT_SPEED if clock.free else max(1.0, config.speed))
     keys = KeyRing(config.keys, ahead_ms, LIMIT_SPEED if clock.free else 1.0)
     trading = Trading(
-        venue, clock, hub, faults, keys, store, life_s=config.listen_key_life_s, wall_stamps=config.wall_stamps
+        venue,
+        clock,
+        hub,
+        faults,
+        keys,
+        store,
+        audit,
+        life_s=config.listen_key_life_s,
+        wall_stamps=config.wall_stamps,
     )
     rest = Rest(market, clock, limits, faults, trading)
     app = web.Application()

@@ -10,6 +10,7 @@ from aiohttp import web
 
 from packages.common.errors import InvalidInputError
 from packages.common.time import MINUTE_MS, monotonic_ms, wall_ms
+from services.emulator.audit import Audit
 from services.emulator.clock import MarketClock
 from services.emulator.faults import Fault, Faults, Kind
 from services.emulator.hub import Hub
@@ -38,11 +39,13 @@ class Trading:
         faults: Faults,
         keys: KeyRing,
         store: VenueStore | None,
+        audit: Audit,
         *,
         life_s: float,
         wall_stamps: bool,
     ) -> None:
         self.venue, self._clock, self._hub, self._faults = venue, clock, hub, faults
+        self.audit = audit
         self._keys, self._store, self._wall_stamps = keys, store, wall_stamps
         self._life_ms = life_s * 1e3
         self._counters: dict[str, tuple[Window, Window]] = {}
@@ -182,9 +185,12 @@ class Trading:
 
     def _taken(self) -> list[tuple[str, dict[str, Any]]]:
         """New events with the listen key that stands now; those that nobody can hear are gone."""
+        happened = self.venue.take_events()
+        for name, event in happened:
+            self.audit.hear(name, event)
         return [
             (self.venue.listen_key(name), event)
-            for name, event in self.venue.take_events()
+            for name, event in happened
             if self.venue.desks[name].ledger.account.listen_open
         ]
 
@@ -195,17 +201,24 @@ class Trading:
     # --- state ---
 
     def state(self) -> dict[str, Any]:
-        """The venue, the faults that are planned, and the market time it is of."""
+        """The venue, its audit, the faults that are planned, and the market time it is of."""
         plan = [asdict(fault) for fault in self._faults.plan]
-        return self.venue.state() | {"market_ms": self._clock.now_ms(), "faults": plan}
+        more = {"market_ms": self._clock.now_ms(), "faults": plan, "audit": self.audit.state()}
+        return self.venue.state() | more
+
+    def audited(self, *, rows: bool = True) -> dict[str, Any]:
+        """What the accounts went through up to now (see ``audit``)."""
+        self.venue.advance(self._clock.now_ms())
+        self._tell()
+        return self.audit.report(self.venue, rows=rows)
 
     def rewind(self, state: Mapping[str, Any]) -> None:
         """Become what ``state`` says, time included; ``InvalidInputError`` (and no change) when it is none."""
         before = self.state()
         try:
-            last = adopt(self.venue, self._faults, state, [])
+            last = adopt(self.venue, self._faults, self.audit, state, [])
         except InvalidInputError:
-            adopt(self.venue, self._faults, before, [])
+            adopt(self.venue, self._faults, self.audit, before, [])
             raise
         self._clock.set_to(last)
         self._held, now = [], monotonic_ms()
@@ -230,10 +243,14 @@ class Trading:
         self._store.snapshot(self.state())
 
 
-def adopt(venue: Venue, faults: Faults, state: Mapping[str, Any], asked: list[Asked]) -> int:
-    """Restore ``state`` and repeat the requests after it; returns the last moment they speak of."""
+def adopt(venue: Venue, faults: Faults, audit: Audit, state: Mapping[str, Any], asked: list[Asked]) -> int:
+    """Restore ``state`` and repeat the requests after it; returns the last moment they speak of.
+
+    The audit stamps what it hears of the repetition with the present: when it happened nobody wrote down.
+    """
     try:
         venue.restore(state)
+        audit.restore(state.get("audit", {}))
         plan = [Fault.from_json(fault) for fault in state["faults"]]
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise InvalidInputError("state", type(error).__name__, "the state of an emulated exchange") from error
@@ -245,7 +262,8 @@ def adopt(venue: Venue, faults: Faults, state: Mapping[str, Any], asked: list[As
             perform(venue, row.account, row.method, row.path, row.params, row.now_ms)
         except (ApiError, KeyError):
             continue  # an account that is no longer configured
-    venue.take_events()
+    for name, event in venue.take_events():
+        audit.hear(name, event)
     return last
 
 

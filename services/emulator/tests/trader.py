@@ -57,7 +57,7 @@ class Trader:
     async def stop(self, trigger, side="SELL", type="STOP_MARKET", symbol="BTCUSDT", **params):
         fixed = {"algoType": "CONDITIONAL", "workingType": "MARK_PRICE", "closePosition": True}
         asked = {"symbol": symbol, "side": side, "type": type, "triggerPrice": trigger}
-        return await self.post("algoOrder", **fixed, **asked, **params)
+        return await self.post("algoOrder", **(fixed | asked | params))
 
     async def mark(self, symbol="BTCUSDT"):
         return float((await self.client.get("/fapi/v1/premiumIndex", symbol=symbol))["markPrice"])

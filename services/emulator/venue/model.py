@@ -150,6 +150,7 @@ class Account:
     next_algo: int = 0
     next_trade: int = 0
     next_tran: int = 0
+    forgotten: dict[str, Decimal] = field(default_factory=dict)  # sums of rows too old to keep, see ``venue._forget``
     listen_serial: int = 0
     listen_open: bool = False
     cross_called: bool = False

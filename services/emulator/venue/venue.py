@@ -231,5 +231,15 @@ def _forget(account: Account, now_ms: int) -> None:
         limit = KEPT_MS if algo.child_id else FORGOTTEN_MS
         if algo.status in ("FINISHED", "CANCELED", "EXPIRED", "REJECTED") and now_ms - algo.updated_ms > limit:
             del account.algos[algo.id]
+    sums = account.forgotten  # the wallet stays the sum of its incomes, kept or not, and positions that of trades
+    for trade in account.trades:
+        if now_ms - trade.time_ms > KEPT_MS:
+            signed = trade.qty if trade.side == "BUY" else -trade.qty
+            for name, value in (("pnl", trade.pnl), ("fee", -trade.fee), (f"qty:{trade.symbol}", signed)):
+                sums[name] = sums.get(name, Decimal(0)) + value
+    for income in account.incomes:
+        if now_ms - income.time_ms > KEPT_MS:
+            for name in ("wallet", income.kind):
+                sums[name] = sums.get(name, Decimal(0)) + income.amount
     account.trades[:] = [trade for trade in account.trades if now_ms - trade.time_ms <= KEPT_MS]
     account.incomes[:] = [income for income in account.incomes if now_ms - income.time_ms <= KEPT_MS]
