@@ -42,11 +42,14 @@ class Market:
         )
 
     def plain(self, spec: LabelSpec) -> tuple[F64, NDArray[np.int8], NDArray[np.int32]]:
-        """Through the reference."""
-        return plain_scan(
+        """Through the reference; its memory is numpy's as the product's is, or its page faults would be measured."""
+        n = self.ts_ms.size
+        out, y, bars = np.empty((2, 7, n)), np.zeros((2, n), np.int8), np.zeros((2, n), np.int32)
+        plain_scan(
             *(self.ts_ms, self.high, self.low, self.close, self.close, self.atr, self.rate, self.next_funding),
-            *(spec.k_tp, spec.stop_atr, spec.h_bars, 2 * spec.fee_rate, 2 * spec.slippage_k),
+            *(spec.k_tp, spec.stop_atr, spec.h_bars, 2 * spec.fee_rate, 2 * spec.slippage_k, out, y, bars),
         )
+        return out, y, bars
 
 
 def market(n: int, seed: int) -> Market:
@@ -64,12 +67,10 @@ def market(n: int, seed: int) -> Market:
 @kernel
 def plain_scan(
     ts: I64, high: F64, low: F64, close: F64, mark: F64, atr: F64, rate: F64, next_funding: I64, k_tp: float,
-    k_sl: float, h_bars: int, fees: float, slip_twice: float,
-) -> tuple[F64, NDArray[np.int8], NDArray[np.int32]]:  # fmt: skip
+    k_sl: float, h_bars: int, fees: float, slip_twice: float, out: F64, y: NDArray[np.int8], bars: NDArray[np.int32],
+) -> None:  # fmt: skip
     """All columns of D14, both directions: net, MAE, MFE, gross, fees, slippage, funding; outcome; bars to the exit."""
     n = ts.size
-    out = np.empty((2, 7, n))
-    y, bars = np.zeros((2, n), np.int8), np.zeros((2, n), np.int32)
     for t in range(n):
         entry, a = mark[t], atr[t]
         for d in range(2):
@@ -102,7 +103,6 @@ def plain_scan(
             out[d, 6, t] = funding
             y[d, t] = outcome
             bars[d, t] = at - t
-    return out, y, bars
 
 
 def measure(plan: Plan) -> Iterator[Figure]:
