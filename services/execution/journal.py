@@ -1,4 +1,5 @@
-"""The write-ahead log of execution (execution.md 14): the truth of open intents, latch, numbers used and proofs seen.
+"""The write-ahead log of execution (execution.md 14): the truth of open intents, latch, numbers used, proofs
+seen and equity marks.
 
 One file, one JSON record a line, each with the CRC-32 of the rest of its line. It is written by one process at a time;
 watchdog and doctor read it without a lock (``read_state``). Every whole line was written by us, so a last line without
@@ -23,6 +24,7 @@ import structlog
 from packages.common.errors import InvalidInputError, PlatformError
 from packages.common.time import wall_ms
 from services.execution.core.events import Intent, Latch
+from services.execution.equity import EquityMarks
 
 log = structlog.get_logger(__name__)
 
@@ -117,7 +119,13 @@ class ProofSeen(_Record, frozen=True, tag="proof_seen"):
     ts_ms: int
 
 
-Record = IntentOpened | ExitWanted | IntentClosed | NumbersReserved | LatchMoved | ProofSeen
+class EquitySeen(_Record, frozen=True, tag="equity_seen"):
+    """The marks that losses are measured from; the last one counts."""
+
+    marks: EquityMarks
+
+
+Record = IntentOpened | ExitWanted | IntentClosed | NumbersReserved | LatchMoved | ProofSeen | EquitySeen
 
 OpenIntent = IntentOpened
 
@@ -137,6 +145,7 @@ class JournalState:
     reserved: Mapping[str, int] = field(default_factory=dict)
     moved: LatchMoved | None = None
     proofs: Mapping[Tier, int] = field(default_factory=dict)
+    marks: EquityMarks | None = None
 
     @property
     def latch(self) -> Latch:
@@ -163,6 +172,8 @@ def fold(state: JournalState, record: Record) -> JournalState:
             return replace(state, moved=record)
         case ProofSeen(tier=tier, ts_ms=ts_ms):
             return replace(state, proofs={**state.proofs, tier: ts_ms})
+        case EquitySeen(marks=marks):
+            return replace(state, marks=marks)
         case _:
             assert_never(record)
 
@@ -173,6 +184,8 @@ def records_of(state: JournalState) -> list[Record]:
     rows += [*state.open.values(), *state.exits.values()]
     if state.moved is not None:
         rows.append(state.moved)
+    if state.marks is not None:
+        rows.append(EquitySeen(state.marks))
     return rows + [ProofSeen(tier, ts_ms) for tier, ts_ms in state.proofs.items()]
 
 

@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from packages.common.errors import InvalidInputError
 from services.execution import journal as jr
 from services.execution.core.events import Intent, Latch
+from services.execution.equity import EquityMarks
 
 INTENT = Intent("d1", 1, Decimal("0.0150"), Decimal("90.10"), Decimal("110"), 5_000)
 OPENED = jr.IntentOpened("BTCUSDT", INTENT, 7, 1_000, "pp-a-e7", "pp-a-s7", "pp-a-t7")
@@ -42,6 +43,7 @@ records = st.one_of(
     st.builds(jr.NumbersReserved, symbols, st.integers(1, 9999)),
     st.builds(jr.LatchMoved, st.sampled_from(Latch), texts, texts, texts, times),
     st.builds(jr.ProofSeen, st.sampled_from(["A", "B", "trigger"]), times),
+    st.builds(jr.EquitySeen, st.builds(EquityMarks, amounts, amounts, amounts, amounts, times)),
 )
 on_disk = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
