@@ -97,6 +97,7 @@ class SymbolRunner:
         self.symbol = info.symbol
         self.state = Bracket(limits_of(info))
         self.mark: Decimal | None = None
+        self.exposed_ts_ms: int | None = None  # when the first sign of the position came
         self._entry_ts_ms = 0
         self._reserved = 0
         self._ids: dict[Named, str] = {}
@@ -183,8 +184,10 @@ class SymbolRunner:
         elif not naked and self._naked_since is not None:
             self._parts.notes.naked(self.symbol, monotonic_ms() - self._naked_since)
             self._naked_since = None
-        if not now.exposed:
-            self._beyond = False
+        if now.exposed and not before.exposed:
+            self.exposed_ts_ms = self._parts.clock.now_ms()
+        elif not now.exposed:
+            self.exposed_ts_ms, self._beyond = None, False
 
     # --- commands out -----------------------------------------------------------------------------------------------
 
@@ -367,10 +370,10 @@ class SymbolRunner:
             log.info("read_failed", symbol=self.symbol, error=str(exc))
             self.feed(ev.Snapshot(None))
             return
-        for row in (*seen.orders, *seen.algos):
-            named = self._parts.translator.named(row.client_id)
+        for name in (*(row.client_id for row in seen.orders), *(row.client_id for row in seen.algos)):
+            named = self._parts.translator.named(name)
             if named is not None:
-                self._ids[named] = row.client_id
+                self._ids[named] = name
         if seen.position is not None and seen.position.mark_price > 0 and self.mark is None:
             self.mark = seen.position.mark_price
         self.feed(self._parts.translator.snapshot(self.state, seen.amount, seen.orders, seen.algos))
