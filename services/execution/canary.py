@@ -1,7 +1,7 @@
 """Proof that the stop path works (execution.md 21): without a fresh one there are no entries.
 
-Tier A costs nothing: on a flat symbol a closePosition stop must be answered exactly -4509, so path, key, type and schema
-still hold. Tier B is a real stop that was accepted, listed and told of by ALGO_UPDATE. Neither proves triggering.
+Tier A costs nothing: on a flat symbol a closePosition stop must be answered exactly -4509, so path, key, type and
+schema still hold. Tier B is a real stop that was accepted, listed and told of by ALGO_UPDATE. Neither proves triggering.
 """
 
 from collections.abc import Mapping
@@ -69,7 +69,7 @@ class Proofs:
 
 @dataclass(frozen=True, slots=True)
 class TierA:
-    """What asking for tier A showed. ``working``: exactly the expected refusal. ``unknown``: no statement either way."""
+    """What asking for tier A showed. ``working``: exactly the expected refusal. ``unknown``: it says nothing."""
 
     working: bool
     unknown: bool

@@ -6,8 +6,8 @@ started in the order given. Delays are wall time; only the bracket's time exit i
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Coroutine
-from dataclasses import dataclass, replace
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Protocol
 
@@ -78,6 +78,7 @@ class Parts:
     clock: Clock
     notes: Notes
     adopted_stop: Decimal = Decimal("0.02")  # distance of the stop of a position without a plan, of the mark
+    delays: Mapping[ev.Timer, int] = field(default_factory=dict)  # wall ms in place of ``commands.DELAY_MS``
 
 
 def limits_of(info: InstrumentInfo) -> Limits:
@@ -176,10 +177,11 @@ class SymbolRunner:
         self._parts.notes.stepped(self.symbol, before, self.state, event)
 
     def _measure(self, before: Bracket) -> None:
-        """Naked, as we see it: from the first sign of a position until its stop is known to stand, or it is gone."""
+        """Naked, as we see it: from the first sign of a position until its stop is known to stand, or it is gone. A
+        stop that ends while an exit is under way ended with the position, as far as anybody knows."""
         now = self.state
         naked = now.exposed and now.stop.state in (AlgoState.NONE, AlgoState.LISTING, AlgoState.DONE)
-        if naked and self._naked_since is None:
+        if naked and self._naked_since is None and not before.wants_exit:
             self._naked_since = monotonic_ms()
         elif not naked and self._naked_since is not None:
             self._parts.notes.naked(self.symbol, monotonic_ms() - self._naked_since)
@@ -394,7 +396,8 @@ class SymbolRunner:
         if old is not None:
             old.cancel()
         if command.delay_ms is not None:
-            delay_s = command.delay_ms / 1e3
+            usual = command.delay_ms == do.DELAY_MS.get(command.timer)
+            delay_s = (self._parts.delays.get(command.timer, command.delay_ms) if usual else command.delay_ms) / 1e3
         else:
             plan, clock = self.state.intent, self._parts.clock
             due = plan.due_ts_ms if plan is not None else clock.now_ms()

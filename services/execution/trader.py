@@ -87,6 +87,7 @@ class TraderConfig:
     hold_ms: int = 1_440 * MINUTE_MS
     capital_limit: Decimal | None = None
     proofs: ProofRules = field(default_factory=ProofRules)
+    delays: Mapping[ev.Timer, int] = field(default_factory=dict)  # of the core, in wall ms; what is absent is its own
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +180,7 @@ class Trader:
         self._universe = tuple(universe)
         self._translator = Translator(left.instance)
         self._reader = SnapshotReader(trading)
-        self._parts = Parts(trading, journal, self._translator, self._reader, clock, self)
+        self._parts = Parts(trading, journal, self._translator, self._reader, clock, self, delays=self._config.delays)
         self._runners: dict[str, SymbolRunner] = {}
         self._plans: dict[str, books.Plan] = {plan.symbol: plan for plan in plans}
         self._unbooked = deque(plans)
@@ -639,7 +640,7 @@ class Trader:
                     self._failures.append(self._clock.now_ms())
                 if leg is ev.Leg.STOP and reason is wire.RejectReason.BAD_REQUEST:
                     self._proofs = self._proofs.void()  # an unexpected code: the path is not what it was
-                log.warning("order_rejected", symbol=symbol, leg=leg.value, code=code, error=message)
+                    log.warning("order_rejected", symbol=symbol, leg=leg.value, code=code, error=message)
             case wire.Unknown(why=why):
                 self._failures.append(self._clock.now_ms())
                 log.warning("order_unknown", symbol=symbol, leg=leg.value, error=why, took_ms=round(took_ms))

@@ -328,7 +328,7 @@ class BinanceTrading:
             order=order,
             recv_window_ms=self._config.exit_recv_window_ms,
             timeout_s=self._config.timeout_s,
-            wait_max_ms=self._config.exit_wait_ms,
+            wait_max_ms=self._config.exit_wait_ms * max(1.0, self._transport.clock.speed),
         )
         return await self._submit(request, decode)
 

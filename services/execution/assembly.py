@@ -1,0 +1,77 @@
+"""Builds a ``Trader`` with its client, stream and journal, and takes them apart again. Who trades shares a transport."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import numpy as np
+
+from packages.common.time import Clock
+from packages.exchange.binance.trading import BinanceTrading
+from packages.exchange.binance.transport import Transport
+from packages.exchange.binance.user_stream import BinanceUserStream
+from packages.exchange.port import InstrumentInfo
+from services.execution import books, kill_switch
+from services.execution.journal import Journal
+from services.execution.trader import Outside, Trader, TraderConfig, Writer
+
+
+@asynccontextmanager
+async def trading_desk(
+    session: aiohttp.ClientSession,
+    transport: Transport,
+    clock: Clock,
+    rng: np.random.Generator,
+    instruments: Mapping[str, InstrumentInfo],
+    *,
+    journal_path: Path,
+    instance: str,
+    universe: Sequence[str],
+    writer: Writer,
+    publish: Callable[[str, Any], None],
+    outside: Outside,
+    config: TraderConfig | None = None,
+    limits: kill_switch.Limits | None = None,
+    killed: kill_switch.KillState | None = None,
+    plans: Sequence[books.Plan] = (),
+) -> AsyncIterator[Trader]:
+    """A running trader until the context ends; orders and stops at the exchange stay as they are then.
+
+    Raises ``JournalError`` when another process holds the journal, and what ended the trader, if it was a fault.
+    """
+    journal, left = await asyncio.to_thread(Journal.open, journal_path, instance)
+    try:
+        trading = BinanceTrading(transport, instruments)
+        async with BinanceUserStream(session, transport.endpoints, trading, clock, rng) as stream:
+            trader = Trader(
+                trading,
+                stream,
+                journal,
+                left,
+                instruments,
+                clock,
+                writer,
+                publish,
+                outside,
+                universe=universe,
+                config=config,
+                limits=limits,
+                killed=killed,
+                plans=plans,
+            )
+            running = asyncio.create_task(trader.run(), name="trader")
+            try:
+                yield trader
+            finally:
+                failed = running.done() and not running.cancelled()
+                running.cancel()
+                with suppress(asyncio.CancelledError):
+                    if failed:
+                        running.result()
+                    await running
+                await trader.close_down()
+    finally:
+        await asyncio.to_thread(journal.close)

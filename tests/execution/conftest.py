@@ -1,0 +1,161 @@
+"""A trading desk on a served exchange, with nothing between them but the wire."""
+
+import asyncio
+import contextlib
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+import aiohttp
+import numpy as np
+import pytest
+
+from packages.common.time import ScaledClock, monotonic_ms
+from packages.exchange.binance.endpoints import endpoints_for
+from packages.exchange.binance.rest import BinanceRest
+from packages.exchange.binance.signing import Credentials
+from packages.exchange.clock_sync import sample_clock
+from packages.exchange.filters import floor_quantity, round_price
+from services.emulator.config import EmulatorConfig
+from services.emulator.generator import GeneratedMarket, default_config
+from services.emulator.testing import served
+from services.execution.assembly import trading_desk
+from services.execution.canary import ProofRules, Proofs
+from services.execution.core.events import Timer
+from services.execution.core.state import Phase
+from services.execution.trader import EntryOrder, TraderConfig
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "XRPUSDT", "SOLUSDT")
+D = Decimal
+
+
+@dataclass
+class Rows:
+    """Where rows and messages go: kept as they come."""
+
+    tables: dict = field(default_factory=dict)
+    messages: list = field(default_factory=list)
+
+    def put(self, table, rows):
+        self.tables.setdefault(table, []).extend(rows)
+
+    def publish(self, channel, message):
+        self.messages.append((channel, message))
+
+    def of(self, table, **match):
+        return [row for row in self.tables.get(table, []) if all(row[k] == v for k, v in match.items())]
+
+
+class Calm:
+    """Nothing speaks against anything."""
+
+    reasons = ()
+
+    def lease_age_ms(self):
+        return 0.0
+
+    def stores_lost(self):
+        return ()
+
+    def data_ages(self):
+        return {}
+
+    def clock_skew_ms(self):
+        return 0.0
+
+    def entry_reasons(self, order):
+        return self.reasons
+
+
+class Desk:
+    """A trader and what a test asks of it."""
+
+    def __init__(self, exchange, trader, rows, venue, clock, instruments, outside):
+        self.exchange, self.trader, self.rows, self.venue, self.clock = exchange, trader, rows, venue, clock
+        self.instruments, self.outside, self._count = instruments, outside, 0
+
+    async def mark(self, symbol):
+        return D(repr((await self.venue.premium_index(symbol))[0].mark))
+
+    async def order(self, symbol="BTCUSDT", direction=1, *, notional=500, stop=0.05, target=0.05, hold_ms=86_400_000):
+        """A bracket at the mark; distances are fractions of it."""
+        mark, info = await self.mark(symbol), self.instruments[symbol]
+        self._count += 1
+        return EntryOrder(
+            f"t{self._count}", symbol, direction, floor_quantity(info, D(notional) / mark, market=True), 5,
+            round_price(info, mark * (1 - direction * D(str(stop))), up=direction < 0),
+            round_price(info, mark * (1 + direction * D(str(target))), up=direction > 0),
+            mark, self.clock.now_ms(), self.clock.now_ms() + hold_ms,
+        )  # fmt: skip
+
+    async def until(self, done, within_s=20.0):
+        """Wait for a condition."""
+        end = monotonic_ms() + within_s * 1e3
+        while not done():
+            assert monotonic_ms() < end, f"not within {within_s} s: {self.trader.view()}"
+            await asyncio.sleep(0.01)
+
+    async def enter(self, **kwargs):
+        order = await self.order(**kwargs)
+        self.trader.enter(order)
+        return order
+
+    async def protected(self, **kwargs):
+        order = await self.enter(**kwargs)
+        await self.until(lambda: self.phase(order.symbol) is Phase.PROTECTED)
+        return order
+
+    def phase(self, symbol="BTCUSDT"):
+        return self.trader.view().locked.get(symbol, Phase.FLAT)
+
+    async def flat(self, symbol="BTCUSDT", within_s=25.0):
+        await self.until(lambda: self.phase(symbol) is Phase.FLAT, within_s)
+
+    async def audit(self):
+        return (await self.exchange.control.audit())["accounts"]["main"]
+
+
+@pytest.fixture(scope="session")
+def market():
+    return GeneratedMarket(default_config(SYMBOLS, 7, 0.0))
+
+
+@contextlib.asynccontextmanager
+async def desk_on(exchange, folder, *, speed=1.0, proofs=None, instance="desk", **config):
+    """A desk that has recovered. ``proofs`` None: it trades as if tier B had been seen just now."""
+    rows, outside = Rows(), Calm()
+    async with aiohttp.ClientSession() as session:
+        clock, rng = ScaledClock(0, speed), np.random.default_rng(1)
+        endpoints = endpoints_for("emulator", exchange.rest_url, exchange.ws_url)
+        venue = BinanceRest(
+            session, endpoints, clock, rng, credentials=Credentials(exchange.key.key, exchange.key.secret)
+        )
+        await sample_clock(venue, clock, 3)
+        instruments = (await venue.exchange_info()).instruments
+        delays = {Timer.WINDOW: 1_000, Timer.READ: 300}
+        rules = TraderConfig(
+            proofs=ProofRules(), delays=delays, **{"reconcile_s": 2.0, "poll_s": 0.5, "account_s": 1.0, **config}
+        )
+        async with trading_desk(
+            session, venue.transport, clock, rng, instruments, journal_path=folder / "journal.ndjson",
+            instance=instance, universe=SYMBOLS, writer=rows, publish=rows.publish, outside=outside, config=rules,
+        ) as trader:  # fmt: skip
+            desk = Desk(exchange, trader, rows, venue, clock, instruments, outside)
+            for symbol in SYMBOLS:
+                trader.see_mark(symbol, await desk.mark(symbol))
+            await desk.until(lambda: trader.ready, 30)
+            for symbol in SYMBOLS:
+                trader.see_mark(symbol, await desk.mark(symbol))
+            await desk.until(trader.stop_path_proven)
+            if proofs is None:
+                trader._proofs = Proofs({"A": clock.now_ms(), "B": clock.now_ms()})
+            yield desk
+
+
+@pytest.fixture
+def exchange_on(market):
+    def serve(speed=1.0, **config):
+        return served(
+            EmulatorConfig(**{"speed": speed, "history_days": 3, "universe": SYMBOLS, **config}), source=market
+        )
+
+    return serve
