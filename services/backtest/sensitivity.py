@@ -19,7 +19,7 @@ def kernel_runner(
 ) -> Runner:
     """A runner that trades the *same predictions* with another setting: a scalar field of ``PolicyParams`` or
     ``RiskParams``, or a barrier. Moving a barrier the models were not trained for asks how robust the exit is, not what
-    a model of that label would have done: that is a runner of the training service."""
+    a model of that label would have done: ``services.training.relabel`` does."""
 
     def run(name: str, value: float) -> Mapping[str, float]:
         changed = changed_params(params, name, value)

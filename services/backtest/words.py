@@ -55,8 +55,10 @@ _WORDS: dict[str, tuple[str, str]] = {
         "같은 예측을 더 나쁜 환경에서 실행. 모델은 모르고, 데스크는 수수료만 압니다.",
     ),
     "help_sensitivity": (
-        "One number moved at a time; the filled point is the value in use.",
-        "한 번에 하나의 값만 변경. 채운 점이 사용 중인 값입니다.",
+        "One number moved at a time; the filled point is the value in use. Panels marked (label) are made of new "
+        "labels and new models of er; they compare with one another only.",
+        "한 번에 하나의 값만 변경. 채운 점이 사용 중인 값입니다. (label)은 라벨과 er 모델을 새로 만든 결과로, "
+        "서로만 비교합니다.",
     ),
     "help_folds": (
         "Purge: training rows whose label touches a later part. Embargo: left out after an evaluated part.",

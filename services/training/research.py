@@ -16,9 +16,10 @@ from services.features import schema
 from services.features.compute import MarketFeatures, compute_market, compute_symbol
 from services.labeling.triple_barrier import BothLabels, Labels, LabelSpec, label_both
 from services.training import market
+from services.training.dataset import SymbolRows
 from services.training.market import Minutes, read_minutes
 from services.training.store_env import FEATURES, FEATURES_VERSION, LABELS, StoreEnv
-from services.training.targets import scale_column
+from services.training.targets import SideLabels, scale_column
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
@@ -60,6 +61,20 @@ def label_minutes(minutes: Minutes, shared: MarketFeatures, spec: LabelSpec) -> 
         features[:, schema.ATR],
     )
     return LabelledMinutes(minutes, features, labels)
+
+
+def rows_of(labelled: LabelledMinutes, source: str | None = None) -> SymbolRows:
+    """What ``dataset.sample`` takes, without a way over the store."""
+    minutes = labelled.minutes
+    long, short = (_known(labels) for labels in (labelled.labels.long, labelled.labels.short))
+    mark_close = minutes.bars[:, bar.BAR_MARK_CLOSE]
+    return SymbolRows(minutes.symbol, minutes.ts_ms, labelled.features, mark_close, long, short, source)
+
+
+def _known(labels: Labels) -> SideLabels:
+    """Labels as a dataset has them: NaN in every column where there is none."""
+    y, bars = (np.where(labels.labelled, values, np.nan) for values in (labels.y, labels.bars))
+    return SideLabels(y, labels.ret_net, labels.mae, bars, labels.fees, labels.slippage, labels.funding)
 
 
 def settlements_by_bar(minutes: Minutes) -> tuple[F64, I64]:

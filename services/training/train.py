@@ -14,6 +14,7 @@ from packages.common.errors import InvalidInputError, SchemaMismatchError
 from packages.common.time import from_datetime, iso
 from packages.common.types import TARGETS
 from services.backtest.report import Overfitting, fold_spans
+from services.backtest.sensitivity import Row
 from services.backtest.study import Effort
 from services.features import schema
 from services.labeling.triple_barrier import LabelSpec
@@ -26,6 +27,7 @@ from services.training.fit import FitParams, Fitted, Progress
 from services.training.leakage import LeakCheck, StoredFeatures
 from services.training.market import read_minutes
 from services.training.reference import reference_distributions
+from services.training.relabel import Relabelling, label_sensitivity
 from services.training.replay import read_features
 from services.training.sampling import parse_events
 from services.training.selection import Choice, choose, overfitting
@@ -41,6 +43,10 @@ OVERFITTING_NOTE = (
     "overfitting figures: of models of er with a fixed number of trees, traded at the labels' own costs over all "
     "combinations of groups, not of this portfolio"
 )
+RELABEL_NOTE = (
+    "sensitivity at level label: labels, models of er and trades made anew, tail gates left open; its rows compare "
+    "with one another only"
+)
 
 
 @dataclass(frozen=True)
@@ -54,6 +60,8 @@ class TrainConfig:
     backtests of random entries that the report sets the result against; 0 leaves out all but the result itself.
     ``search_trials``: hyperparameters tried on the validation span of the first fold, which lies before every test.
     ``cpcv_groups``: groups in time of the cross-validation that estimates overfitting; 0 leaves it out.
+    ``label_factors``: by what k_tp, k_sl and H are multiplied, one at a time, to label, train and trade anew
+    (``relabel``); none leaves it out, and so does ``random_draws`` of 0.
     """
 
     label_spec_hash: str
@@ -72,6 +80,7 @@ class TrainConfig:
     random_draws: int = 200
     search_trials: int = 0
     cpcv_groups: int = 6
+    label_factors: tuple[float, ...] = (0.5, 2.0)
     symbols: tuple[str, ...] = ()
     events: str = "every:10"
     seed: int = 7
@@ -283,12 +292,18 @@ def train_folds(
     return Trained(run, tuple(folds), checks, tradable is not None, choice)
 
 
-def _overfitting(cfg: TrainConfig, dataset: Dataset, trained: Trained, progress: Progress) -> Overfitting:
+def _er_rounds(trained: Trained) -> int:
+    """Trees of a model of ``er`` that has no validation span to stop on: the median of the folds; 0 without any."""
     rounds = [fit.rounds for fold in trained.folds for fit in fold.fitted if fit.target.name in ER]
+    return int(np.median(rounds)) if rounds else 0
+
+
+def _overfitting(cfg: TrainConfig, dataset: Dataset, trained: Trained, progress: Progress) -> Overfitting:
+    rounds = _er_rounds(trained)
     if not cfg.cpcv_groups or not rounds:
         return Overfitting(trials=trained.choice.trials or None)
     return overfitting(
-        dataset, trained.choice, rounds=int(np.median(rounds)), groups=cfg.cpcv_groups, purge_bars=cfg.purge_bars,
+        dataset, trained.choice, rounds=rounds, groups=cfg.cpcv_groups, purge_bars=cfg.purge_bars,
         embargo_pct=cfg.embargo_pct, progress=progress,
     )  # fmt: skip
 
@@ -308,9 +323,20 @@ def _trade(
     notes = [f"leak check {c.name}: {c.detail}" for c in trained.checks if not c.passed]
     if counted.trials:
         notes.append(OVERFITTING_NOTE)
+    spans = [split.test_span for split in splits if split.test_span]
+    moved: list[Row] = []
+    if cfg.label_factors and cfg.random_draws:
+        first, last = _covered(cfg)
+        how = Relabelling(
+            market, trained.run, Sampling(cfg.events, spec, first, last), cfg.splits, trained.choice.params,
+            _er_rounds(trained),
+        )  # fmt: skip
+        moved, untradable = label_sensitivity(how, cfg.label_factors, spans, _scaled(progress, 0.0, 0.5), compute)
+        notes += [RELABEL_NOTE, *untradable]
     return trade(
-        market, trained.run, spec, [split.test_span for split in splits if split.test_span], cfg.seed, progress,
+        market, trained.run, spec, spans, cfg.seed, _scaled(progress, 0.5 if moved else 0.0, 1.0),
         compute=compute,
+        label_sensitivity=moved,
         overfitting=counted,
         kind="train_model",
         effort=effort_of(cfg.random_draws),
@@ -455,6 +481,9 @@ def _check_types(cfg: TrainConfig) -> None:
             raise InvalidInputError(field.name, value, "a whole number")
         if wanted is float and (isinstance(value, bool) or not isinstance(value, int | float)):
             raise InvalidInputError(field.name, value, "a number")
+    for factor in cfg.label_factors:
+        if isinstance(factor, bool) or not isinstance(factor, int | float) or not 0.0 < factor < np.inf:
+            raise InvalidInputError("label_factors", cfg.label_factors, "finite factors > 0")
 
 
 def _schema(fitted: tuple[Fitted, ...], spec: LabelSpec) -> dict[str, Any]:

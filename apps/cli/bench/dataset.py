@@ -7,16 +7,14 @@ from collections.abc import Iterator
 from multiprocessing.connection import Connection as Pipe
 
 import numpy as np
-from numpy.typing import NDArray
 
 from apps.cli.bench import material
 from apps.cli.bench.measure import Figure, Plan, at_most
 from services.features import kernel as k
 from services.features.compute import compute_market
-from services.labeling.triple_barrier import PRESETS, Labels
+from services.labeling.triple_barrier import PRESETS
 from services.training.dataset import SymbolRows, build_dataset
-from services.training.research import label_minutes
-from services.training.targets import SideLabels
+from services.training.research import label_minutes, rows_of
 
 EVENTS = "every:10"
 
@@ -55,21 +53,10 @@ def _child(pipe: Pipe, symbols: int, n: int) -> None:
             rows[:, k.BAR_TS] = bars[:, k.BAR_TS]
             minutes = material.minutes(name, rows)
             spent, spent_cpu = spent + time.perf_counter() - at, spent_cpu + time.process_time() - at_cpu
-            labelled = label_minutes(minutes, shared, spec)
-            sides = (_side(labelled.labels.long), _side(labelled.labels.short))
-            yield SymbolRows(name, minutes.ts_ms, labelled.features, minutes.bars[:, k.BAR_MARK_CLOSE], *sides)
+            yield rows_of(label_minutes(minutes, shared, spec))
 
     dataset = build_dataset(sources(), events=EVENTS, label_spec=spec)
     lgb.Dataset(dataset.inputs, params=FitParams(num_threads=1).for_dataset()).construct()
     wall, cpu = time.perf_counter() - begin - spent, time.process_time() - begin_cpu - spent_cpu
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     pipe.send((len(dataset), wall, cpu, peak))
-
-
-def _side(labels: Labels) -> SideLabels:
-    def known(values: NDArray[np.generic]) -> NDArray[np.float64]:
-        return np.where(labels.labelled, values, np.nan)
-
-    return SideLabels(
-        known(labels.y), labels.ret_net, labels.mae, known(labels.bars), labels.fees, labels.slippage, labels.funding
-    )

@@ -11,10 +11,10 @@ from packages.common.errors import InvalidInputError
 from packages.common.time import DAY_MS, MINUTE_MS
 from services.training.dataset import Dataset
 from services.training.evaluate import one_at_a_time
-from services.training.fit import FitParams, bin_rows, fit_weights
+from services.training.fit import Boosters, FitParams, bin_rows, fit_weights, predict_inputs
 from services.training.search import Objective, Outcome, Report
 from services.training.splits import IntArray, Split
-from services.training.targets import learned_values, resolve
+from services.training.targets import Target, learned_values, resolve
 from services.training.validation.evidence import sharpe_ratios
 from services.training.validation.grid import Booked, Params
 
@@ -38,24 +38,31 @@ class ErModels:
     rounds: int = 100
     max_rows: int = 200_000
 
-    def fit_predict(self, train: IntArray, test: IntArray, models: Sequence[Params]) -> list[FloatArray]:
-        """Predictions of the test rows per model, (test rows, 2) long and short, fractions of the entry."""
+    def fit(self, train: IntArray, models: Sequence[Params]) -> list[Boosters]:
+        """Both sides of each model, learned from the rows ``train``."""
         if train.size > self.max_rows:
             generator = np.random.default_rng([self.params.seed, int(train[0]), train.size])
             train = np.sort(generator.choice(train, self.max_rows, replace=False))
         data, binned = self.dataset, bin_rows(self.dataset.inputs, train, self.params)
-        inputs, scale = data.inputs[test], data.scale[test]
-        out = [np.empty((test.size, len(SIDES))) for _ in models]
-        for column, target in enumerate(SIDES):
+        out: list[list[tuple[Target, lgb.Booster]]] = [[] for _ in models]
+        for target in SIDES:
             labels, uniqueness = data.side(target.side)
             binned.set_label(learned_values(target, labels, data.scale)[train])
             binned.set_weight(fit_weights(uniqueness, train)[train])
-            for model, answer in zip(models, out, strict=True):
+            for model, boosters in zip(models, out, strict=True):
                 own = dict(model)
                 rounds = int(own.pop("rounds", self.rounds))
-                booster = lgb.train(replace(self.params, **own).for_target(target), binned, rounds)
-                answer[:, column] = np.asarray(booster.predict(inputs, num_threads=self.params.num_threads)) * scale
-        return out
+                options = replace(self.params, **own).for_target(target)
+                boosters.append((target, lgb.train(options, binned, rounds)))
+        return [tuple(boosters) for boosters in out]
+
+    def fit_predict(self, train: IntArray, test: IntArray, models: Sequence[Params]) -> list[FloatArray]:
+        """Predictions of the test rows per model, (test rows, 2) long and short, fractions of the entry."""
+        inputs, scale = self.dataset.inputs[test], self.dataset.scale[test]
+        found = (
+            predict_inputs(boosters, inputs, scale, self.params.num_threads) for boosters in self.fit(train, models)
+        )
+        return [np.column_stack([predicted[target.name] for target in SIDES]) for predicted in found]
 
     def trade(self, policy: Params, predictions: FloatArray) -> Booked:
         """Enter the side with the larger ``er`` where it exceeds ``ev_min`` (0), one position a symbol at a time, each
