@@ -97,6 +97,12 @@ class Market:
             self._next_funding = hour, np.array(found, np.int64)
         return self._next_funding[1]
 
+    def path(self, symbol: int, number: int, row: Rows) -> NDArray[np.int64]:
+        """Last price of ``symbol`` at every second of minute ``number``, whose bar is ``row``; shape (60,)."""
+        keys, ticks = self._keys[symbol : symbol + 1], self._ticks[symbol : symbol + 1]
+        found: NDArray[np.int64] = kernels.paths(row[None].copy(), columns.OPEN, keys, number, SECONDS, ticks)[0]
+        return found
+
     def rows(self, symbol: int, first: int, last: int) -> tuple[NDArray[np.int64], Rows]:
         """Present minutes in [first, last): their numbers (n,) and rows (n, WIDTH)."""
         first = max(first, self.source.start_ms // MINUTE_MS)

@@ -146,6 +146,7 @@ def _endpoints(market: Market, limits: Limits) -> dict[str, Endpoint]:
         "/fapi/v1/ticker/24hr": Endpoint(quotes.day, per_symbol(1, 40)),
         "/fapi/v2/ticker/price": Endpoint(quotes.price, per_symbol(1, 2)),
         "/fapi/v1/ticker/price": Endpoint(quotes.price, per_symbol(1, 2)),
+        "/fapi/v1/aggTrades": Endpoint(quotes.agg_trades, always(20)),
         "/fapi/v1/depth": Endpoint(quotes.depth, depth),
         **{path: Endpoint(answer, klines.weight) for path, answer in klines.by_path.items()},
     }

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from packages.common.time import DAY_MS, MINUTE_MS
+from packages.common.time import DAY_MS, HOUR_MS, MINUTE_MS
 from services.emulator import columns, params
 from services.emulator.candles import floor_open
 from services.emulator.columns import FINE, Rows
@@ -59,6 +59,42 @@ class Quotes:
 
     def day(self, query: Mapping[str, str], now_ms: int) -> bytes:
         return self._each(query, now_ms, self._statistics)
+
+    def agg_trades(self, query: Mapping[str, str], now_ms: int) -> bytes:
+        """One aggregate a second, numbered by its second; a minute's volume is spread over its seconds."""
+        symbol = self._symbol(query, now_ms)
+        most = params.limit(query, 500, 1000)
+        start, end = params.times(query)
+        first = params.number(query, "fromId")
+        if start is not None and end is not None and end - start > HOUR_MS:
+            raise ApiError(-1127, "More than 1 hours between startTime and endTime.")
+        last = min(now_ms, now_ms if end is None else end) // 1000
+        if first is None:
+            first = last - most + 1 if start is None else -(-start // 1000)
+        first = max(first, (now_ms - 2 * DAY_MS) // 1000)  # no more is kept (§3.1)
+        spec, found = self._market.specs[symbol], []
+        numbers, rows = self._market.rows(symbol, first // 60, min(last // 60, first // 60 + 60) + 1)
+        for number, row in zip(numbers.tolist(), rows, strict=True):
+            prices = self._market.path(symbol, number, row)
+            lots, trades = int(row[columns.VOLUME]) // spec.step_units, max(int(row[columns.TRADES]), 1)
+            for second in range(60):
+                size = lots * (second + 1) // 60 - lots * second // 60
+                if size and first <= number * 60 + second <= last:
+                    least = trade_id(number * MINUTE_MS) + trades * second // 60
+                    size_text = fixed(size * spec.step_units, spec.qty_decimals)
+                    found.append(
+                        {
+                            "a": number * 60 + second,
+                            "p": fixed(int(prices[second]), spec.price_decimals),
+                            "q": size_text,
+                            "nq": size_text,
+                            "f": least,
+                            "l": max(least, trade_id(number * MINUTE_MS) + trades * (second + 1) // 60 - 1),
+                            "T": (number * 60 + second) * 1000,
+                            "m": bool(second and prices[second] < prices[second - 1]),
+                        }
+                    )
+        return orjson.dumps(found[:most])
 
     def open_interest(self, query: Mapping[str, str], now_ms: int) -> bytes:
         symbol, row = self._row(query, now_ms)

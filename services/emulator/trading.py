@@ -126,7 +126,7 @@ class Trading:
         """Order counters of the account (§7.2); -1015 beyond them."""
         short, long = self._counters.setdefault(account, (Window(ORDERS_10S, 10_000), Window(ORDERS_1M, MINUTE_MS)))
         now = self._clock.limit_ms()
-        inside = [short.take(orders, now), long.take(orders, now)]
+        inside = [short.take(orders, now), long.take(1, now)]
         headers["X-MBX-ORDER-COUNT-10S"], headers["X-MBX-ORDER-COUNT-1M"] = str(short.used), str(long.used)
         if not all(inside):
             limit, span = (ORDERS_10S, "10 SECOND") if not inside[0] else (ORDERS_1M, "1 MINUTE")

@@ -3,16 +3,17 @@
 from collections.abc import Mapping
 from decimal import Decimal
 
-from services.emulator.params import ApiError, number
+from services.emulator.params import ApiError, missing, number
 from services.emulator.venue import checks, payloads
 from services.emulator.venue.book import Quote, Span
 from services.emulator.venue.contract import MAX_ALGO_ORDERS, Contract
 from services.emulator.venue.ledger import Ledger
 from services.emulator.venue.margin import ZERO
 from services.emulator.venue.model import OPEN, Algo, Order
-from services.emulator.venue.orders import TIFS, Orders, refuse_by_book
+from services.emulator.venue.orders import TIFS, Orders, matched, refuse_by_book
 
-TYPES = ("STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET")
+TYPES = ("STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET")
+LEAST_CALLBACK, MOST_CALLBACK = Decimal("0.1"), Decimal(20)  # percent
 PENDING = ("NEW", "TRIGGERING")
 
 
@@ -68,6 +69,8 @@ class Algos:
     def tick(self, quote: Quote, symbol: str, *, stuck: bool) -> None:
         """Trigger what the prices of ``quote`` have reached, oldest first."""
         for algo in list(self.open.get(symbol, {}).values()):
+            if algo.trailing and algo.status == "NEW":
+                self._trail(algo, quote)
             if algo.status == "NEW" and self._reached(algo, quote):
                 algo.status, algo.trigger_ms = "TRIGGERING", quote.ts_ms
                 self._tell(algo, quote.ts_ms)
@@ -81,6 +84,10 @@ class Algos:
         for algo in self.open.get(symbol, {}).values():
             mark = algo.working_type == "MARK_PRICE"
             low, high = (span.mark_low, span.mark_high) if mark else (span.last_low, span.last_high)
+            if algo.trailing:
+                if algo.activated or algo.status != "NEW" or low <= algo.activate <= high:
+                    return False
+                continue
             if algo.status != "NEW" or (high >= algo.trigger if _upward(algo) else low <= algo.trigger):
                 return False
         return True
@@ -121,12 +128,12 @@ class Algos:
             params, "workingType", ("MARK_PRICE", "CONTRACT_PRICE"),
             ApiError(-1130, "Data sent for parameter 'workingType' is not valid."), "CONTRACT_PRICE",
         )  # fmt: skip
-        if params.get("priceMatch", "NONE") != "NONE":
-            raise ApiError(-5038, "Price match is not supported by the emulated exchange.")
+        trailing = kind == "TRAILING_STOP_MARKET"
+        match = checks.price_match(params, limit=not kind.endswith("_MARKET"))
         close = bool(checks.boolean(params, "closePosition"))
         reduce_only = checks.boolean(params, "reduceOnly")
         market = kind.endswith("_MARKET")
-        if close and not market:
+        if close and (trailing or not market):
             raise ApiError(-4136, "Target strategy invalid for orderType and closePosition.")
         if close and params.get("quantity"):
             raise ApiError(-4137, "Quantity must be zero with closePosition equals true.")
@@ -135,17 +142,45 @@ class Algos:
         if market and params.get("price"):
             raise ApiError(-1106, "Parameter 'price' sent when not required.")
         qty = ZERO if close else checks.quantity(contract, checks.decimal(params, "quantity"), market=market)
-        limit = ZERO if market else checks.price(contract, checks.decimal(params, "price"))
-        trigger = checks.price(contract, checks.decimal(params, "triggerPrice"), "triggerPrice")
+        limit = ZERO if market or match else checks.price(contract, checks.decimal(params, "price"))
+        trigger = activate = callback = ZERO
+        if trailing:
+            activate, callback = self._callback(params, contract)
+        else:
+            trigger = checks.price(contract, checks.decimal(params, "triggerPrice"), "triggerPrice")
         algo_id = 1_000_000_033_200_001 + self.ledger.account.next_algo
         algo = Algo(
             algo_id, checks.client_id(params, "clientAlgoId") or f"algo_{algo_id}", contract.symbol, side, kind,
-            checks.choice(params, "timeInForce", TIFS, ApiError(-1115, "Invalid timeInForce."), "GTC"),
+            checks.choice(params, "timeInForce", TIFS[:-1], ApiError(-1115, "Invalid timeInForce."), "GTC"),
             qty, limit, trigger, working, now_ms, bool(reduce_only), close,
             bool(checks.boolean(params, "priceProtect")), updated_ms=now_ms, stp=self.ledger.switches.stp_mode,
+            price_match=match or "NONE", activate=activate, callback=callback,
         )  # fmt: skip
         self._allowed(algo, contract)
         return algo
+
+    def _callback(self, params: Mapping[str, str], contract: Contract) -> tuple[Decimal, Decimal]:
+        """Activation price (0: none) and callback rate of a trailing stop."""
+        if params.get("triggerPrice"):
+            raise ApiError(-1106, "Parameter 'triggerPrice' sent when not required.")
+        callback = checks.decimal(params, "callbackRate")
+        if callback is None:
+            raise missing("callbackRate")
+        if not LEAST_CALLBACK <= callback <= MOST_CALLBACK:
+            raise ApiError(-1130, "Data sent for parameter 'callbackRate' is not valid.")
+        activate = checks.decimal(params, "activatePrice")
+        return (checks.price(contract, activate, "activatePrice") if activate else ZERO), callback
+
+    def _trail(self, algo: Algo, quote: Quote) -> None:
+        """Follow the working price: the extreme counts from the activation on (§2.3)."""
+        price = working(algo, quote)
+        if not algo.activated:
+            if algo.activate and (price > algo.activate if algo.side == "BUY" else price < algo.activate):
+                return
+            algo.activated, algo.extreme = True, price
+            self._tell(algo, quote.ts_ms)
+        better = min if algo.side == "BUY" else max
+        algo.extreme = better(algo.extreme, price)
 
     def _allowed(self, algo: Algo, contract: Contract) -> None:
         """Rules that look at the account and the market; margin is not among them (§2.1)."""
@@ -177,7 +212,12 @@ class Algos:
             checks.notional(contract, algo.qty * (algo.price or quote.mark))
         if sum(len(found) for found in self.open.values()) >= MAX_ALGO_ORDERS:
             raise ApiError(-4045, "Reach max stop order limit.")
-        if _past(algo, quote):
+        late = _past(algo, quote)
+        if algo.trailing and algo.activate:  # a buy waits for a fall, a sell for a rise
+            late = algo.activate >= quote.last if algo.side == "BUY" else algo.activate <= quote.last
+        elif algo.trailing:
+            algo.activated, algo.extreme = True, working(algo, quote)
+        if late:
             raise ApiError(-2021, "Order would immediately trigger.")
 
     def _reached(self, algo: Algo, quote: Quote) -> bool:
@@ -196,6 +236,11 @@ class Algos:
             contract, algo.side, algo.child_type, algo.tif, algo.qty or abs(amt), algo.price, now_ms, client_id,
             reduce_only=algo.reduce_only or algo.close_position,
         )  # fmt: skip
+        if algo.price_match != "NONE":
+            child.price, child.price_match = (
+                matched(contract, ledger.quote_of(algo.symbol), algo.side, algo.price_match),
+                algo.price_match,
+            )
         child.close_position, child.algo_id, child.stp = algo.close_position, algo.id, algo.stp
         child.orig_type, child.working_type = algo.type, algo.working_type
         quote = ledger.quote_of(algo.symbol)
@@ -246,8 +291,16 @@ class Algos:
 
 def _past(algo: Algo, quote: Quote) -> bool:
     """Whether the working price has reached the trigger (§2.3)."""
-    price: Decimal = quote.mark if algo.working_type == "MARK_PRICE" else quote.last
+    price = working(algo, quote)
+    if algo.trailing:
+        step = algo.extreme * algo.callback / 100
+        return algo.activated and (price >= algo.extreme + step if algo.side == "BUY" else price <= algo.extreme - step)
     return price >= algo.trigger if _upward(algo) else price <= algo.trigger
+
+
+def working(algo: Algo, quote: Quote) -> Decimal:
+    """The price that it follows."""
+    return quote.mark if algo.working_type == "MARK_PRICE" else quote.last
 
 
 def _upward(algo: Algo) -> bool:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 
-from services.emulator.params import ApiError, missing
+from services.emulator.params import ApiError, missing, number
 from services.emulator.venue.book import Quote
 from services.emulator.venue.contract import Contract
 
@@ -65,6 +65,31 @@ def position_side(params: Mapping[str, str], *, dual: bool) -> None:
         raise ApiError(-4061, "Order's position side does not match user's setting.")
     if dual:
         raise ApiError(-1020, "This operation is not supported: the emulated exchange trades one-way accounts only.")
+
+
+def price_match(params: Mapping[str, str], *, limit: bool) -> str:
+    """``priceMatch``, empty when the client names its price; only with LIMIT orders, and without ``price``."""
+    value = params.get("priceMatch") or "NONE"
+    if value == "NONE":
+        return ""
+    kind, _, level = value.partition("_")
+    if kind not in ("OPPONENT", "QUEUE") or level not in ("", "5", "10", "20"):
+        raise ApiError(-5037, "Invalid price match.")
+    if not limit or params.get("price"):
+        raise ApiError(-5038, "Price match is not supported for this order.")
+    return value
+
+
+def good_till(params: Mapping[str, str], tif: str, least_ms: int) -> int:
+    """``goodTillDate`` of a GTD order in whole seconds; 0 for others."""
+    value = number(params, "goodTillDate")
+    if tif != "GTD":
+        return 0
+    if value is None:
+        raise missing("goodTillDate")
+    if not least_ms < value < 253_402_300_799_000:
+        raise ApiError(-5040, "The goodTillDate timestamp must be greater than the current time plus 600 seconds.")
+    return value // 1000 * 1000
 
 
 def quantity(contract: Contract, value: Decimal | None, *, market: bool) -> Decimal:

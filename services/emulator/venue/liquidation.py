@@ -107,6 +107,23 @@ def _bankruptcy(ledger: Ledger, position: Position) -> Decimal:
     return max(price // contract.tick * contract.tick, contract.tick)
 
 
+def deleverage(ledger: Ledger, orders: Orders, algos: Algos, symbol: str, part: Decimal, now_ms: int) -> bool:
+    """Take ``part`` (at least a step) of the position for somebody else's bankruptcy, at the mark and without a fee."""
+    position, contract = ledger.account.positions.get(symbol), ledger.contracts[symbol]
+    if position is None or not position.amt:
+        return False
+    qty = min(max(abs(position.amt) * part // contract.step * contract.step, contract.step), abs(position.amt))
+    mark = ledger.quote_of(symbol).mark
+    price = max(mark // contract.tick * contract.tick, contract.tick)
+    side = "SELL" if position.amt > 0 else "BUY"
+    order = orders.make(contract, side, "LIMIT", "IOC", qty, price, now_ms, "adl_autoclose", reduce_only=True)
+    orders.accept(order, now_ms)
+    ledger.fill(order, price, qty, now_ms, liquidation=True)
+    orders.settle(symbol, now_ms)
+    algos.settle(symbol, now_ms)
+    return True
+
+
 def deliver(ledger: Ledger, orders: Orders, algos: Algos, symbol: str, now_ms: int) -> None:
     """The contract has ended: open orders expire, a position is settled at the last mark, without a fee (§8.6)."""
     for order in ledger.orders_of(symbol):

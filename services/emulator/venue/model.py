@@ -55,6 +55,11 @@ class Order:
     orig_type: str = ""
     stp: str = "EXPIRE_MAKER"
     working_type: str = "CONTRACT_PRICE"
+    price_match: str = "NONE"
+    good_till_ms: int = 0
+    due_ms: int = 0  # a market order that reaches the book so late (a fault)
+    changes: int = 0
+    modify_id: int | None = None
 
     @property
     def sign(self) -> int:
@@ -71,7 +76,11 @@ class Order:
 
 @dataclass(slots=True)
 class Algo:
-    """A conditional order. ``qty`` is 0 with ``close_position``."""
+    """A conditional order. ``qty`` is 0 with ``close_position``.
+
+    A trailing one has no trigger: ``callback`` in percent from the ``extreme`` since it was ``activated``, at once
+    when ``activate`` is 0.
+    """
 
     id: int
     client_id: str
@@ -93,10 +102,19 @@ class Algo:
     child_id: int = 0
     reason: str = ""
     stp: str = "EXPIRE_MAKER"
+    price_match: str = "NONE"
+    activate: Decimal = ZERO
+    callback: Decimal = ZERO
+    activated: bool = False
+    extreme: Decimal = ZERO
 
     @property
     def sign(self) -> int:
         return 1 if self.side == "BUY" else -1
+
+    @property
+    def trailing(self) -> bool:
+        return self.type == "TRAILING_STOP_MARKET"
 
     @property
     def child_type(self) -> str:
@@ -131,6 +149,20 @@ class Income:
 
 
 @dataclass(slots=True)
+class Amendment:
+    """A change of a resting order."""
+
+    id: int
+    order_id: int
+    client_id: str
+    symbol: str
+    price: tuple[Decimal, Decimal]  # before, after
+    qty: tuple[Decimal, Decimal]
+    count: int
+    time_ms: int
+
+
+@dataclass(slots=True)
 class Account:
     """Everything of one account. Counters make every id; ``listen_serial`` the listen key, ``listen_open`` its life."""
 
@@ -139,6 +171,7 @@ class Account:
     dual_side: bool = False
     multi_assets: bool = False
     tradifi_signed: bool = False
+    fee_burn: bool = False
     leverage_default: int = 20
     positions: dict[str, Position] = field(default_factory=dict)
     setups: dict[str, Setup] = field(default_factory=dict)
@@ -146,6 +179,8 @@ class Account:
     algos: dict[int, Algo] = field(default_factory=dict)
     trades: list[Trade] = field(default_factory=list)
     incomes: list[Income] = field(default_factory=list)
+    amendments: list[Amendment] = field(default_factory=list)
+    countdowns: dict[str, int] = field(default_factory=dict)  # when the orders of a symbol are cancelled (ms)
     next_order: int = 0
     next_algo: int = 0
     next_trade: int = 0
@@ -176,6 +211,8 @@ def load(kind: Any, value: Any) -> Any:
         return None if value is None else load(next(k for k in inner if k is not type(None)), value)
     if origin is dict:
         return {inner[0](key): load(inner[1], item) for key, item in value.items()}
+    if origin is tuple:
+        return tuple(load(one, item) for one, item in zip(inner, value, strict=True))
     if origin is list:
         return [load(inner[0], item) for item in value]
     if is_dataclass(kind):

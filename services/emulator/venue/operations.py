@@ -3,9 +3,11 @@
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
+import orjson
+
 from packages.common.time import DAY_MS
-from services.emulator.params import ApiError, limit, number, symbol_text, times
-from services.emulator.venue import settings, views
+from services.emulator.params import ApiError, limit, missing, number, symbol_text, text, times
+from services.emulator.venue import checks, settings, views
 from services.emulator.venue.contract import Contract
 from services.emulator.venue.model import OPEN
 from services.emulator.venue.venue import Desk, Venue
@@ -37,7 +39,8 @@ class Call(NamedTuple):
 
 
 class Operation(NamedTuple):
-    """``changes``: whether it may change state, so that it must survive a restart. ``orders``: its cost in orders."""
+    """``changes``: whether it may change state, so that it must survive a restart. ``orders``: its cost on the counter
+    of ten seconds; on that of a minute every request costs one (§6.1)."""
 
     do: Callable[[Call], Any]
     weight: int = 1
@@ -66,6 +69,102 @@ def _new_order(call: Call) -> Any:
 def _test_order(call: Call) -> Any:
     order = call.desk.orders.checked(call.params, call.contract(trading=True), call.now_ms)
     return views.order_answer(call.desk.ledger, order, first=True) | {"orderId": 0}
+
+
+def _amend_order(call: Call) -> Any:
+    order = call.desk.orders.amend(call.params, call.contract(trading=True), call.now_ms)
+    call.desk.settle(order.symbol, call.now_ms)
+    return views.order_answer(call.desk.ledger, order)
+
+
+def _each(call: Call, do: Callable[[Call], Any], items: list[Params]) -> Any:
+    """A batch: every item is answered by itself, a refused one with its code."""
+    answers = []
+    for item in items:
+        try:
+            answers.append(do(call._replace(params=item)))
+        except ApiError as refused:
+            answers.append({"code": refused.code, "msg": refused.message})
+    return answers
+
+
+def _items(call: Call, name: str, most: int) -> list[Any]:
+    """A JSON array of a parameter, with at most ``most`` items."""
+    try:
+        found = orjson.loads(text(call.params, name))
+    except orjson.JSONDecodeError as error:
+        raise ApiError(-1130, f"Data sent for parameter '{name}' is not valid.") from error
+    if not isinstance(found, list):
+        raise ApiError(-1130, f"Data sent for parameter '{name}' is not valid.")
+    if not 0 < len(found) <= most:
+        raise ApiError(-4082, "Invalid number of batch place orders.")
+    return found
+
+
+def _batch(do: Callable[[Call], Any]) -> Callable[[Call], Any]:
+    def answer(call: Call) -> Any:
+        rows = _items(call, "batchOrders", 5)
+        if not all(isinstance(row, dict) for row in rows):
+            raise ApiError(-1130, "Data sent for parameter 'batchOrders' is not valid.")
+        return _each(call, do, [{name: _word(value) for name, value in row.items()} for row in rows])
+
+    return answer
+
+
+def _word(value: object) -> str:
+    """A value of JSON as the parameter it would have been."""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _cancel_batch(call: Call) -> Any:
+    name = "orderIdList" if call.params.get("orderIdList") else "origClientOrderIdList"
+    one, symbol = ("orderId" if name == "orderIdList" else "origClientOrderId"), call.contract().symbol
+    return _each(call, _cancel_order, [{"symbol": symbol, one: _word(item)} for item in _items(call, name, 10)])
+
+
+def _countdown(call: Call) -> Any:
+    symbol, ms = call.contract().symbol, number(call.params, "countdownTime")
+    if ms is None:
+        raise missing("countdownTime")
+    if ms < 0:
+        raise ApiError(-1130, "Data sent for parameter 'countdownTime' is not valid.")
+    countdowns = call.desk.ledger.account.countdowns
+    countdowns.pop(symbol, None)
+    if ms:
+        countdowns[symbol] = call.now_ms + ms
+    return {"symbol": symbol, "countdownTime": str(ms)}
+
+
+def _amendments(call: Call) -> Any:
+    symbol, order_id = call.contract().symbol, number(call.params, "orderId")
+    client_id = call.params.get("origClientOrderId")
+    rows = [
+        row
+        for row in call.desk.ledger.account.amendments
+        if row.symbol == symbol and order_id in (None, row.order_id) and client_id in (None, row.client_id)
+    ]
+    rows = _window(call, rows, lambda a: a.id, lambda a: a.time_ms, "fromId", 50)
+    return [views.amendment_row(row) for row in reversed(rows)]
+
+
+def _force_orders(call: Call) -> Any:
+    """Orders that the exchange itself gave for the account."""
+    wanted, kind = call.optional(), call.params.get("autoCloseType")
+    leads = {"LIQUIDATION": ("autoclose-",), "ADL": ("adl_autoclose",), None: ("autoclose-", "adl_autoclose")}
+    if kind not in leads:
+        raise ApiError(-1130, "Data sent for parameter 'autoCloseType' is not valid.")
+    ledger = call.desk.ledger
+    rows = [o for o in ledger.account.orders.values() if wanted in (None, o.symbol)]
+    rows = [o for o in rows if o.client_id.startswith(leads[kind])]
+    rows = _window(call, rows, lambda o: o.id, lambda o: o.time_ms, "orderId", 50)
+    return [views.order_row(ledger, order) for order in rows]
+
+
+def _order_limits(_: Call) -> Any:
+    return [
+        {"rateLimitType": "ORDERS", "interval": interval, "intervalNum": count, "limit": limit}
+        for interval, count, limit in (("SECOND", 10, 300), ("MINUTE", 1, 1200))
+    ]
 
 
 def _cancel_order(call: Call) -> Any:
@@ -230,8 +329,12 @@ def _income(call: Call) -> Any:
 
 def _adl(call: Call) -> Any:
     wanted = call.optional()
-    held = [p.symbol for p in call.desk.ledger.held() if wanted in (None, p.symbol)]
-    return [{"symbol": symbol, "adlQuantile": {"LONG": 2, "SHORT": 2, "BOTH": 2}} for symbol in held]
+    ledger, rows = call.desk.ledger, []
+    for position in ledger.held():
+        if wanted in (None, position.symbol):
+            rank = views.adl_rank(ledger, position)
+            rows.append({"symbol": position.symbol, "adlQuantile": {"LONG": 0, "SHORT": 0, "BOTH": rank}})
+    return rows
 
 
 def _trading_status(call: Call) -> Any:
@@ -239,8 +342,17 @@ def _trading_status(call: Call) -> Any:
     return {"indicators": {}, "updateTime": call.now_ms} | ({"symbol": symbol} if symbol else {})
 
 
-def _fee_burn(_: Call) -> Any:
-    return {"feeBurn": False}
+def _fee_burn(call: Call) -> Any:
+    return {"feeBurn": call.desk.ledger.account.fee_burn}
+
+
+def _set_fee_burn(call: Call) -> Any:
+    """The setting is kept and told; fees stay in USDT, for the account holds nothing else."""
+    wanted = checks.boolean(call.params, "feeBurn")
+    if wanted is None:
+        raise missing("feeBurn")
+    call.desk.ledger.account.fee_burn = wanted
+    return settings.SUCCESS
 
 
 # --- listen key ---
@@ -306,6 +418,12 @@ def _ledger(view: Callable[..., Any]) -> Callable[[Call], Any]:
 OPERATIONS: dict[tuple[str, str], Operation] = {
     ("POST", "/fapi/v1/order"): Operation(_new_order, 0, orders=1, changes=True, security="trade"),
     ("POST", "/fapi/v1/order/test"): Operation(_test_order, 0, security="trade"),
+    ("PUT", "/fapi/v1/order"): Operation(_amend_order, 0, orders=1, changes=True, security="trade"),
+    ("POST", "/fapi/v1/batchOrders"): Operation(_batch(_new_order), 5, orders=5, changes=True, security="trade"),
+    ("PUT", "/fapi/v1/batchOrders"): Operation(_batch(_amend_order), 5, orders=5, changes=True, security="trade"),
+    ("DELETE", "/fapi/v1/batchOrders"): Operation(_cancel_batch, changes=True, security="trade"),
+    ("GET", "/fapi/v1/orderAmendment"): Operation(_amendments),
+    ("POST", "/fapi/v1/countdownCancelAll"): Operation(_countdown, 10, changes=True, security="trade"),
     ("DELETE", "/fapi/v1/order"): Operation(_cancel_order, changes=True, security="trade"),
     ("GET", "/fapi/v1/order"): Operation(_get_order),
     ("GET", "/fapi/v1/openOrder"): Operation(_open_order),
@@ -346,6 +464,9 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/fapi/v1/adlQuantile"): Operation(_adl, 5),
     ("GET", "/fapi/v1/apiTradingStatus"): Operation(_trading_status, 1, 10),
     ("GET", "/fapi/v1/feeBurn"): Operation(_fee_burn, 30),
+    ("POST", "/fapi/v1/feeBurn"): Operation(_set_fee_burn, changes=True, security="trade"),
+    ("GET", "/fapi/v1/rateLimit/order"): Operation(_order_limits),
+    ("GET", "/fapi/v1/forceOrders"): Operation(_force_orders, 20, 50),
     ("POST", "/fapi/v1/listenKey"): Operation(_start_stream, changes=True, security="key"),
     ("PUT", "/fapi/v1/listenKey"): Operation(_keep_stream, security="key"),
     ("EXPIRE", "listenKey"): Operation(_close_stream, changes=True),  # by the clock: no request can name it

@@ -1,6 +1,7 @@
 """Regular orders: what is accepted, what it trades with, when it rests, how it ends."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from services.emulator.params import ApiError, number
@@ -9,10 +10,13 @@ from services.emulator.venue.book import Quote, Span, levels, sweep
 from services.emulator.venue.contract import MAX_ORDERS, Contract
 from services.emulator.venue.ledger import Ledger
 from services.emulator.venue.margin import ZERO
-from services.emulator.venue.model import OPEN, Order
+from services.emulator.venue.model import OPEN, Amendment, Order
 
 CONDITIONAL = ("STOP", "STOP_MARKET", "TAKE_PROFIT", "TAKE_PROFIT_MARKET", "TRAILING_STOP_MARKET")
-TIFS = ("GTC", "IOC", "FOK", "GTX")
+TIFS = ("GTC", "IOC", "FOK", "GTX", "GTD")
+GTD_MS = 600_000  # at least so far ahead
+CHANGES = 10_000  # of one order, at the most
+SETTLES_MS = 30 * 60_000  # nothing is opened so long before a contract ends (§8.6)
 # Reasons of an end, ``er`` of ORDER_TRADE_UPDATE (§5.2).
 IOC_REST, PUSHED_OUT, LIQUIDATED, GONE, DELISTED, UNFILLED = 2, 4, 5, 6, 7, 9
 
@@ -20,11 +24,14 @@ IOC_REST, PUSHED_OUT, LIQUIDATED, GONE, DELISTED, UNFILLED = 2, 4, 5, 6, 7, 9
 class Orders:
     """Orders of one account. Every method that changes something leaves its events at the ledger.
 
-    ``share(symbol, now_ms, order_id)``: the part of a market order that finds a counterparty (a fault when below 1).
+    ``share(symbol, now_ms, order_id)``: the part of a market order that finds a counterparty (a fault when below 1);
+    ``delay`` of the same arguments: how many milliseconds later it reaches the book (a fault when above 0).
     """
 
-    def __init__(self, ledger: Ledger, share: Callable[[str, int, int], float]) -> None:
-        self.ledger, self.share = ledger, share
+    def __init__(
+        self, ledger: Ledger, share: Callable[[str, int, int], float], delay: Callable[[str, int, int], int]
+    ) -> None:
+        self.ledger, self.share, self.delay = ledger, share, delay
         self._latest: dict[tuple[str, str], int] = {}
         for order in ledger.account.orders.values():
             self._latest[order.symbol, order.client_id] = order.id
@@ -48,8 +55,7 @@ class Orders:
         side = checks.side_of(params)
         kind = checks.choice(params, "type", ("LIMIT", "MARKET"), ApiError(-1116, "Invalid orderType."))
         checks.position_side(params, dual=self.ledger.account.dual_side)
-        if params.get("priceMatch", "NONE") != "NONE":
-            raise ApiError(-5038, "Price match is not supported by the emulated exchange.")
+        match = checks.price_match(params, limit=kind == "LIMIT")
         tif = "GTC"
         if kind == "LIMIT":
             tif = checks.choice(params, "timeInForce", TIFS, ApiError(-1115, "Invalid timeInForce."))
@@ -58,13 +64,21 @@ class Orders:
         elif params.get("price"):
             raise ApiError(-1106, "Parameter 'price' sent when not required.")
         qty = checks.quantity(contract, checks.decimal(params, "quantity"), market=kind == "MARKET")
-        limit = checks.price(contract, checks.decimal(params, "price")) if kind == "LIMIT" else ZERO
+        quote = self.ledger.quote_of(contract.symbol)
+        limit = ZERO
+        if kind == "LIMIT":
+            limit = (
+                checks.price(contract, checks.decimal(params, "price"))
+                if not match
+                else matched(contract, quote, side, match)
+            )
         order = self.make(
             contract, side, kind, tif, qty, limit, now_ms, checks.client_id(params, "newClientOrderId"),
             reduce_only=bool(checks.boolean(params, "reduceOnly")),
         )  # fmt: skip
         order.stp = params.get("selfTradePreventionMode") or self.ledger.switches.stp_mode
-        quote = self.ledger.quote_of(contract.symbol)
+        order.price_match = match or "NONE"
+        order.good_till_ms = checks.good_till(params, tif, now_ms + GTD_MS)
         if order.type == "LIMIT":
             checks.band(contract, quote, side, limit)
         self._client_id_free(order)
@@ -91,6 +105,86 @@ class Orders:
             raise ApiError(-2013, "Order does not exist.")
         return found
 
+    def amend(self, params: Mapping[str, str], contract: Contract, now_ms: int) -> Order:
+        """Change price and quantity of a resting LIMIT order; it loses its place in the queue."""
+        order = self._named(params, contract.symbol)
+        if order is None or order.status not in OPEN:
+            raise ApiError(-2013, "Order does not exist.")
+        if order.type != "LIMIT":
+            raise ApiError(-5025, "Only limit order is supported.")
+        side = checks.side_of(params)
+        if side != order.side:
+            raise ApiError(-1117, "Invalid side.")
+        match = checks.price_match(params, limit=True)
+        quote = self.ledger.quote_of(contract.symbol)
+        qty = checks.quantity(contract, checks.decimal(params, "quantity"), market=False)
+        limit = (
+            checks.price(contract, checks.decimal(params, "price"))
+            if not match
+            else matched(contract, quote, side, match)
+        )
+        checks.band(contract, quote, side, limit)
+        if (qty, limit) == (order.qty, order.price):
+            raise ApiError(-5027, "No need to modify the order.")
+        if order.changes >= CHANGES:
+            raise ApiError(-5026, "Exceed maximum modify order limit.")
+        if not order.reduce_only:
+            checks.notional(contract, qty * limit)
+        before = order.price, order.qty
+        self.ledger.open[order.symbol].pop(order.id)
+        order.qty, order.price = max(qty, order.executed), limit
+        try:
+            if order.left:
+                # what has traded is no part of what is asked for now
+                rest = replace(order, qty=order.left, executed=ZERO)
+                if order.tif == "GTX":
+                    refuse_by_book(contract, quote, rest)
+                self.admit(rest, contract, quote, now_ms)
+        except ApiError as refused:
+            order.price, order.qty = before
+            self.ledger.open[order.symbol][order.id] = order
+            if refused.code == -5022:  # post-only that would take: the amendment ends it
+                self.end(order, "CANCELED", now_ms)
+                return order
+            raise
+        self.ledger.open[order.symbol][order.id] = order
+        order.changes += 1
+        order.modify_id = number(params, "modifyId")
+        account = self.ledger.account
+        account.amendments.append(
+            Amendment(
+                5_000_000_000 + len(account.amendments) + 1, order.id, order.client_id, order.symbol,
+                (before[0], order.price), (before[1], order.qty), order.changes, now_ms,
+            )
+        )  # fmt: skip
+        if not order.left:
+            self.end(order, "CANCELED", now_ms)
+            return order
+        self.ledger.tell(order, "AMENDMENT", now_ms)
+        self.run(order, contract, now_ms)
+        return order
+
+    def timed(self, symbol: str, now_ms: int) -> None:
+        """What time alone brings: countdowns, orders good till a date, market orders that were late."""
+        if 0 < self.ledger.account.countdowns.get(symbol, 0) <= now_ms:
+            del self.ledger.account.countdowns[symbol]
+            self.cancel_all(symbol, now_ms)
+        for order in self.ledger.orders_of(symbol):
+            if 0 < order.good_till_ms <= now_ms:
+                self.end(order, "EXPIRED", now_ms)
+            elif 0 < order.due_ms <= now_ms:
+                self.run(order, self.ledger.contracts[symbol], now_ms, self.share(symbol, now_ms, order.id))
+
+    def due(self) -> dict[str, int]:
+        """When ``timed`` has work next, by symbol."""
+        found = dict(self.ledger.account.countdowns)
+        for symbol, orders in self.ledger.open.items():
+            for order in orders.values():
+                for ms in (order.good_till_ms, order.due_ms):
+                    if ms:
+                        found[symbol] = min(ms, found.get(symbol, ms))
+        return found
+
     # --- the life of an order ---
 
     def make(
@@ -114,6 +208,8 @@ class Orders:
         opening = order.qty - max(-amt * order.sign, ZERO)
         if opening <= 0:
             return
+        if now_ms >= contract.spec.delivery_ms - SETTLES_MS:
+            raise ApiError(-4140, "Invalid symbol status for opening position.")
         setup = self.ledger.setup(order.symbol)
         if contract.spec.tradifi and not self.ledger.account.tradifi_signed:
             raise ApiError(-4411, "Please sign TradFi-Perps agreement contract fapi.")
@@ -141,10 +237,17 @@ class Orders:
         """Trade what can be traded at once; the rest rests or expires. ``share`` < 1 leaves a market order short."""
         quote = self.ledger.quote_of(order.symbol)
         if order.type == "MARKET":
+            if not order.due_ms:
+                wait = self.delay(order.symbol, now_ms, order.id)
+                if wait:
+                    order.due_ms = now_ms + wait
+                    return
             bound = quote.mark * (1 + order.sign * contract.band)
             wanted = order.qty
             if share < 1.0:
                 wanted = max(order.qty * Decimal(str(share)) // contract.step * contract.step, contract.step)
+            if order.reduce_only:  # the position may have shrunk while the order was on its way
+                wanted = min(wanted, max(-self.ledger.position(order.symbol).amt * order.sign, ZERO))
             self._take(order, contract, quote, wanted, bound, now_ms)
             if order.left:
                 self.end(order, "EXPIRED", now_ms, UNFILLED)
@@ -184,13 +287,14 @@ class Orders:
         return all(
             order.price < span.last_low if order.sign > 0 else order.price > span.last_high
             for order in self.ledger.orders_of(symbol)
+            if order.type == "LIMIT"
         )
 
     def settle(self, symbol: str, now_ms: int) -> None:
         """After the position changed: reduce-only orders that no longer fit are pushed out, oldest kept."""
         room = {sign: max(-self.ledger.position(symbol).amt * sign, ZERO) for sign in (1, -1)}
         for order in self.ledger.orders_of(symbol):
-            if order.reduce_only:
+            if order.reduce_only and not order.due_ms:
                 if order.left > room[order.sign]:
                     self.end(order, "EXPIRED", now_ms, PUSHED_OUT)
                 else:
@@ -239,6 +343,13 @@ class Orders:
             order_id = self._latest.get((symbol, client_id), 0)
         found = self.ledger.account.orders.get(order_id)
         return found if found is not None and found.symbol == symbol else None
+
+
+def matched(contract: Contract, quote: Quote, side: str, match: str) -> Decimal:
+    """The price of ``priceMatch``: the n-th level of the other side (OPPONENT) or of one's own (QUEUE)."""
+    kind, _, level = match.partition("_")
+    up = 1 if (side == "BUY") == (kind == "OPPONENT") else -1
+    return (quote.ask if up > 0 else quote.bid) + up * (int(level or 1) - 1) * contract.tick
 
 
 def crosses(contract: Contract, quote: Quote, order: Order) -> Decimal:

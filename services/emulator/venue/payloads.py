@@ -63,10 +63,12 @@ def order_event(
         "ss": 0,
         "rp": money(trade.pnl) if trade else "0",
         "V": order.stp,
-        "pm": "NONE",
-        "gtd": 0,
+        "pm": order.price_match,
+        "gtd": order.good_till_ms,
         "er": str(reason),
     }
+    if execution == "AMENDMENT" and order.modify_id is not None:
+        body["M"] = order.modify_id
     if trade is not None:
         body |= {"N": "USDT", "n": money(trade.fee)}
     return {"e": "ORDER_TRADE_UPDATE", "E": now_ms, "T": now_ms, "o": body}
@@ -165,14 +167,16 @@ def algo_event(contract: Contract, algo: Algo, child: Order | None, now_ms: int)
         "p": f"{algo.price:.{contract.price_decimals}f}",
         "V": algo.stp,
         "wt": algo.working_type,
-        "pm": "NONE",
+        "pm": algo.price_match,
         "cp": algo.close_position,
         "pP": algo.price_protect,
         "R": algo.reduce_only or algo.close_position,
         "tt": algo.trigger_ms,
         "gtd": 0,
-        "ia": False,
+        "ia": algo.activated,
     }
+    if algo.trailing:
+        body |= {"AP": f"{algo.activate:.{contract.price_decimals}f}", "cr": plain(algo.callback)}
     if algo.reason:
         body["rm"] = algo.reason
     return {"e": "ALGO_UPDATE", "E": now_ms, "T": now_ms, "o": body}

@@ -39,9 +39,11 @@ class Feed(Protocol):
 class Desk:
     """One account with everything that acts on it."""
 
-    def __init__(self, ledger: Ledger, share: Callable[[str, int, int], float]) -> None:
+    def __init__(
+        self, ledger: Ledger, share: Callable[[str, int, int], float], delay: Callable[[str, int, int], int]
+    ) -> None:
         self.ledger = ledger
-        self.orders = Orders(ledger, share)
+        self.orders = Orders(ledger, share, delay)
         self.algos = Algos(ledger, self.orders)
 
     def settle(self, symbol: str, now_ms: int) -> None:
@@ -53,6 +55,7 @@ class Desk:
         found = {position.symbol for position in self.ledger.held()}
         found.update(symbol for symbol, orders in self.ledger.open.items() if orders)
         found.update(symbol for symbol, algos in self.algos.open.items() if algos)
+        found.update(self.ledger.account.countdowns)
         return found
 
     def loud(self, spans: Mapping[str, Span]) -> set[str]:
@@ -81,7 +84,8 @@ class Desk:
 
 class Venue:
     """All accounts. ``stuck(symbol, ts_ms)``: a trigger hangs then; ``share(symbol, ts_ms, order)``: what part of a
-    market order is filled. Both must depend on their arguments alone, so that a replay repeats them."""
+    market order is filled; ``delay`` of the same: how many milliseconds late it reaches the book. They must depend on
+    their arguments alone, so that a replay repeats them."""
 
     def __init__(
         self,
@@ -94,10 +98,11 @@ class Venue:
         switches: Switches | None = None,
         stuck: Callable[[str, int], bool] = lambda _symbol, _ts_ms: False,
         share: Callable[[str, int, int], float] = lambda _symbol, _ts_ms, _order: 1.0,
+        delay: Callable[[str, int, int], int] = lambda _symbol, _ts_ms, _order: 0,
     ) -> None:
         self.contracts, self.feed, self.seed = contracts, feed, seed
         self.switches = Switches() if switches is None else switches
-        self.stuck, self.share = stuck, share
+        self.stuck, self.share, self.delay = stuck, share, delay
         self.now_ms = now_ms // SECOND_MS * SECOND_MS
         self._quotes: dict[str, Quote] = {}
         self._spans: tuple[int, dict[str, Span | None]] = (-1, {})
@@ -106,7 +111,7 @@ class Venue:
 
     def _adopt(self, accounts: Iterable[Account]) -> None:
         self.desks = {
-            a.name: Desk(Ledger(a, self.contracts, self.switches, self.seed, self.quote_of), self.share)
+            a.name: Desk(Ledger(a, self.contracts, self.switches, self.seed, self.quote_of), self.share, self.delay)
             for a in accounts
         }
 
@@ -153,6 +158,7 @@ class Venue:
             spans[symbol] = self.feed.span(symbol, minute_ms)
         loud = {symbol for symbol in active if self.contracts[symbol].spec.delivery_ms < after}
         for desk in self.desks.values():
+            loud |= {symbol for symbol, ms in desk.orders.due().items() if ms < after}
             loud |= desk.loud({symbol: span for symbol, span in spans.items() if span is not None and symbol in active})
         return loud
 
@@ -168,6 +174,8 @@ class Venue:
             for desk in self.desks.values():
                 liquidation.deliver(desk.ledger, desk.orders, desk.algos, symbol, now)
             return
+        for desk in self.desks.values():
+            desk.orders.timed(symbol, now)
         quote, stuck = self.quote_of(symbol), self.stuck(symbol, now)
         if not quote.live:
             return

@@ -7,7 +7,7 @@ from typing import Any
 from services.emulator.venue import margin
 from services.emulator.venue.ledger import MAKER, TAKER, Ledger
 from services.emulator.venue.margin import ZERO
-from services.emulator.venue.model import Algo, Income, Order, Position, Trade
+from services.emulator.venue.model import Algo, Amendment, Income, Order, Position, Trade
 from services.emulator.venue.payloads import break_even, money, plain
 
 Row = dict[str, Any]
@@ -36,9 +36,9 @@ def order_answer(ledger: Ledger, order: Order, *, cancelled: bool = False, first
         "workingType": order.working_type,
         "priceProtect": False,
         "origType": order.orig_type,
-        "priceMatch": "NONE",
+        "priceMatch": order.price_match,
         "selfTradePreventionMode": order.stp,
-        "goodTillDate": 0,
+        "goodTillDate": order.good_till_ms,
         "updateTime": order.time_ms if first else order.updated_ms,
     }
     if ledger.switches.answer_avg_price:
@@ -80,7 +80,7 @@ def algo_row(ledger: Ledger, algo: Algo, child: Order | None, shape: str) -> Row
         "icebergQuantity": None,
         "selfTradePreventionMode": algo.stp,
         "workingType": algo.working_type,
-        "priceMatch": "NONE",
+        "priceMatch": algo.price_match,
         "closePosition": algo.close_position,
         "priceProtect": algo.price_protect,
         "reduceOnly": algo.reduce_only or algo.close_position,
@@ -90,7 +90,10 @@ def algo_row(ledger: Ledger, algo: Algo, child: Order | None, shape: str) -> Row
         "goodTillDate": 0,
     }
     if shape == "post":
-        return row | {"activatePrice": "", "callbackRate": ""}
+        if not algo.trailing:
+            return row | {"activatePrice": "", "callbackRate": ""}
+        activate = f"{algo.activate:.{contract.price_decimals}f}"
+        return row | {"activatePrice": activate, "callbackRate": plain(algo.callback)}
     row |= {
         "actualOrderId": "" if child is None else str(child.id),
         "actualPrice": "0" if child is None else plain(child.average),
@@ -133,7 +136,7 @@ def position_risk(ledger: Ledger, position: Position) -> Row:
         "maintMargin": money(ledger.maintenance(position)),
         "positionInitialMargin": money(ledger.position_margin(position)),
         "openOrderInitialMargin": money(ledger.order_margin(position.symbol)),
-        "adl": 2 if position.amt else 0,
+        "adl": adl_rank(ledger, position),
         "bidNotional": plain(bids),
         "askNotional": plain(asks),
         "updateTime": position.updated_ms,
@@ -155,6 +158,17 @@ def position_risk_v2(ledger: Ledger, position: Position) -> Row:
         "leverage": str(setup.leverage),
         "maxNotionalValue": f"{most:f}",
     }
+
+
+def adl_rank(ledger: Ledger, position: Position) -> int:
+    """Place in the queue of deleveraging, 0 to 4: by profit on margin, 0 for whoever makes none.
+
+    The exchange ranks against everybody; without others the steps are fixed: 0, 10 %, 50 % and 100 % of the margin.
+    """
+    margin_used, profit = ledger.position_margin(position), ledger.unrealized(position)
+    if not margin_used or profit <= 0:
+        return 0
+    return 1 + sum(profit >= margin_used * step / 100 for step in (10, 50, 100))
 
 
 def symbol_config(ledger: Ledger, symbol: str) -> Row:
@@ -268,6 +282,25 @@ def balance(ledger: Ledger, now_ms: int) -> list[Row]:
             "updateTime": now_ms,
         }
     ]
+
+
+def amendment_row(amendment: Amendment) -> Row:
+    """Of ``orderAmendment``."""
+    price, qty = amendment.price, amendment.qty
+    return {
+        "amendmentId": amendment.id,
+        "symbol": amendment.symbol,
+        "pair": amendment.symbol,
+        "orderId": amendment.order_id,
+        "clientOrderId": amendment.client_id,
+        "time": amendment.time_ms,
+        "amendment": {
+            "price": {"before": f"{price[0]:f}", "after": f"{price[1]:f}"},
+            "origQty": {"before": f"{qty[0]:f}", "after": f"{qty[1]:f}"},
+            "count": amendment.count,
+        },
+        "priceMatch": "NONE",
+    }
 
 
 def trade_row(ledger: Ledger, trade: Trade) -> Row:
