@@ -79,6 +79,15 @@ class PremiumIndex(msgspec.Struct, frozen=True):
     next_funding_ts_ms: int
 
 
+class BookTop(msgspec.Struct, frozen=True):
+    """Best bid and ask now, exact; ``ts_ms`` is the transaction time."""
+
+    symbol: str
+    ts_ms: int
+    bid: Decimal
+    ask: Decimal
+
+
 class OpenInterest(msgspec.Struct, frozen=True):
     """Open interest in base asset; ``value`` in quote units where the source says it."""
 
@@ -149,6 +158,9 @@ class MarketData(Protocol):
 
     async def premium_index(self, symbol: str | None = None) -> list[PremiumIndex]:
         """Mark, index and predicted funding now, of one symbol or of all."""
+
+    async def book_top(self, symbol: str) -> BookTop:
+        """Best bid and ask now."""
 
     async def open_interest(self, symbol: str) -> OpenInterest:
         """Open interest now."""

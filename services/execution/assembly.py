@@ -1,4 +1,4 @@
-"""Builds a ``Trader`` with its client, stream and journal, and takes them apart again. Who trades shares a transport."""
+"""Builds a ``Trader`` with its client, stream and journal, and takes them apart again."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from packages.exchange.binance.trading import BinanceTrading
 from packages.exchange.binance.transport import Transport
 from packages.exchange.binance.user_stream import BinanceUserStream
 from packages.exchange.port import InstrumentInfo
-from services.execution import books, kill_switch
+from services.execution import books, guards, kill_switch
 from services.execution.journal import Journal
 from services.execution.trader import Outside, Trader, TraderConfig, Writer
 
@@ -34,7 +34,7 @@ async def trading_desk(
     publish: Callable[[str, Any], None],
     outside: Outside,
     config: TraderConfig | None = None,
-    limits: kill_switch.Limits | None = None,
+    limits: guards.EntryLimits | None = None,
     killed: kill_switch.KillState | None = None,
     plans: Sequence[books.Plan] = (),
 ) -> AsyncIterator[Trader]:

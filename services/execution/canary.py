@@ -1,7 +1,8 @@
 """Proof that the stop path works (execution.md 21): without a fresh one there are no entries.
 
 Tier A costs nothing: on a flat symbol a closePosition stop must be answered exactly -4509, so path, key, type and
-schema still hold. Tier B is a real stop that was accepted, listed and told of by ALGO_UPDATE. Neither proves triggering.
+schema still hold. Tier B is a real stop that was accepted, listed and told of by ALGO_UPDATE. Neither proves that it
+triggers.
 """
 
 from collections.abc import Mapping

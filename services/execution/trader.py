@@ -21,8 +21,8 @@ from packages.common.time import DAY_MS, MINUTE_MS, Clock, iso, monotonic_ms
 from packages.common.types import QualityEvent
 from packages.exchange import filters
 from packages.exchange import trading as wire
-from packages.exchange.port import Connected, Disconnected, InstrumentInfo
-from services.execution import books, kill_switch
+from packages.exchange.port import BookTop, Brackets, Connected, Disconnected, InstrumentInfo
+from services.execution import books, guards, kill_switch
 from services.execution.canary import ProofRules, Proofs, ask_tier_a
 from services.execution.core import events as ev
 from services.execution.core.state import Bracket, EntryState, Phase
@@ -85,7 +85,6 @@ class TraderConfig:
     stream_wait_s: float = 10.0
     retry_s: float = 1.0
     hold_ms: int = 1_440 * MINUTE_MS
-    capital_limit: Decimal | None = None
     proofs: ProofRules = field(default_factory=ProofRules)
     delays: Mapping[ev.Timer, int] = field(default_factory=dict)  # of the core, in wall ms; what is absent is its own
 
@@ -132,8 +131,8 @@ class AccountView:
 class Outside(Protocol):
     """What the trader asks of the process around it; every answer is at hand, none waits."""
 
-    def lease_age_ms(self) -> float:
-        """Since the trading lease was last seen held, monotonic."""
+    def lease_age_ms(self) -> float | None:
+        """Since the trading lease was last seen held, monotonic; None: it was not."""
 
     def stores_lost(self) -> tuple[str, ...]:
         """Stores that do not answer now."""
@@ -144,8 +143,17 @@ class Outside(Protocol):
     def clock_skew_ms(self) -> float | None:
         """Market ms by which the exchange's clock was last found off ours."""
 
-    def entry_reasons(self, order: EntryOrder) -> tuple[str, ...]:
-        """What else speaks against this entry now: age, lease, spread, gap, delivery, model."""
+    def model_age_ms(self) -> float | None:
+        """Market time since the end of the data that the model knows."""
+
+    def last(self, symbol: str) -> Decimal | None:
+        """The last traded price."""
+
+    def brackets(self, symbol: str) -> Brackets | None:
+        """Leverage tiers."""
+
+    async def book_top(self, symbol: str) -> BookTop:
+        """Best bid and ask, asked for now. Raises ``VenueError``."""
 
 
 class Trader:
@@ -165,7 +173,7 @@ class Trader:
         *,
         universe: Sequence[str],
         config: TraderConfig | None = None,
-        limits: kill_switch.Limits | None = None,
+        limits: guards.EntryLimits | None = None,
         killed: KillState | None = None,
         plans: Sequence[books.Plan] = (),
     ) -> None:
@@ -174,7 +182,8 @@ class Trader:
         self._trading, self._stream, self._journal, self._left = trading, stream, journal, left
         self._instruments, self._clock, self._writer, self._publish = instruments, clock, writer, publish
         self._outside, self._config = outside, config or TraderConfig()
-        self._limits = limits or kill_switch.Limits()
+        self._entry_limits = limits or guards.EntryLimits()
+        self._limits = self._entry_limits.rates
         moves = () if left.moved is None else (left.moved,)
         self._killed = killed or kill_switch.restored(moves)
         self._universe = tuple(universe)
@@ -236,9 +245,6 @@ class Trader:
 
     def enter(self, order: EntryOrder) -> None:
         """Try this bracket; it ends in a position or in a row that says why not. Never blocks."""
-        equity = self._marks.equity if self._marks is not None else ZERO
-        share = float(order.quantity * order.reference_price / equity) if equity > 0 else float("inf")
-        self._asked.append(EntryAsked(self._clock.now_ms(), order.symbol, share))
         self._start_task(self._enter(order), f"enter:{order.symbol}")
 
     def close(self, symbol: str, reason: str) -> None:
@@ -496,8 +502,8 @@ class Trader:
             self._entering.pop(order.symbol, None)
 
     async def _try_entry(self, order: EntryOrder) -> None:
-        reasons = self._reasons(order)
-        if reasons:
+        reasons = self._reasons(order, None)
+        if set(reasons) - {guards.Refusal.PRICE_UNKNOWN}:
             self._lapse(order, reasons)
             return
         order = self._as_pilot(order)
@@ -510,7 +516,9 @@ class Trader:
                 order.target_price,
                 order.due_ts_ms,
             )
-            await self._set_up(order.symbol, order.leverage)
+            book, _ = await asyncio.gather(
+                self._outside.book_top(order.symbol), self._set_up(order.symbol, order.leverage)
+            )
         except (InvalidInputError, VenueError) as exc:
             log.warning("entry_not_set_up", symbol=order.symbol, error=str(exc))
             self._lapse(order, ("SETUP_FAILED" if isinstance(exc, VenueError) else "ORDER_INVALID",), str(exc))
@@ -518,7 +526,10 @@ class Trader:
         plan = books.Plan(
             intent, order.symbol, order.leverage, order.reference_price, order.decided_ts_ms, order.model_id
         )
-        reasons = self._reasons(order)  # set-up took its time
+        reasons = self._reasons(order, book)  # set-up took its time
+        if guards.counts(reasons):
+            share = guards.notional_share(order, self._equity, self._entry_limits)
+            self._asked.append(EntryAsked(self._clock.now_ms(), order.symbol, share))
         runner = self._runners[order.symbol]
         free = runner.phase is Phase.FLAT
         if free:
@@ -529,21 +540,34 @@ class Trader:
         elif free:
             self._plans.pop(order.symbol, None)
 
-    def _reasons(self, order: EntryOrder) -> tuple[str, ...]:
-        """Every reason against, the kill-switch's first."""
-        out = list(self._killed.reasons(order.symbol))
-        if not self.ready:
-            out.append("RECOVERING")
-        if order.symbol not in self._runners:
-            out.append("UNKNOWN_SYMBOL")
-        if order.symbol in self._paused:
-            out.append("PAUSED")
-        if not self.stop_path_proven():
-            out.append("STOP_PATH_UNPROVEN")
-        if not self._journal.healthy:
-            out.append("NO_JOURNAL")
-        out += self._outside.entry_reasons(order)
-        return tuple(dict.fromkeys(out))
+    def _reasons(self, order: EntryOrder, book: BookTop | None) -> tuple[str, ...]:
+        """Every reason against, the kill-switch's first; without ``book`` the price is one."""
+        outside, symbol = self._outside, order.symbol
+        runner = self._runners.get(symbol)
+        facts = guards.EntryFacts(
+            now_ms=self._clock.now_ms(),
+            kill=self._killed,
+            info=self._instruments.get(symbol),
+            brackets=outside.brackets(symbol),
+            speed=self._clock.speed,
+            lease_age_ms=outside.lease_age_ms(),
+            mark=runner.mark if runner is not None else None,
+            last=outside.last(symbol),
+            bid=book.bid if book is not None else None,
+            ask=book.ask if book is not None else None,
+            equity=self._equity,
+            used_margin=self._account.initial_margin if self._account is not None else None,
+            stop_path_proven=self.stop_path_proven(),
+            paused=symbol in self._paused,
+            entries=tuple(self._asked),
+            model_age_ms=outside.model_age_ms(),
+        )
+        recovering = () if self.ready and runner is not None else ("RECOVERING",)
+        return (*recovering, *guards.entry_refusals(order, facts, self._entry_limits))
+
+    @property
+    def _equity(self) -> Decimal | None:
+        return self._marks.equity if self._marks is not None else None
 
     def _as_pilot(self, order: EntryOrder) -> EntryOrder:
         """Tier B: after six hours without a live stop the next entry is as small as the exchange takes."""
@@ -694,6 +718,7 @@ class Trader:
             order_failures=tuple(self._failures),
             clock_skew_ms=self._outside.clock_skew_ms(),
             stores_lost=self._outside.stores_lost(),
+            journal_healthy=self._journal.healthy,
             exposed=exposed,
             entries_unknown=unknown,
             trips=trips,

@@ -46,9 +46,10 @@ class Rows:
 
 
 class Calm:
-    """Nothing speaks against anything."""
+    """Nothing speaks against anything, and what is asked of the market is asked of the venue."""
 
-    reasons = ()
+    def __init__(self, venue):
+        self.venue, self.tiers, self.lasts = venue, {}, {}
 
     def lease_age_ms(self):
         return 0.0
@@ -62,8 +63,17 @@ class Calm:
     def clock_skew_ms(self):
         return 0.0
 
-    def entry_reasons(self, order):
-        return self.reasons
+    def model_age_ms(self):
+        return 0.0
+
+    def last(self, symbol):
+        return self.lasts.get(symbol)
+
+    def brackets(self, symbol):
+        return self.tiers.get(symbol)
+
+    async def book_top(self, symbol):
+        return await self.venue.book_top(symbol)
 
 
 class Desk:
@@ -79,6 +89,8 @@ class Desk:
     async def order(self, symbol="BTCUSDT", direction=1, *, notional=500, stop=0.05, target=0.05, hold_ms=86_400_000):
         """A bracket at the mark; distances are fractions of it."""
         mark, info = await self.mark(symbol), self.instruments[symbol]
+        self.trader.see_mark(symbol, mark)
+        self.outside.lasts[symbol] = mark
         self._count += 1
         return EntryOrder(
             f"t{self._count}", symbol, direction, floor_quantity(info, D(notional) / mark, market=True), 5,
@@ -122,14 +134,16 @@ def market():
 @contextlib.asynccontextmanager
 async def desk_on(exchange, folder, *, speed=1.0, proofs=None, instance="desk", **config):
     """A desk that has recovered. ``proofs`` None: it trades as if tier B had been seen just now."""
-    rows, outside = Rows(), Calm()
+    rows = Rows()
     async with aiohttp.ClientSession() as session:
         clock, rng = ScaledClock(0, speed), np.random.default_rng(1)
         endpoints = endpoints_for("emulator", exchange.rest_url, exchange.ws_url)
         venue = BinanceRest(
             session, endpoints, clock, rng, credentials=Credentials(exchange.key.key, exchange.key.secret)
         )
+        outside = Calm(venue)
         await sample_clock(venue, clock, 3)
+        outside.tiers = {row.symbol: row for row in await venue.leverage_brackets()}
         instruments = (await venue.exchange_info()).instruments
         delays = {Timer.WINDOW: 1_000, Timer.READ: 300}
         rules = TraderConfig(

@@ -15,6 +15,7 @@ import numpy as np
 from packages.common.time import round_minute
 from packages.common.types import Bar, KlineUpdate, MarkTick, OhlcBar, Settlement
 from packages.exchange.port import (
+    BookTop,
     Bracket,
     Brackets,
     Columns,
@@ -140,6 +141,13 @@ class _Premium(msgspec.Struct, rename="camel"):
     next_funding_time: int = 0
 
 
+class _BookTop(msgspec.Struct, rename="camel"):
+    symbol: str
+    bid_price: Decimal
+    ask_price: Decimal
+    time: int
+
+
 class _OpenInterest(msgspec.Struct, rename="camel"):
     symbol: str
     open_interest: float
@@ -183,6 +191,7 @@ _time = msgspec.json.Decoder(_Time, strict=False)
 _funding = msgspec.json.Decoder(list[_Funding], strict=False)
 _funding_info = msgspec.json.Decoder(list[_FundingInfo], strict=False)
 _premium = msgspec.json.Decoder(list[_Premium] | _Premium, strict=False)
+_book_top = msgspec.json.Decoder(_BookTop, strict=False)
 _open_interest = msgspec.json.Decoder(_OpenInterest, strict=False)
 _open_interest_hist = msgspec.json.Decoder(list[_OpenInterestHist], strict=False)
 _brackets = msgspec.json.Decoder(list[_Brackets] | _Brackets, strict=False)
@@ -229,6 +238,11 @@ def decode_premium(body: bytes) -> list[PremiumIndex]:
         )
         for row in (rows if isinstance(rows, list) else [rows])
     ]
+
+
+def decode_book_top(body: bytes) -> BookTop:
+    row = _book_top.decode(body)
+    return BookTop(row.symbol, row.time, row.bid_price, row.ask_price)
 
 
 def decode_open_interest(body: bytes) -> OpenInterest:

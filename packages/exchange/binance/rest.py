@@ -16,6 +16,7 @@ from packages.exchange.binance.endpoints import Endpoints
 from packages.exchange.binance.signing import Credentials
 from packages.exchange.binance.transport import Params, Request, RestConfig, Transport
 from packages.exchange.port import (
+    BookTop,
     Brackets,
     Columns,
     ExchangeInfo,
@@ -108,6 +109,11 @@ class BinanceRest:
         """Mark, index and predicted funding now."""
         params = {"symbol": to_rest(symbol)} if symbol else {}
         return await self._get("/fapi/v1/premiumIndex", params, codec.decode_premium, weight=1 if symbol else 10)
+
+    async def book_top(self, symbol: str) -> BookTop:
+        """Best bid and ask now."""
+        path, params = "/fapi/v1/ticker/bookTicker", {"symbol": to_rest(symbol)}
+        return await self._get(path, params, codec.decode_book_top, weight=2)
 
     async def open_interest(self, symbol: str) -> OpenInterest:
         """Open interest now."""
