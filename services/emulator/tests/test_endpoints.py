@@ -53,7 +53,8 @@ def test_a_change_that_crosses_trades_and_one_below_the_fill_ends_the_order():
     assert put(bench, orderId=post["orderId"], quantity="0.5", price="49910")["status"] == "CANCELED"
 
 
-def test_every_item_of_a_batch_has_its_own_answer():
+@pytest.mark.parametrize("spelling", ["orderIdList", "orderidlist"])  # clients send the one or the other
+def test_every_item_of_a_batch_has_its_own_answer(spelling):
     bench = Bench()
     items = [
         {"symbol": "BTCUSDT", "side": "BUY", "quantity": "0.1", "price": price, **LIMIT}
@@ -65,7 +66,7 @@ def test_every_item_of_a_batch_has_its_own_answer():
     (changed,) = bench.call("PUT", "batchOrders", batchOrders=orjson.dumps(change).decode())
     assert changed["origQty"] == "0.200"
     ids = orjson.dumps([first["orderId"], 7]).decode()
-    gone, unknown = bench.call("DELETE", "batchOrders", symbol="BTCUSDT", orderIdList=ids)
+    gone, unknown = bench.call("DELETE", "batchOrders", symbol="BTCUSDT", **{spelling: ids})
     assert (gone["status"], unknown["code"]) == ("CANCELED", -2011)
     assert code(bench.post, "batchOrders", batchOrders=orjson.dumps(items * 2).decode()) == -4082
     assert code(bench.post, "batchOrders", batchOrders="{") == -1130

@@ -116,10 +116,20 @@ def _word(value: object) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
+# ccxt and python-binance still send the spelling of the older documents
+_LISTS = {
+    "orderIdList": "orderId",
+    "orderidlist": "orderId",
+    "origClientOrderIdList": "origClientOrderId",
+    "origclientorderidlist": "origClientOrderId",
+}
+
+
 def _cancel_batch(call: Call) -> Any:
-    name = "orderIdList" if call.params.get("orderIdList") else "origClientOrderIdList"
-    one, symbol = ("orderId" if name == "orderIdList" else "origClientOrderId"), call.contract().symbol
-    return _each(call, _cancel_order, [{"symbol": symbol, one: _word(item)} for item in _items(call, name, 10)])
+    name = next((name for name in _LISTS if call.params.get(name)), "orderIdList")
+    symbol = call.contract().symbol
+    rows = [{"symbol": symbol, _LISTS[name]: _word(item)} for item in _items(call, name, 10)]
+    return _each(call, _cancel_order, rows)
 
 
 def _countdown(call: Call) -> Any:
