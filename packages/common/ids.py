@@ -17,7 +17,7 @@ ATTEMPTS_MAX = 999_999
 
 _EXCHANGE = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 _INSTANCE = re.compile(r"[a-z0-9]{1,8}")
-_OURS = re.compile(rf"{PREFIX}-([a-z0-9]{{1,8}})-([a-z2-7]{{16}})-([a-z])([1-9][0-9]{{0,3}})")
+_OURS = re.compile(rf"{PREFIX}-([a-z0-9]{{1,8}})-([a-z2-7]{{16}})-([a-z])([1-9][0-9]{{0,5}})")
 
 
 class Leg(StrEnum):
