@@ -2,9 +2,10 @@
 
 import asyncio
 import math
+import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from datetime import date
@@ -20,6 +21,7 @@ from apps.worker_realtime.engine import Engine, Permission
 from apps.worker_realtime.feature_book import FeatureBook
 from apps.worker_realtime.lease import TradingLease
 from apps.worker_realtime.link import DeskLink
+from apps.worker_realtime.live import Surroundings, TappedStream, account_key, live_trading
 from apps.worker_realtime.loop import LoopConfig, MinuteLoop, give_way, stale_limit_ms
 from apps.worker_realtime.model_source import LoadedModel, ModelSource
 from apps.worker_realtime.publisher import StatePublisher
@@ -37,6 +39,7 @@ from packages.exchange.binance.endpoints import endpoints_for
 from packages.exchange.binance.rest import BinanceRest
 from packages.exchange.binance.streams import BinanceStream
 from packages.exchange.clock_sync import keep_synchronised
+from packages.exchange.port import StreamItem
 from services.collector.collector import Collector, CollectorConfig
 from services.features import kernel
 from services.inference import forest
@@ -96,12 +99,14 @@ class Worker:
             bus = await stack.enter_async_context(Bus(self._redis_url))
             endpoints = endpoints_for(settings.exchange, settings.exchange_rest_url, settings.exchange_ws_url)
             rng = np.random.default_rng(wall_ms())
-            venue = BinanceRest(session, endpoints, self._clock, rng)
+            key = account_key(settings, os.environ)
+            venue = BinanceRest(session, endpoints, self._clock, rng, credentials=key)
+            watchers: list[Callable[[StreamItem], None]] = []
 
-            def open_stream(symbols: Sequence[str]) -> BinanceStream:
+            def open_stream(symbols: Sequence[str]) -> BinanceStream | TappedStream:
                 stream = BinanceStream(session, endpoints, self._clock, rng, symbols=symbols)
                 self._streams[:] = [stream]
-                return stream
+                return TappedStream(stream, watchers) if key is not None else stream
 
             limits = CollectorConfig(min_samples=settings.mark_samples_needed, bar_deadline_ms=settings.bar_deadline_ms)
             collector = Collector(venue, open_stream, self._clock, state.last_ts, limits)
@@ -147,7 +152,36 @@ class Worker:
                 await give_way(lambda: writer.metrics.queued_rows if writer.metrics.database_ok else 0)
 
             take_model(models.current)
+            tradable = [
+                name for name, yes in zip(state.instruments.symbols, state.instruments.tradable, strict=True) if yes
+            ]
+
+            async def trade_live() -> None:
+                around = Surroundings(venue, self._clock, lease, link, writer, models, state.book, tradable)
+                watchers.append(around.see)
+                watching = asyncio.create_task(around.watch_clock(), name="clock-watch")
+                try:
+                    async with live_trading(
+                        settings,
+                        session,
+                        venue,
+                        self._clock,
+                        rng,
+                        writer,
+                        publisher.publish,
+                        link,
+                        lease,
+                        around,
+                        tradable,
+                    ) as live:
+                        loop.live = view.live = live
+                        watchers.append(live.see)
+                        await live.obey()
+                finally:
+                    watching.cancel()
+
             parts = [
+                *([trade_live()] if key is not None else []),
                 self._refresh(loop, view),
                 lease.run(),
                 link.run(),
@@ -155,7 +189,7 @@ class Worker:
                 publisher.run(),
                 self._publish_status(publisher, view),
             ]
-            if isinstance(self._clock, ScaledClock):
+            if isinstance(self._clock, ScaledClock) and key is None:
                 parts.append(keep_synchronised(venue, self._clock))
             helpers = [asyncio.create_task(part) for part in parts]
             main = asyncio.create_task(loop.run(collector.run(), pace), name="minute-loop")

@@ -25,6 +25,12 @@ class TradingLease:
         self._checked_mono_ms = -1e18
 
     @property
+    def age_ms(self) -> float | None:
+        """Since the lock was last seen held, by the monotonic clock; None when it is not ours."""
+        age = monotonic_ms() - self._checked_mono_ms
+        return age if age < 1e9 else None
+
+    @property
     def fresh(self) -> bool:
         """True when the lock was seen held within the last two seconds of the monotonic clock."""
         return monotonic_ms() - self._checked_mono_ms <= FRESH_MS

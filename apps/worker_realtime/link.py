@@ -27,6 +27,17 @@ class TradingState:
     kill_switch: str = "RUNNING"
     version: int = 0
     changed_by: str = "system"
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class DeskCommand:
+    """A row of desk_commands that nobody has answered: ``close``, ``pause`` or ``unpause`` one symbol."""
+
+    command_id: int
+    kind: str
+    symbol: str
+    author: str
 
 
 class DeskLink:
@@ -36,6 +47,8 @@ class DeskLink:
         self._url, self._status = database_url, status
         self._connection: psycopg.AsyncConnection[Any] | None = None
         self._seen_mono_ms = -1e18
+        self._commands: list[DeskCommand] = []
+        self._taken: set[int] = set()
         self.state = TradingState()
 
     @property
@@ -70,16 +83,54 @@ class DeskLink:
         except _LOST as exc:
             log.debug("desk_link_lost", error=type(exc).__name__)
 
+    def take_commands(self) -> list[DeskCommand]:
+        """Commands not taken yet, each given once; ``answer`` each of them."""
+        commands, self._commands = self._commands, []
+        self._taken |= {command.command_id for command in commands}
+        return commands
+
+    async def answer(self, command: DeskCommand, outcome: str) -> None:
+        """Say what came of a command. Lost with the database: it is then given again by the next process."""
+        await self._tell(
+            "UPDATE desk_commands SET answered_at = now(), outcome = %s WHERE command_id = %s",
+            (outcome, command.command_id),
+        )
+
+    async def report_latch(self, word: str, code: str, author: str) -> None:
+        """Write the kill-switch's present word into the desk's row."""
+        await self._tell(
+            "UPDATE trading_state SET kill_switch = %s, reason = %s, changed_by = %s, changed_at = now(), "
+            "version = version + 1 WHERE kill_switch <> %s AND version = %s",
+            (word, code or "cleared", author, word, self.state.version),
+        )
+
+    async def _tell(self, query: str, values: tuple[Any, ...]) -> None:
+        if self._connection is None:
+            return
+        try:
+            async with asyncio.timeout(5):
+                await self._connection.execute(query, values)
+        except _LOST as exc:
+            log.debug("desk_link_lost", error=type(exc).__name__)
+
     async def _beat(self) -> None:
         if self._connection is None:
             self._connection = await connect_async(self._url, autocommit=True, timeout_s=5)
-        cursor = await self._connection.execute("SELECT toggle, kill_switch, version, changed_by FROM trading_state")
+        cursor = await self._connection.execute(
+            "SELECT toggle, kill_switch, version, changed_by, coalesce(reason, '') FROM trading_state"
+        )
         row = await cursor.fetchone()
         if row is not None:
             state = TradingState(*row)
             if state != self.state:
                 log.info("trading_state", toggle=state.toggle, kill_switch=state.kill_switch, version=state.version)
             self.state = state
+        cursor = await self._connection.execute(
+            "SELECT command_id, kind, symbol, author FROM desk_commands WHERE answered_at IS NULL ORDER BY command_id"
+        )
+        waiting = [DeskCommand(*row) for row in await cursor.fetchall()]
+        self._commands = [command for command in waiting if command.command_id not in self._taken]
+        self._taken &= {command.command_id for command in waiting}
         await self._connection.execute(
             "INSERT INTO process_status (name, updated_at, status) VALUES (%s, %s, %s) "
             "ON CONFLICT (name) DO UPDATE SET updated_at = EXCLUDED.updated_at, status = EXCLUDED.status",

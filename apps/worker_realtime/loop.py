@@ -35,6 +35,12 @@ class Writer(Protocol):
     def put(self, table: str, rows: Sequence[Any]) -> None: ...
 
 
+class LiveMinutes(Protocol):
+    """The live account, decided on the same inputs: ``apps.worker_realtime.live.LiveTrading`` is one."""
+
+    def minute(self, shadow: Decided, engine: Engine, late_ms: int, decided_at_ms: int) -> None: ...
+
+
 @dataclass(slots=True)
 class Progress:
     """What status pages say about the loop. Times are market time, durations wall milliseconds."""
@@ -82,6 +88,7 @@ class MinuteLoop:
         self._checkpoint_due_ms: int | None = None
         self._was_halted = False
         self.engine: Engine | None = None
+        self.live: LiveMinutes | None = None
         self.progress = Progress()
 
     async def run(self, batches: AsyncIterator[CollectorBatch], pace: Callable[[], Any]) -> None:
@@ -180,6 +187,8 @@ class MinuteLoop:
         )
         decided_ms = monotonic_ms() - started
         self.progress.timings = {"features": features_ms, "decision": decided_ms, "minute": features_ms + decided_ms}
+        if self.live is not None and live:  # before anything is written: its orders do not wait for rows
+            self.live.minute(decided, engine, late_ms, now)
         self._write_decision(engine, decided, late_ms, now)
         self._forget_settlements(ts_ms)
         self.progress.signal_ts_ms = ts_ms

@@ -7,22 +7,26 @@ import psycopg
 import structlog
 
 from packages.common.errors import PlatformError
+from packages.common.time import from_datetime
 from services.inference.predictor import Predictor
 
 log = structlog.get_logger(__name__)
 
 _POINTER = """
-    SELECT p.kind, p.model_id::text, m.artifact_uri, m.content_hash FROM model_pointers p JOIN models m USING (model_id)
+    SELECT p.kind, p.model_id::text, m.artifact_uri, m.content_hash, m.train_end
+    FROM model_pointers p JOIN models m USING (model_id)
     WHERE p.kind IN ('production', 'demo') ORDER BY p.kind = 'production' DESC LIMIT 1
 """
 
 
 @dataclass(frozen=True, slots=True)
 class LoadedModel:
-    """A predictor and the kind of its pointer: a demo model is valid for shadow only (D40)."""
+    """A predictor and the kind of its pointer: a demo model is valid for shadow only (D40). ``train_end_ms``: where the
+    data it learned from end."""
 
     kind: str
     predictor: Predictor
+    train_end_ms: int | None = None
 
 
 class ModelSource:
@@ -39,15 +43,16 @@ class ModelSource:
             row = conn.execute(_POINTER).fetchone()
         if row is None:
             return self.current
-        kind, model_id, uri, content_hash = row
+        kind, model_id, uri, content_hash, train_end = row
+        end_ms = None if train_end is None else from_datetime(train_end)
         if self.current is not None and self.current.predictor.model_id == model_id:
             if self.current.kind != kind:
-                self.current = LoadedModel(kind, self.current.predictor)
+                self.current = LoadedModel(kind, self.current.predictor, end_ms)
             return self.current
         if self._refused == model_id:
             return self.current
         try:
-            self.current = LoadedModel(kind, Predictor.load(uri, expected_hash=content_hash))
+            self.current = LoadedModel(kind, Predictor.load(uri, expected_hash=content_hash), end_ms)
             log.info("model_loaded", model_id=model_id, kind=kind)
         except PlatformError as exc:
             self._refused = model_id

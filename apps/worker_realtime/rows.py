@@ -65,7 +65,7 @@ def feature_rows(minute: FeatureMinute) -> list[tuple[Any, ...]]:
     return out
 
 
-def signal_rows(decided: Decided, engine: Engine, late_ms: int) -> list[Row]:
+def signal_rows(decided: Decided, engine: Engine, late_ms: int, mode: str = MODE) -> list[Row]:
     """One row per symbol: traded, or why not (D46)."""
     rows, names = decided.out.rows, engine.symbols
     out = []
@@ -79,7 +79,7 @@ def signal_rows(decided: Decided, engine: Engine, late_ms: int) -> list[Row]:
                 "symbol": symbol,
                 "ts": decided.ts_ms,
                 "model_id": engine.model.model_id,
-                "mode": MODE,
+                "mode": mode,
                 "ev_long": number(row["ev_long"]),
                 "ev_short": number(row["ev_short"]),
                 "er_long": number(p[0]),

@@ -14,6 +14,7 @@ from services.collector.collector import Collector
 
 if TYPE_CHECKING:
     from apps.worker_realtime.link import DeskLink
+    from apps.worker_realtime.live import LiveTrading
     from apps.worker_realtime.loop import MinuteLoop
     from apps.worker_realtime.model_source import ModelSource
     from services.registry.instruments import Instruments
@@ -36,6 +37,7 @@ class StatusView:
         self._collector, self._writer, self._bus, self._streams = collector, writer, bus, streams
 
         self.quality = Quality()
+        self.live: LiveTrading | None = None
 
     def attach(self, loop: "MinuteLoop", link: "DeskLink", models: "ModelSource") -> None:
         """Name the parts that are built after this one."""
@@ -51,7 +53,7 @@ class StatusView:
         halted = state.kill_switch != "RUNNING"
         status = StatusDTO(
             collector_ok=bool(stream and stream.connected and stream.healthy and not collected.catching_up),
-            userstream_ok=False,  # no account behind shadow trading
+            userstream_ok=self.live is not None and self.live.trader.view().stream_up,
             latest_candle_ts=_iso(progress.candle_ts_ms),
             latest_feature_ts=_iso(progress.feature_ts_ms),
             latest_signal_ts=_iso(progress.signal_ts_ms),
@@ -91,7 +93,10 @@ class StatusView:
             missing_rate_24h=self.quality.missing_rate,
             quality_events_24h=self.quality.events,
         )
-        return status.model_dump(mode="json") | {"catching_up": collected.catching_up, "minutes": progress.minutes}
+        extra: dict[str, Any] = {"catching_up": collected.catching_up, "minutes": progress.minutes}
+        if self.live is not None:
+            extra["live"] = self.live.status()
+        return status.model_dump(mode="json") | extra
 
 
 def _iso(ts_ms: int | None) -> str | None:

@@ -83,6 +83,7 @@ class Settings(BaseSettings):
     beta_cap: Annotated[float, Field(gt=0)] = 0.8
     taker_fee_rate: Annotated[float, Field(ge=0, lt=0.1)] = 0.0005
     shadow_equity_usdt: Annotated[float, Field(gt=0)] = 10_000.0
+    instance: Annotated[str, Field(pattern=r"^[a-z0-9]{1,8}$")] | None = None
     capital_limit_usdt: Annotated[float, Field(gt=0)] | None = None
 
     @field_validator("universe", mode="before")

@@ -5,9 +5,11 @@ order findable; it does not make it unique (execution.md 1): the exchange frees 
 """
 
 import hashlib
+import platform
 import re
 from base64 import b32encode
 from enum import StrEnum
+from pathlib import Path
 from typing import NamedTuple
 
 from packages.common.errors import InvalidInputError
@@ -52,6 +54,15 @@ def client_order_id(instance: str, decision_id: str, leg: Leg, attempt: int) -> 
     if not 1 <= attempt <= ATTEMPTS_MAX:
         raise InvalidInputError("attempt", attempt, f"1 to {ATTEMPTS_MAX}")
     return f"{PREFIX}-{instance}-{decision_digest(decision_id)}-{leg}{attempt}"
+
+
+def instance_tag(place: Path) -> str:
+    """The tag of a desk that names none: a function of where its data lies on this machine, so that two desks differ.
+
+    A desk that was moved keeps its tag in its journal, which refuses another one.
+    """
+    told = f"{platform.node()}:{place.resolve()}"
+    return b32encode(hashlib.sha256(told.encode()).digest()[:4]).decode().rstrip("=").lower()
 
 
 def decision_digest(decision_id: str) -> str:

@@ -62,7 +62,7 @@ async def trading_desk(
                 killed=killed,
                 plans=plans,
             )
-            running = asyncio.create_task(trader.run(), name="trader")
+            running = trader.running = asyncio.create_task(trader.run(), name="trader")
             try:
                 yield trader
             finally:

@@ -126,6 +126,8 @@ class AccountView:
     proofs: Proofs
     stream_up: bool
     naked_ms: tuple[float, ...]
+    closed: tuple[books.Closed, ...]  # the last lives booked by this process, oldest first
+    closed_before: int  # how many more came before these
 
 
 class Outside(Protocol):
@@ -213,8 +215,11 @@ class Trader:
         self._paused: set[str] = set()
         self._proofs = Proofs(dict(left.proofs))
         self._naked: deque[float] = deque(maxlen=_KEPT)
+        self._closed: deque[books.Closed] = deque(maxlen=_KEPT)
+        self._closed_count = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._judging = False
+        self.running: asyncio.Task[None] | None = None  # ``run``, for whoever has started it
 
     # --- the outside's face -----------------------------------------------------------------------------------------
 
@@ -313,6 +318,8 @@ class Trader:
             proofs=self._proofs,
             stream_up=self._up,
             naked_ms=tuple(self._naked),
+            closed=tuple(self._closed),
+            closed_before=self._closed_count - len(self._closed),
         )
 
     async def settled(self, symbol: str) -> str:
@@ -863,6 +870,8 @@ class Trader:
             self._writer.put("order_intents", [books.intent_row(plan, "closed", now, opened=False)])
             return
         self._writer.put("fills", [books.trade_fill_row(trade) for trade in trades])
+        self._closed.append(closed)
+        self._closed_count += 1
         word = _exit_word(closing, exit_reason, closed)
         self._writer.put("trades", [books.trade_row(closed, plan, word, 0.0, 0.0)])
         self._writer.put("order_intents", [books.intent_row(plan, "booked", now, net=str(closed.net))])

@@ -1,0 +1,440 @@
+"""Live trading beside the shadow account: what the worker tells the trader, asks of it and writes for it (D33)."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+import aiohttp
+import numpy as np
+import orjson
+import structlog
+
+from apps.worker_realtime import rows
+from apps.worker_realtime.engine import Decided, Engine
+from apps.worker_realtime.lease import TradingLease
+from apps.worker_realtime.link import DeskCommand, DeskLink
+from apps.worker_realtime.live_account import MODE, LiveAccount, LiveMinute, LivePermission
+from apps.worker_realtime.model_source import ModelSource
+from packages.common.config import Settings
+from packages.common.errors import InvalidInputError, SettingsError, VenueError
+from packages.common.ids import instance_tag
+from packages.common.time import MINUTE_MS, Clock, iso, monotonic_ms, wall_ms
+from packages.common.types import KlineUpdate, MarkTick
+from packages.common.writer import BatchWriter
+from packages.exchange.binance.rest import BinanceRest
+from packages.exchange.binance.signing import Credentials, load_credentials
+from packages.exchange.binance.streams import BinanceStream
+from packages.exchange.clock_sync import sample_clock
+from packages.exchange.port import BookTop, Brackets, InstrumentInfo, StreamItem, StreamStats
+from services.execution import books, guards
+from services.execution.assembly import trading_desk
+from services.execution.core.events import Latch
+from services.execution.core.state import Phase
+from services.execution.journal import LatchMoved, read_state
+from services.execution.kill_switch import DataAge, Flatten, Halt, Resume, restored
+from services.execution.trader import AccountView, Trader
+from services.simulator.codec import FORMAT, pack_inputs, pack_rows, pack_state
+
+log = structlog.get_logger(__name__)
+
+_SIDE = {1: "LONG", -1: "SHORT"}
+_LEASE_GRACE_S = 8.5  # recvWindow of an entry, 2 s of staleness and 5 s (rule 18)
+JOURNAL = Path("execution") / "journal.ndjson"
+
+
+class Feed(Protocol):
+    """Bars so far: ``apps.worker_realtime.feature_book.FeatureBook`` is one."""
+
+    @property
+    def symbols(self) -> tuple[str, ...]: ...
+    def last_ts(self, symbol: str) -> int | None: ...
+
+
+class TappedStream:
+    """The collector's stream, with every record shown to ``watchers`` as it passes."""
+
+    def __init__(self, stream: BinanceStream, watchers: Sequence[Callable[[StreamItem], None]]) -> None:
+        self._stream, self._watchers = stream, watchers
+
+    async def __aenter__(self) -> "TappedStream":
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(self, *failure: Any) -> None:
+        await self._stream.__aexit__(*failure)
+
+    async def batches(self) -> AsyncIterator[list[StreamItem]]:
+        """As the stream's own."""
+        async for batch in self._stream.batches():
+            for see in self._watchers:
+                for item in batch:
+                    see(item)
+            yield batch
+
+    async def set_symbols(self, symbols: Sequence[str]) -> None:
+        """As the stream's own."""
+        await self._stream.set_symbols(symbols)
+
+    @property
+    def backlog(self) -> bool:
+        """As the stream's own."""
+        return self._stream.backlog
+
+    def stats(self) -> StreamStats:
+        """As the stream's own."""
+        return self._stream.stats()
+
+
+class Surroundings:
+    """``services.execution.trader.Outside`` in the worker: every answer is at hand."""
+
+    def __init__(
+        self,
+        venue: BinanceRest,
+        clock: Clock,
+        lease: TradingLease,
+        link: DeskLink,
+        writer: BatchWriter,
+        models: ModelSource,
+        feed: Feed,
+        tradable: Sequence[str],
+    ) -> None:
+        self._venue, self._clock, self._lease, self._link = venue, clock, lease, link
+        self._writer, self._models, self._feed, self._tradable = writer, models, feed, tuple(tradable)
+        self._lasts: dict[str, float] = {}
+        self._mark_ts: dict[str, int] = {}
+        self._tiers: Mapping[str, Brackets] = {}
+        self._skew: float | None = None
+
+    def see(self, item: StreamItem) -> None:
+        """A record of the market stream."""
+        if isinstance(item, MarkTick):
+            self._mark_ts[item.symbol] = item.event_ts_ms
+        elif isinstance(item, KlineUpdate):
+            self._lasts[item.bar.symbol] = item.bar.close
+
+    def lease_age_ms(self) -> float | None:
+        return self._lease.age_ms
+
+    def stores_lost(self) -> tuple[str, ...]:
+        return () if self._link.fresh and self._writer.metrics.database_ok else ("database",)
+
+    def data_ages(self) -> Mapping[str, DataAge]:
+        now = self._clock.now_ms()
+        ages = {}
+        for symbol in self._tradable:
+            bar, mark = self._feed.last_ts(symbol), self._mark_ts.get(symbol)
+            ages[symbol] = DataAge(
+                None if bar is None else float(now - bar - MINUTE_MS), None if mark is None else float(now - mark)
+            )
+        return ages
+
+    def clock_skew_ms(self) -> float | None:
+        return self._skew
+
+    def model_age_ms(self) -> float | None:
+        model = self._models.current
+        return None if model is None or model.train_end_ms is None else float(self._clock.now_ms() - model.train_end_ms)
+
+    def model_permitted(self, exchange: str) -> bool:
+        """A demo model is valid for shadow only (D40); at an emulated exchange there is no money."""
+        model = self._models.current
+        return model is not None and (model.kind == "production" or exchange == "emulator")
+
+    def last(self, symbol: str) -> Decimal | None:
+        price = self._lasts.get(symbol)
+        return None if price is None else Decimal(repr(price))
+
+    def brackets(self, symbol: str) -> Brackets | None:
+        return self._tiers.get(symbol)
+
+    async def book_top(self, symbol: str) -> BookTop:
+        return await self._venue.book_top(symbol)
+
+    async def refresh(self) -> None:
+        """Leverage tiers, asked with the account's key. Raises ``VenueError``."""
+        self._tiers = {row.symbol: row for row in await self._venue.leverage_brackets()}
+
+    async def watch_clock(self, every_s: float = 10.0) -> None:
+        """Keep the clock on the exchange's and remember by how much it was off."""
+        while True:
+            try:
+                self._skew = await sample_clock(self._venue, self._clock)
+            except VenueError:
+                self._skew = None
+            await asyncio.sleep(every_s)
+
+
+class LiveTrading:
+    """The trader in the worker: minutes in, orders out, rows and messages written, the operator's word obeyed."""
+
+    def __init__(
+        self,
+        trader: Trader,
+        surroundings: Surroundings,
+        link: DeskLink,
+        settings: Settings,
+        writer: BatchWriter,
+        clock: Clock,
+        instruments: Mapping[str, InstrumentInfo],
+    ) -> None:
+        self.trader, self._surroundings = trader, surroundings
+        self._link, self._settings, self._writer, self._clock = link, settings, writer, clock
+        self._instruments = instruments
+        self._account: LiveAccount | None = None
+        self._engine: Engine | None = None
+        self._word = link.state.kill_switch  # as the desk's row last said
+
+    def see(self, item: StreamItem) -> None:
+        """Marks for the software stop (rule 8)."""
+        if isinstance(item, MarkTick):
+            self.trader.see_mark(item.symbol, Decimal(repr(item.mark)))
+
+    def minute(self, shadow: Decided, engine: Engine, late_ms: int, decided_at_ms: int) -> None:
+        """Decide for the account on the shadow account's inputs, hand over what follows, keep the rows."""
+        if self._account is None or self._engine is not engine:
+            self._account, self._engine = LiveAccount(engine), engine
+        view = self.trader.view()
+        permission = LivePermission(
+            trading_on=self._settings.trading_enabled
+            and self._link.state.toggle == "live"
+            and self._link.fresh
+            and self._surroundings.model_permitted(self._settings.exchange),
+            stop_path_ok=self.trader.stop_path_proven(),
+        )
+        minute = self._account.minute(shadow, view, permission, self._instruments)
+        for order in minute.entries:
+            self.trader.enter(order)
+        for symbol, reason in minute.exits:
+            self.trader.close(symbol, reason)
+        self._write(minute, engine, view, late_ms, decided_at_ms)
+
+    def _write(self, minute: LiveMinute, engine: Engine, view: AccountView, late_ms: int, at_ms: int) -> None:
+        ts_ms, put = minute.decided.ts_ms, self._writer.put
+        put("signals", rows.signal_rows(minute.decided, engine, late_ms, MODE))
+        put(
+            "decisions",
+            [
+                {
+                    "ts": ts_ms,
+                    "mode": MODE,
+                    "model_id": engine.model.model_id,
+                    "symbols": list(engine.symbols),
+                    "inputs": pack_inputs(minute.decided.inputs),
+                    "outputs": pack_rows(minute.decided.out.rows),
+                    "state": pack_state(minute.state),
+                    "format": FORMAT,
+                    "decided_at": at_ms,
+                }
+            ],
+        )
+        account = account_row(view, ts_ms)
+        if account is not None:
+            put("account_snapshots", [account])
+        positions = position_rows(view, ts_ms)
+        if positions:
+            put("positions", positions)
+
+    # --- the operator -----------------------------------------------------------------------------------------------
+
+    async def obey(self, every_s: float = 0.25) -> None:
+        """Carry what the desk's tables ask to the trader, and its latch back to them, until cancelled."""
+        while True:
+            if self.trader.running is not None and self.trader.running.done():
+                self.trader.running.result()  # a trader that ended by itself is a fault: begin anew
+            state = self._link.state
+            if state.kill_switch != self._word:
+                self._word = state.kill_switch
+                if state.changed_by != books.MODE:
+                    self._hear(state.kill_switch, state.reason, state.changed_by)
+            for command in self._link.take_commands():
+                await self._link.answer(command, self._carry_out(command))
+            word = self.trader.killed.word
+            if word != self._word:
+                await self._link.report_latch(word, self.trader.killed.code, books.MODE)
+            self._beat()
+            await asyncio.sleep(every_s)
+
+    def _hear(self, asked: str, reason: str, author: str) -> None:
+        """The operator moved the switch in the desk's row."""
+        now = self.trader.killed.word
+        if asked == "RUNNING" and now != "RUNNING":
+            self.trader.command(Resume(reason or "resumed", author))
+        elif asked == "HALTED" and now == "RUNNING":
+            self.trader.command(Halt(reason or "halted", author))
+        elif asked == "FLATTENING" and now in ("RUNNING", "HALTED"):
+            self.trader.command(Flatten(reason or "flatten", author))
+
+    def _carry_out(self, command: DeskCommand) -> str:
+        """Close or pause one symbol; returns what came of it."""
+        try:
+            if command.kind == "close":
+                self.trader.close(command.symbol, "operator")
+            else:
+                self.trader.pause(command.symbol, paused=command.kind == "pause")
+        except InvalidInputError as exc:
+            return f"refused: {exc}"
+        return "done"
+
+    def _beat(self) -> None:
+        """The watchdog's sign of life: it must not need a database."""
+        path = self._settings.var_dir / "run" / "trader.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        view = self.trader.view()
+        beat = {
+            "wall_ms": wall_ms(),
+            "market_ms": self._clock.now_ms(),
+            "latch": view.killed.word,
+            "positions": {symbol: str(row.amount) for symbol, row in view.positions.items()},
+            "ready": view.ready,
+        }
+        temporary = path.with_suffix(".new")
+        temporary.write_bytes(orjson.dumps(beat))
+        temporary.replace(path)
+
+    def status(self) -> dict[str, Any]:
+        """For ``process_status``: what gates and screens ask of live trading."""
+        view = self.trader.view()
+        now = self._clock.now_ms()
+        return {
+            "ready": view.ready,
+            "stream_up": view.stream_up,
+            "latch": view.killed.word,
+            "latch_code": view.killed.code,
+            "blocks": sorted({block.code for block in view.killed.blocks if block.symbol is None}),
+            "paused": sorted(view.paused),
+            "proofs": {tier: iso(at) for tier, at in view.proofs.seen.items() if at},
+            "stop_path_proven": self.trader.stop_path_proven(),
+            "locked": {symbol: phase.value for symbol, phase in view.locked.items()},
+            "naked_ms": _spread(view.naked_ms),
+            "entries_unknown": sum(phase is Phase.UNKNOWN for phase in view.locked.values()),
+            "equity": None if view.account is None else str(view.account.margin_balance),
+            "market_ts": iso(now) if now > 0 else None,
+        }
+
+
+@asynccontextmanager
+async def live_trading(
+    settings: Settings,
+    session: aiohttp.ClientSession,
+    venue: BinanceRest,
+    clock: Clock,
+    rng: np.random.Generator,
+    writer: BatchWriter,
+    publish: Callable[[str, Any], None],
+    link: DeskLink,
+    lease: TradingLease,
+    surroundings: Surroundings,
+    tradable: Sequence[str],
+) -> AsyncIterator[LiveTrading]:
+    """The trader of this worker. A new holder of the lease lets the old one's requests die first (rule 18)."""
+    started = monotonic_ms()
+    while not lease.fresh or not link.fresh:
+        if monotonic_ms() - started > 60_000:
+            log.warning("live_without_lease", expected="the trading lease; recovering without it, no entries")
+            break
+        await asyncio.sleep(0.1)
+    path = settings.var_dir / JOURNAL
+    await asyncio.sleep(_LEASE_GRACE_S if path.exists() else 0.0)
+    instruments = (await venue.exchange_info()).instruments
+    await surroundings.refresh()
+    moves = [] if not path.exists() else [m for m in (read_state(path).moved,) if m is not None]
+    if link.state.kill_switch in ("HALTED", "FLATTENING"):
+        latch = Latch(link.state.kill_switch.lower())
+        moves.append(LatchMoved(latch, "OPERATOR", link.state.changed_by, link.state.reason, clock.now_ms()))
+    limits = guards.EntryLimits(
+        capital_limit=None if settings.capital_limit_usdt is None else Decimal(str(settings.capital_limit_usdt))
+    )
+    async with trading_desk(
+        session,
+        venue.transport,
+        clock,
+        rng,
+        instruments,
+        journal_path=path,
+        instance=settings.instance or instance_tag(settings.var_dir),
+        universe=tradable,
+        writer=writer,
+        publish=publish,
+        outside=surroundings,
+        limits=limits,
+        killed=restored(moves),
+    ) as trader:
+        yield LiveTrading(trader, surroundings, link, settings, writer, clock, instruments)
+
+
+def account_key(settings: Settings, environment: Mapping[str, str]) -> Credentials | None:
+    """The account's key, None where live trading is not permitted: then it is not even read.
+
+    MODE=live without one, or on a market without a speed, stops the start: it could never do what it is there for.
+    """
+    if settings.mode != "live":
+        return None
+    found = load_credentials(environment)
+    if found is None:
+        raise SettingsError(
+            "MODE=live: needs a key of the account; set EXCHANGE_API_KEY and EXCHANGE_API_SECRET, or EXCHANGE_KEY_FILE"
+        )
+    if math.isinf(settings.clock_speed):
+        raise SettingsError("SPEED: live trading needs a market that moves by itself; set a number")
+    return found
+
+
+def account_row(view: AccountView, ts_ms: int) -> rows.Row | None:
+    """A row of account_snapshots, None before the account was read."""
+    account = view.account
+    if account is None:
+        return None
+    equity = float(account.margin_balance)
+    return {
+        "ts": ts_ms,
+        "mode": MODE,
+        "equity": equity,
+        "wallet_balance": float(account.wallet_balance),
+        "unrealized_pnl": float(account.unrealized_pnl),
+        "available_margin": float(account.available_balance),
+        "used_margin": float(account.initial_margin),
+        "margin_ratio": float(account.maint_margin) / equity if equity > 0 else 1.0,
+        "day_start_equity": None if view.marks is None else float(view.marks.day_start),
+    }
+
+
+def position_rows(view: AccountView, ts_ms: int) -> list[rows.Row]:
+    """Rows of positions: what is open as last reconciled."""
+    out = []
+    for held in view.positions.values():
+        side = 1 if held.amount > 0 else -1
+        reference = held.plan.reference_price if held.plan is not None else held.entry_price
+        out.append(
+            {
+                "symbol": held.symbol,
+                "ts": ts_ms,
+                "side": _SIDE[side],
+                "mode": MODE,
+                "amt": float(held.amount),
+                "entry_price": float(held.entry_price),
+                "mark_price": float(held.mark_price),
+                "leverage": held.leverage,
+                "margin_type": "isolated",
+                "liquidation_price": None if held.liquidation_price is None else float(held.liquidation_price),
+                "notional": float(abs(held.amount) * held.mark_price),
+                "unrealized_pnl": float(held.unrealized_pnl),
+                "sl_price": None if held.stop_price is None else float(held.stop_price),
+                "tp_price": None if held.target_price is None else float(held.target_price),
+                "opened_ts": held.opened_ts_ms,
+                "isolated_margin": float(held.isolated_margin),
+                "slippage": float(held.amount * (held.entry_price - reference)),
+            }
+        )
+    return out
+
+
+def _spread(values: Sequence[float]) -> dict[str, float] | None:
+    if not values:
+        return None
+    p50, p99 = np.percentile(values, [50, 99])
+    return {"p50": round(float(p50), 1), "p99": round(float(p99), 1), "max": round(max(values), 1)}
