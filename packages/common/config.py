@@ -86,6 +86,22 @@ class Settings(BaseSettings):
     instance: Annotated[str, Field(pattern=r"^[a-z0-9]{1,8}$")] | None = None
     capital_limit_usdt: Annotated[float, Field(gt=0)] | None = None
 
+    # live trading: what the kill-switch and the guards allow (execution.md, D44), and what the gate asks for (D35)
+    weekly_loss_limit_pct: Fraction = 0.05
+    drawdown_limit_pct: Fraction = 0.10
+    capital_stage_pct: Fraction = 1.0
+    max_order_notional_pct: Annotated[float, Field(gt=0)] = 0.5
+    entries_per_minute: Annotated[int, Field(ge=1)] = 6
+    entries_per_hour: Annotated[int, Field(ge=1)] = 30
+    entries_per_day: Annotated[int, Field(ge=1)] = 200
+    max_spread_bps: Annotated[float, Field(gt=0)] = 10.0
+    max_mark_gap_bps: Annotated[float, Field(gt=0)] = 20.0
+    model_max_age_days: Annotated[float, Field(gt=0)] = 45.0
+    live_shadow_days: Annotated[float, Field(ge=0)] = 14.0
+    live_balance_min_usdt: Annotated[float, Field(ge=0)] = 10.0
+    watchdog_poll_ms: Annotated[int, Field(ge=1_000, le=60_000)] = 5_000
+    watchdog_silent_ms: Annotated[int, Field(ge=2_000)] = 15_000
+
     @field_validator("universe", mode="before")
     @classmethod
     def _split_universe(cls, value: object) -> object:

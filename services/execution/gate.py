@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal, Protocol, TypeVar
 
+from packages.common.config import Settings
 from packages.common.errors import VenueError
+from packages.common.time import DAY_MS
 from packages.exchange.port import Brackets
 from packages.exchange.trading import (
     Account,
@@ -24,7 +26,6 @@ from packages.exchange.trading import (
 T = TypeVar("T")
 
 CONFIRMATION = "LIVE"
-_DAY_MS = 86_400_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,13 @@ class GateLimits:
     skew_ms: float = 500
     sync_age_ms: float = 60_000
     lease_ms: float = 2_000
-    shadow_ms: float = 14 * _DAY_MS
+    shadow_ms: float = 14 * DAY_MS
+
+
+def gate_limits(settings: Settings) -> GateLimits:
+    """The limits that the settings name."""
+    balance = Decimal(repr(settings.live_balance_min_usdt))
+    return GateLimits(balance_min=balance, shadow_ms=settings.live_shadow_days * DAY_MS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +138,8 @@ def unmet_conditions(facts: GateFacts, limits: GateLimits | None = None) -> list
         need(facts.model == "production", "NO_PRODUCTION_MODEL", facts.model, "a model in production")
         for kind in facts.missing_evidence:
             need(False, f"NO_EVIDENCE_{kind.upper()}", "missing", "fresh, passed evidence of this kind")
-        need(facts.shadow_ms >= limits.shadow_ms, "SHADOW_TOO_SHORT", f"{facts.shadow_ms / _DAY_MS:.1f} days",
-             f"{limits.shadow_ms / _DAY_MS:.1f} days of wall-clock time on this venue")  # fmt: skip
+        need(facts.shadow_ms >= limits.shadow_ms, "SHADOW_TOO_SHORT", f"{facts.shadow_ms / DAY_MS:.1f} days",
+             f"{limits.shadow_ms / DAY_MS:.1f} days of wall-clock time on this venue")  # fmt: skip
         need(facts.second_factor, "NO_SECOND_FACTOR", "none", "an admin with a second factor")
     else:
         need(facts.model is not None, "NO_MODEL", "none", "a model, be it the demo's")

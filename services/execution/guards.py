@@ -10,6 +10,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Protocol
 
+from packages.common.config import Settings
 from packages.common.errors import InvalidInputError
 from packages.common.time import DAY_MS
 from packages.exchange import filters
@@ -98,6 +99,28 @@ class EntryLimits:
     model_ms: float = 45 * DAY_MS
     capital_limit: Decimal | None = None
     stage: Decimal = Decimal(1)
+
+
+def entry_limits(settings: Settings) -> EntryLimits:
+    """The limits that the settings name, the kill-switch's (``rates``) among them."""
+    capital = settings.capital_limit_usdt
+    return EntryLimits(
+        rates=kill_switch.Limits(
+            bar_age_ms=settings.stale_after_ms,
+            day_loss=settings.daily_loss_limit_pct,
+            week_loss=settings.weekly_loss_limit_pct,
+            drawdown=settings.drawdown_limit_pct,
+            entries_minute=settings.entries_per_minute,
+            entries_hour=settings.entries_per_hour,
+            entries_day=settings.entries_per_day,
+            order_notional=settings.max_order_notional_pct,
+        ),
+        spread_bps=settings.max_spread_bps,
+        mark_gap_bps=settings.max_mark_gap_bps,
+        model_ms=settings.model_max_age_days * DAY_MS,
+        capital_limit=None if capital is None else Decimal(repr(capital)),
+        stage=Decimal(repr(settings.capital_stage_pct)),
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,11 +6,12 @@ from decimal import Decimal
 import msgspec
 import pytest
 
+from packages.common.config import load_settings
+from packages.common.time import DAY_MS
 from packages.exchange.trading import Account, AccountConfig, ApiPermissions, SymbolConfig
-from services.execution.gate import AccountFacts, GateFacts, GateLimits, unmet_conditions
+from services.execution.gate import AccountFacts, GateFacts, GateLimits, gate_limits, unmet_conditions
 
 D = Decimal
-DAY_MS = 86_400_000
 RIGHTS = ApiPermissions(True, True, False, False, False, True)
 CONFIG = AccountConfig(True, False, False, 0)
 MONEY = Account(D(1000), D(0), D(1000), D(900), D(0), D(0))
@@ -130,3 +131,5 @@ def test_the_demo_venue_cannot_say_what_a_key_may_do():
 def test_limits_are_settings():
     assert unmet_conditions(READY, GateLimits(balance_min=D(900)))[0].code == "BALANCE_TOO_LOW"
     assert unmet_conditions(replace(READY, shadow_ms=5.0), GateLimits(shadow_ms=5)) == []
+    assert gate_limits(load_settings(None)) == GateLimits()
+    assert gate_limits(load_settings(None, live_shadow_days=0.5)).shadow_ms == DAY_MS / 2

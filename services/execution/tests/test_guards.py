@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from packages.common.config import load_settings
 from packages.common.time import DAY_MS
 from packages.exchange.port import Bracket, Brackets
 from packages.exchange.tests.fake_exchange import instrument
@@ -16,6 +17,7 @@ from services.execution.guards import (
     EntryLimits,
     Refusal,
     counts,
+    entry_limits,
     entry_refusals,
     must_leave,
     notional_share,
@@ -191,6 +193,13 @@ def test_the_entry_that_is_one_too_many_halts():
     asked.append(EntryAsked(NOW, "BTCUSDT", 0.1))
     facts = Facts(now_ms=NOW, live=True, clock_skew_ms=0.0, entries=tuple(asked))
     assert evaluate(KillState(), facts, LIMITS.rates).code == "RUNAWAY"
+
+
+def test_the_settings_name_the_limits():
+    assert entry_limits(load_settings(None)) == EntryLimits()
+    changed = load_settings(None, capital_limit_usdt=400.5, capital_stage_pct=0.05, entries_per_day=9)
+    limits = entry_limits(changed)
+    assert (limits.capital_limit, limits.stage, limits.rates.entries_day) == (D("400.5"), D("0.05"), 9)
 
 
 def test_a_position_leaves_a_day_before_its_delivery():
