@@ -9,11 +9,14 @@ from packages.common.errors import InvalidInputError
 from services.emulator.clock import MarketClock
 from services.emulator.faults import Fault, Faults
 from services.emulator.hub import Hub
+from services.emulator.params import ApiError
 from services.emulator.trading import Trading
 
 
 def admin_app(faults: Faults, clock: MarketClock, hub: Hub, trading: Trading, market: str) -> web.Application:
-    """``GET /status``; ``GET``, ``POST`` (one fault as an object) and ``DELETE /faults``; ``GET`` and ``PUT`` of
+    """``GET /status``; ``GET``, ``POST`` (one fault as an object) and ``DELETE /faults``; ``POST /hand``: somebody
+    else's hand on the account, ``{"account", "method", "path", "params"}`` of a request that needs no signature,
+    ``{"transfer": "-5"}`` or ``{"adl": "BTCUSDT", "part": "0.5"}``; ``GET`` and ``PUT`` of
     ``/switches`` (those to change) and of ``/state`` (all that was saved by a ``GET``, here or at another emulator of
     the same market; time goes there too); ``GET /audit`` (``?rows=false``: the summaries alone)."""
 
@@ -32,21 +35,14 @@ def admin_app(faults: Faults, clock: MarketClock, hub: Hub, trading: Trading, ma
         )
 
     async def shown(_: web.Request) -> web.Response:
-        return _json([asdict(fault) for fault in faults.plan])
+        return _json(faults.shown(clock.now_ms()))
 
     async def added(request: web.Request) -> web.Response:
         try:
             body = orjson.loads(await request.read())
             if not isinstance(body, dict):
                 raise InvalidInputError("body", body, "an object")
-            # times may be given from now on
-            now = clock.now_ms()
-            if "in_ms" in body:
-                body["from_ms"] = now + int(body.pop("in_ms"))
-            if "for_ms" in body:
-                body["to_ms"] = int(body.get("from_ms", now)) + int(body.pop("for_ms"))
-            body.setdefault("from_ms", now)
-            fault = Fault.from_json(body)
+            fault = Fault.from_json(body, clock.now_ms())
         except (InvalidInputError, ValueError, TypeError) as error:
             return _json({"error": str(error)}, status=400)
         faults.add(fault)
@@ -81,6 +77,17 @@ def admin_app(faults: Faults, clock: MarketClock, hub: Hub, trading: Trading, ma
             return _json({"error": str(error)}, status=400)
         return _json({"market_ms": clock.now_ms()})
 
+    async def hand(request: web.Request) -> web.Response:
+        try:
+            body = orjson.loads(await request.read())
+            if not isinstance(body, dict):
+                raise InvalidInputError("body", body, "an object")
+            return _json(trading.hand(body))
+        except (InvalidInputError, ValueError) as error:
+            return _json({"error": str(error)}, status=400)
+        except ApiError as error:
+            return _json({"error": {"code": error.code, "msg": error.message}}, status=400)
+
     async def audited(request: web.Request) -> web.Response:
         return _json(trading.audited(rows=request.query.get("rows", "true") != "false"))
 
@@ -91,6 +98,7 @@ def admin_app(faults: Faults, clock: MarketClock, hub: Hub, trading: Trading, ma
             web.get("/faults", shown),
             web.post("/faults", added),
             web.delete("/faults", cleared),
+            web.post("/hand", hand),
             web.get("/switches", switches),
             web.put("/switches", switches),
             web.get("/state", saved),

@@ -24,11 +24,10 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, NamedTuple
 
-from services.emulator.venue.model import OPEN, ZERO, Account, dump, load
+from services.emulator.venue.model import LIVE, OPEN, ZERO, Account, dump, load
 from services.emulator.venue.payloads import Event
 from services.emulator.venue.venue import Venue
 
-LIVE = ("NEW", "TRIGGERING", "TRIGGERED")
 _ATTEMPT = re.compile(r"^(?P<intent>.+)-[a-z][0-9]+$")
 
 

@@ -68,7 +68,11 @@ class MarketClock:
 
     async def pause(self, market_ms: float) -> None:
         """Like ``sleep``, but measured as limits are: it ends also while a free clock stands still."""
-        await asyncio.sleep(market_ms / (LIMIT_SPEED if self.free else self._speed) / 1e3)
+        await asyncio.sleep(self.wall_s(market_ms))
+
+    def wall_s(self, market_ms: float) -> float:
+        """Seconds of ours that ``pause`` takes."""
+        return market_ms / (LIMIT_SPEED if self.free else self._speed) / 1e3
 
     def limit_ms(self) -> float:
         """Time that windows of rate limits are measured in: market time, also while a free clock stands still."""

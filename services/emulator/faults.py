@@ -1,188 +1,456 @@
 """Faults: what goes wrong, when (market time), for whom, how often. Decided by seed, so that a run repeats itself."""
 
 import hashlib
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import math
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
+from typing import Any, Final, NamedTuple
 
 from packages.common.errors import InvalidInputError
 from packages.common.time import MINUTE_MS
 
+FOREVER_MS = 1 << 52
+CATEGORIES = ("market", "public", "private")
+LEGS = ("entry", "exit", "stop", "target", "amend", "cancel", "setup", "query", "key", "market")
+
 
 class Kind(StrEnum):
-    DROP_CONNECTION = "drop_connection"  # the sockets of ``category`` are cut without a close frame
-    SILENT_SOCKET = "silent_socket"  # they stay open and say nothing
-    MISSING_CLOSE = "missing_close"  # the x:true push of a candle never comes
-    LATE_CLOSE = "late_close"  # it comes ``delay_ms`` late
-    REST_503 = "rest_503"  # Service Unavailable, nothing executed
-    REST_SLOW = "rest_slow"  # answers take ``delay_ms``
-    # trading requests below ``path``, all of them when it is empty
-    ORDER_LOST = "order_lost"  # executed, and the connection breaks before the answer
-    ORDER_UNKNOWN = "order_unknown"  # executed, answered 503 "Unknown error", or 408 with ``code`` -1007
-    ORDER_DROPPED = "order_dropped"  # the same answers, not executed
-    ORDER_REJECTED = "order_rejected"  # not executed, refused with ``code`` (-1008 unless given)
-    ORDER_SLOW = "order_slow"  # executed at once, answered after ``delay_ms``
-    MARKET_SHORT = "market_short"  # half of a market order finds a counterparty, the rest expires
-    TRIGGER_STUCK = "trigger_stuck"  # conditional orders stay in TRIGGERING until it ends
+    """What can go wrong; ``KINDS`` says what each does and which fields of a fault it heeds."""
+
+    DROP_CONNECTION = "drop_connection"
+    CLOSE_CONNECTION = "close_connection"
+    SILENT_SOCKET = "silent_socket"
+    HALF_OPEN = "half_open"
+    TRUNCATED_FRAME = "truncated_frame"
+    MISSING_CLOSE = "missing_close"
+    LATE_CLOSE = "late_close"
+    REST_503 = "rest_503"
+    REST_500 = "rest_500"
+    REST_429 = "rest_429"
+    REST_418 = "rest_418"
+    REST_403 = "rest_403"
+    REST_SLOW = "rest_slow"
+    CLOCK_SKEW = "clock_skew"
+    MAINTENANCE = "maintenance"
+    STALE_READ = "stale_read"
+    ORDER_LOST = "order_lost"
+    ORDER_UNKNOWN = "order_unknown"
+    ORDER_DROPPED = "order_dropped"
+    ORDER_LATE = "order_late"
+    ORDER_REJECTED = "order_rejected"
+    ORDER_SLOW = "order_slow"
+    EVENT_LOST = "event_lost"
+    EVENT_LATE = "event_late"
+    EVENT_TWICE = "event_twice"
+    EVENT_SWAPPED = "event_swapped"
+    EVENT_GARBLED = "event_garbled"
+    KEY_EXPIRED = "key_expired"
+    KEY_LOST = "key_lost"
+    MARKET_SHORT = "market_short"
+    FILL_LATE = "fill_late"
+    TRIGGER_STUCK = "trigger_stuck"
+    ADL = "adl"
+    PRICE_GAP = "price_gap"
+    MARK_GAP = "mark_gap"
+    HALT = "halt"
+    DELIST = "delist"
+    FUNDING_HOURS = "funding_hours"
 
 
-_TRADING = (Kind.ORDER_LOST, Kind.ORDER_UNKNOWN, Kind.ORDER_DROPPED, Kind.ORDER_REJECTED, Kind.ORDER_SLOW)
+class About(NamedTuple):
+    """``layer``: what it befalls; ``takes``: fields it heeds besides times and share; ``says``: what happens."""
+
+    layer: str
+    takes: tuple[str, ...]
+    says: str
+
+
+_STRIKES = ("after", "times")
+_ASKED = ("path", "leg", "symbols", *_STRIKES)
+_TOLD = ("event", "symbols", *_STRIKES)
+
+KINDS: Final[Mapping[Kind, About]] = {
+    Kind.DROP_CONNECTION: About(
+        "socket", ("category", "every_ms", "times"), "open connections are cut without a close frame"
+    ),
+    Kind.CLOSE_CONNECTION: About(
+        "socket", ("category", "every_ms", "times"), "open connections are closed (1001), as after 24 h"
+    ),
+    Kind.SILENT_SOCKET: About("socket", ("category",), "connections answer and carry no data"),
+    Kind.HALF_OPEN: About("socket", ("category",), "connections go dead for good: no data, no pong, no answer"),
+    Kind.TRUNCATED_FRAME: About("socket", ("category", *_STRIKES), "a connection ends in the middle of a frame"),
+    Kind.MISSING_CLOSE: About("push", ("symbols",), "the closing push of a candle never comes"),
+    Kind.LATE_CLOSE: About("push", ("symbols", "delay_ms"), "it comes so late"),
+    Kind.REST_503: About("request", _ASKED, "503 Service Unavailable, not executed"),
+    Kind.REST_500: About("request", _ASKED, "500 with -1001, not executed"),
+    Kind.REST_429: About(
+        "request", (*_ASKED, "delay_ms"), "429 with -1003; Retry-After of `delay_ms`, none when it is 0"
+    ),
+    Kind.REST_418: About("request", (*_ASKED, "delay_ms"), "418: the address is banned for `delay_ms`"),
+    Kind.REST_403: About("request", _ASKED, "403 with a page of a firewall, not executed"),
+    Kind.REST_SLOW: About("request", (*_ASKED, "delay_ms"), "the request is taken up so late"),
+    Kind.CLOCK_SKEW: About("request", ("delay_ms",), "the server's clock is ahead by `delay_ms`, or behind"),
+    Kind.MAINTENANCE: About("request", (), "connections end with serverShutdown, none can be opened, REST answers 503"),
+    Kind.STALE_READ: About(
+        "request", (*_ASKED, "delay_ms"), "an account query is answered with what was true `delay_ms` ago"
+    ),
+    Kind.ORDER_LOST: About("trade", _ASKED, "executed, and the connection breaks instead of an answer"),
+    Kind.ORDER_UNKNOWN: About(
+        "trade", (*_ASKED, "code"), 'executed, answered 503 "Unknown error", or 408 with `code` -1007'
+    ),
+    Kind.ORDER_DROPPED: About("trade", (*_ASKED, "code"), "the same answers, not executed"),
+    Kind.ORDER_LATE: About(
+        "trade", (*_ASKED, "code", "delay_ms"), "the same answers, executed so late (within its recvWindow)"
+    ),
+    Kind.ORDER_REJECTED: About("trade", (*_ASKED, "code"), "refused with `code` (-1008 unless given), not executed"),
+    Kind.ORDER_SLOW: About("trade", (*_ASKED, "delay_ms"), "executed at once, answered so late"),
+    Kind.EVENT_LOST: About("event", _TOLD, "an event of the user stream never comes"),
+    Kind.EVENT_LATE: About("event", (*_TOLD, "delay_ms"), "it comes so late, others overtake it"),
+    Kind.EVENT_TWICE: About("event", (*_TOLD, "delay_ms"), "it comes again so much later"),
+    Kind.EVENT_SWAPPED: About("event", _TOLD, "it comes after the one that follows it, or after half a second"),
+    Kind.EVENT_GARBLED: About("event", _TOLD, "its frame holds half of the JSON"),
+    Kind.KEY_EXPIRED: About("key", ("every_ms", "times"), "listen keys end, with listenKeyExpired"),
+    Kind.KEY_LOST: About("key", ("every_ms", "times"), "listen keys end without a word; sockets stay open, silent"),
+    Kind.MARKET_SHORT: About("engine", ("symbols", "size"), "`size` of a market order fills, the rest expires (er 9)"),
+    Kind.FILL_LATE: About("engine", ("symbols", "delay_ms"), "a market order is accepted and reaches the book so late"),
+    Kind.TRIGGER_STUCK: About("engine", ("symbols",), "conditional orders stay in TRIGGERING, a cancel answers -2011"),
+    Kind.ADL: About("engine", ("symbols", "size", "every_ms", "times"), "`size` of each position is deleveraged"),
+    Kind.PRICE_GAP: About("market", ("symbols", "size"), "all prices stand higher by `size` (0.1: 10 %), or lower"),
+    Kind.MARK_GAP: About("market", ("symbols", "size"), "marks stand apart from last prices by `size`"),
+    Kind.HALT: About("market", ("symbols",), "TRADING_HALT: no bars, no trades, no new orders"),
+    Kind.DELIST: About("market", ("symbols",), "the contract ends at `from_ms`: SETTLING, positions are settled"),
+    Kind.FUNDING_HOURS: About("market", ("symbols", "size"), "funding is settled every `size` hours (1, 2, 4, 8)"),
+}
+_SIZES: Final[Mapping[Kind, float]] = {Kind.MARKET_SHORT: 0.5, Kind.FUNDING_HOURS: 1.0}
+_REQUEST = tuple(kind for kind, about in KINDS.items() if about.layer == "request" and "path" in about.takes)
+_TRADE = tuple(kind for kind, about in KINDS.items() if about.layer == "trade")
+_EVENT = tuple(kind for kind, about in KINDS.items() if about.layer == "event")
+
+
+class Request(NamedTuple):
+    """A request as faults see it."""
+
+    path: str
+    leg: str
+    symbol: str
 
 
 @dataclass(frozen=True)
 class Fault:
-    """Active while ``from_ms <= now < to_ms``; ``share`` of the occasions, for ``symbols`` (all when empty)."""
+    """Active while ``from_ms <= now < to_ms``; ``share`` of the occasions, for ``symbols`` (all when empty).
+
+    ``after``: so many occasions pass first; ``times``: it strikes at most so often (0: any). ``every_ms``: what happens
+    once happens again after so long (0: not). ``path``: the beginning of a path, ``leg``: what the request is for, as
+    ``LEGS`` names it; empty: any. ``event``: the ``e`` of a user event.
+    """
 
     kind: Kind
     from_ms: int
-    to_ms: int
+    to_ms: int = FOREVER_MS
     share: float = 1.0
     delay_ms: int = 3_000
     symbols: tuple[str, ...] = ()
     category: str = "market"
     path: str = ""
     code: int = 0
+    leg: str = ""
+    event: str = ""
+    size: float = math.nan  # NaN: what is usual for the kind, a half for market_short, else 1
+    after: int = 0
+    times: int = 0
+    every_ms: int = 0
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.size):
+            object.__setattr__(self, "size", _SIZES.get(self.kind, 1.0))
 
     @classmethod
-    def from_json(cls, body: Mapping[str, object]) -> "Fault":
-        """``InvalidInputError`` names what is wrong."""
-        kind = body.get("kind")
-        if kind not in set(Kind):
-            raise InvalidInputError("kind", kind, "one of " + ", ".join(Kind))
-        unknown = set(body) - set(cls.__dataclass_fields__)
-        if unknown:
-            raise InvalidInputError("fault", sorted(unknown), "only " + ", ".join(cls.__dataclass_fields__))
-        numbers = {}
-        for name, least in (("from_ms", 0), ("to_ms", 0), ("delay_ms", 0)):
-            value = body.get(name, 3_000 if name == "delay_ms" else None)
-            if not isinstance(value, int) or isinstance(value, bool) or value < least:
-                raise InvalidInputError(name, value, "a whole number of market milliseconds")
-            numbers[name] = value
-        share = body.get("share", 1.0)
-        if not isinstance(share, int | float) or not 0 <= share <= 1:
-            raise InvalidInputError("share", share, "a number between 0 and 1")
-        symbols = body.get("symbols", [])
+    def from_json(cls, body: Mapping[str, object], now_ms: int = 0) -> "Fault":
+        """A fault in the words of JSON; times may be given from ``now_ms`` on, as ``in_ms`` and ``for_ms``.
+
+        ``InvalidInputError`` names what is wrong, also a field that the kind does not heed.
+        """
+        body = dict(body)
+        if body.get("kind") not in set(Kind):
+            raise InvalidInputError("kind", body.get("kind"), "one of " + ", ".join(Kind))
+        kind = Kind(str(body.pop("kind")))
+        wait = _whole("in_ms", body.pop("in_ms", 0), 0)
+        body.setdefault("from_ms", now_ms + wait)
+        if "for_ms" in body:
+            body["to_ms"] = _whole("from_ms", body["from_ms"], 0) + _whole("for_ms", body.pop("for_ms"), 0)
+        known = {f.name: f.default for f in fields(cls)} | {"size": _SIZES.get(kind, 1.0), "from_ms": now_ms}
+        for name, value in body.items():
+            takes = ("from_ms", "to_ms", "share", *KINDS[kind].takes)
+            default = known.get(name)
+            if name not in takes and value not in (default, list(default) if isinstance(default, tuple) else default):
+                raise InvalidInputError(name, value, f"nothing but {', '.join(takes)} for {kind}")
+        found = {name: body.get(name, default) for name, default in known.items() if name != "kind"}
+        for name in ("from_ms", "to_ms", "after", "times", "every_ms"):
+            found[name] = _whole(name, found[name], 0)
+        found["delay_ms"] = _whole("delay_ms", found["delay_ms"], 0 if kind is not Kind.CLOCK_SKEW else -FOREVER_MS)
+        found["code"] = _whole("code", found["code"], -100_000, 0)
+        for name, least, most in (("share", 0.0, 1.0), ("size", -0.99, 100.0)):
+            value = found[name]
+            if not isinstance(value, int | float) or isinstance(value, bool) or not least <= value <= most:
+                raise InvalidInputError(name, value, f"a number between {least:g} and {most:g}")
+            found[name] = float(value)
+        symbols = found["symbols"]
         if not isinstance(symbols, list | tuple) or not all(isinstance(s, str) for s in symbols):
             raise InvalidInputError("symbols", symbols, "a list of symbols")
-        category = body.get("category", "market")
-        if category not in ("market", "public", "private"):
-            raise InvalidInputError("category", category, "market, public or private")
-        path, code = body.get("path", ""), body.get("code", 0)
-        if not isinstance(path, str):
-            raise InvalidInputError("path", path, "the beginning of a path, as /fapi/v1/algoOrder")
-        if not isinstance(code, int) or isinstance(code, bool) or code > 0:
-            raise InvalidInputError("code", code, "an error code of the exchange, below zero")
-        return cls(
-            Kind(str(kind)), share=float(share), symbols=tuple(symbols), category=str(category), path=path, code=code,
-            **numbers,
-        )  # fmt: skip
+        found["symbols"] = tuple(symbols)
+        for name, allowed in (("category", CATEGORIES), ("leg", ("", *LEGS))):
+            if found[name] not in allowed:
+                raise InvalidInputError(name, found[name], "one of " + ", ".join(filter(None, allowed)))
+        for name in ("path", "event"):
+            if not isinstance(found[name], str):
+                raise InvalidInputError(name, found[name], "a text")
+        if kind is Kind.FUNDING_HOURS and found["size"] not in (1, 2, 4, 8):
+            raise InvalidInputError("size", found["size"], "1, 2, 4 or 8 hours")
+        if kind in (Kind.MARKET_SHORT, Kind.ADL) and not 0 <= found["size"] <= 1:  # type: ignore[operator]
+            raise InvalidInputError("size", found["size"], "a part between 0 and 1")
+        return cls(kind, **found)  # type: ignore[arg-type]
+
+    def of(self, symbol: str) -> bool:
+        return not self.symbols or symbol in self.symbols
+
+    def active(self, now_ms: int) -> bool:
+        return self.from_ms <= now_ms < self.to_ms
+
+
+def _whole(name: str, value: object, least: int, most: int = FOREVER_MS) -> int:
+    if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
+        raise InvalidInputError(name, value, f"a whole number between {least} and {most}")
+    return value
 
 
 class Faults:
-    """The schedule. Whether an occasion is hit depends on (seed, fault, occasion) alone."""
+    """The schedule. Whether an occasion is hit depends on (seed, fault, occasion) alone.
+
+    Occasions of requests and events are counted; those of the engine are named by symbol and time or order, so that a
+    replay of the account meets the same ones.
+    """
 
     def __init__(self, seed: int, plan: Iterable[Fault] = ()) -> None:
         self._seed = seed
-        self.plan: list[Fault] = list(plan)
-        self._done: set[int] = set()
-        self._asked = 0
+        self.plan: list[Fault] = []
+        self._seen: list[int] = []
+        self._fired: list[int] = []
+        self._stuck: dict[tuple[int, str], int] = {}
+        self._watchers: list[Callable[[], None]] = []
+        for fault in plan:
+            self.add(fault)
+
+    def watch(self, changed: Callable[[], None]) -> None:
+        """Call ``changed`` whenever the plan is another one."""
+        self._watchers.append(changed)
 
     def add(self, fault: Fault) -> None:
         self.plan.append(fault)
+        self._seen.append(0)
+        self._fired.append(0)
+        self._changed()
 
     def clear(self) -> None:
-        self.plan.clear()
-        self._done.clear()
+        self.restore([])
 
-    def restore(self, plan: Iterable[Fault], now_ms: int) -> None:
-        """Take over a plan that was in force before; what strikes once and was due by ``now_ms`` has struck."""
-        self.clear()
-        self.plan.extend(plan)
-        self._done.update(number for number, fault in enumerate(self.plan) if fault.from_ms <= now_ms)
+    def state(self) -> list[dict[str, Any]]:
+        """The plan with how often each fault was asked and has struck."""
+        rows = zip(self.plan, self._seen, self._fired, strict=True)
+        return [asdict(fault) | {"seen": seen, "fired": fired} for fault, seen, fired in rows]
 
-    def to_drop(self, now_ms: int) -> list[str]:
-        """Categories whose sockets are to be cut now: once for each fault, as soon as it is due."""
-        cut = []
+    def restore(self, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Take over a former ``state``, numbers and counts included; ``InvalidInputError``, ``KeyError``."""
+        found = [dict(row) for row in rows]
+        counts = [(int(row.pop("seen")), int(row.pop("fired"))) for row in found]
+        self.plan = [Fault.from_json(row) for row in found]
+        self._seen, self._fired = [seen for seen, _ in counts], [fired for _, fired in counts]
+        self._stuck.clear()
+        self._changed()
+
+    def shown(self, now_ms: int) -> dict[str, Any]:
+        """What is possible, what is planned and whether it is active, how often each has struck."""
+        rows = [
+            {"number": number, "active": fault.active(now_ms), **row}
+            for number, (fault, row) in enumerate(zip(self.plan, self.state(), strict=True))
+        ]
+        for row, fault in zip(rows, self.plan, strict=True):
+            if KINDS[fault.kind].layer == "market":
+                row["fired"] = int(fault.from_ms <= now_ms)
+        return {"kinds": {str(kind): about._asdict() for kind, about in KINDS.items()}, "legs": LEGS, "plan": rows}
+
+    # --- sockets and pushes ---
+
+    def due(self, kinds: Iterable[Kind], now_ms: int) -> list[Fault]:
+        """Faults of ``kinds`` that are to happen now: once each, and again after ``every_ms`` while they last."""
+        found = []
         for number, fault in enumerate(self.plan):
-            if fault.kind is Kind.DROP_CONNECTION and fault.from_ms <= now_ms and number not in self._done:
-                self._done.add(number)
-                cut.append(fault.category)
-        return cut
+            passed = self._seen[number]
+            if fault.kind not in kinds or now_ms < fault.from_ms + passed * fault.every_ms:
+                continue
+            if not fault.every_ms:
+                if passed:
+                    continue
+                self._seen[number] = 1
+            elif now_ms >= fault.to_ms or (fault.times and self._fired[number] >= fault.times):
+                continue
+            else:  # what was missed while nobody looked is not made up for
+                self._seen[number] = (now_ms - fault.from_ms) // fault.every_ms + 1
+            if self._draw(number, "due", self._seen[number]) < fault.share:
+                self._fired[number] += 1
+                found.append(fault)
+        return found
 
     def silent(self, category: str, now_ms: int) -> bool:
+        return self._window(Kind.SILENT_SOCKET, now_ms, category) is not None
+
+    def half_open(self, category: str, now_ms: int) -> bool:
+        return self._window(Kind.HALF_OPEN, now_ms, category) is not None
+
+    def truncated(self, category: str, now_ms: int) -> bool:
+        """Whether the next write of a connection of ``category`` ends in the middle of a frame."""
         return any(
-            fault.kind is Kind.SILENT_SOCKET and fault.category == category and fault.from_ms <= now_ms < fault.to_ms
-            for fault in self.plan
+            fault.kind is Kind.TRUNCATED_FRAME and fault.category == category and self._strikes(number, fault, now_ms)
+            for number, fault in enumerate(self.plan)
         )
 
     def close_delay(self, symbol: str, close_ms: int) -> int | None:
         """Delay of the closing push of the candle that ends at ``close_ms``; 0 in time, None never."""
         delay = 0
         for number, fault in enumerate(self.plan):
-            if fault.kind in (Kind.MISSING_CLOSE, Kind.LATE_CLOSE) and self._hit(number, fault, symbol, close_ms):
+            if fault.kind in (Kind.MISSING_CLOSE, Kind.LATE_CLOSE) and self._hit(
+                number, fault, symbol, close_ms, close_ms
+            ):
+                self._fired[number] += 1
                 if fault.kind is Kind.MISSING_CLOSE:
                     return None
                 delay = max(delay, fault.delay_ms)
         return delay
 
-    def service_unavailable(self, now_ms: int) -> bool:
-        return self._rest(Kind.REST_503, now_ms) is not None
+    # --- requests and events ---
 
-    def answer_delay(self, now_ms: int) -> int:
-        fault = self._rest(Kind.REST_SLOW, now_ms)
+    def down(self, now_ms: int) -> bool:
+        return self._window(Kind.MAINTENANCE, now_ms) is not None
+
+    def skew(self, now_ms: int) -> int:
+        """How far the server's clock is ahead of the market's."""
+        fault = self._window(Kind.CLOCK_SKEW, now_ms)
         return 0 if fault is None else fault.delay_ms
 
-    def trading(self, path: str, symbol: str, now_ms: int) -> Fault | None:
-        """What befalls a trading request, the first fault that strikes."""
+    def request(self, request: Request, now_ms: int) -> Fault | None:
+        """What befalls a request before it is looked at, the first fault that strikes."""
+        kinds = _REQUEST if request.leg == "query" else tuple(k for k in _REQUEST if k is not Kind.STALE_READ)
+        return self._asked(kinds, request, now_ms)
+
+    def trading(self, request: Request, now_ms: int) -> Fault | None:
+        """What befalls a trading request and its answer."""
+        return self._asked(_TRADE, request, now_ms)
+
+    def reads_stale(self) -> bool:
+        """Whether a fault of the plan will want the past."""
+        return any(fault.kind is Kind.STALE_READ for fault in self.plan)
+
+    def told(self, event: str, symbol: str, now_ms: int) -> Fault | None:
+        """What befalls an event of the user stream."""
         for number, fault in enumerate(self.plan):
             if (
-                fault.kind not in _TRADING
-                or not path.startswith(fault.path)
-                or not fault.from_ms <= now_ms < fault.to_ms
+                fault.kind in _EVENT
+                and fault.event in ("", event)
+                and fault.of(symbol)
+                and self._strikes(number, fault, now_ms)
             ):
-                continue
-            if fault.symbols and symbol not in fault.symbols:
-                continue
-            self._asked += 1
-            if self._draw(number, "trading", self._asked) < fault.share:
                 return fault
         return None
 
+    # --- the engine: pure in their arguments ---
+
     def stuck(self, symbol: str, ts_ms: int) -> bool:
         """Whether triggers of ``symbol`` hang at ``ts_ms``; a share below 1 draws anew for every minute."""
-        minute = ts_ms // MINUTE_MS
-        return any(
-            fault.kind is Kind.TRIGGER_STUCK
-            and fault.from_ms <= ts_ms < fault.to_ms
-            and (not fault.symbols or symbol in fault.symbols)
-            and self._draw(number, symbol, minute) < fault.share
-            for number, fault in enumerate(self.plan)
-        )
+        minute, found = ts_ms // MINUTE_MS, False
+        for number, fault in enumerate(self.plan):
+            if fault.kind is Kind.TRIGGER_STUCK and self._hit(number, fault, symbol, ts_ms, minute):
+                found = True
+                if self._stuck.get((number, symbol)) != minute:  # it counts once a minute
+                    self._stuck[number, symbol] = minute
+                    self._fired[number] += 1
+        return found
 
     def filled_share(self, symbol: str, ts_ms: int, order_id: int) -> float:
         """The part of a market order that is filled."""
-        short = any(
-            fault.kind is Kind.MARKET_SHORT
-            and fault.from_ms <= ts_ms < fault.to_ms
-            and (not fault.symbols or symbol in fault.symbols)
-            and self._draw(number, symbol, order_id) < fault.share
-            for number, fault in enumerate(self.plan)
-        )
-        return 0.5 if short else 1.0
+        fault = self._engine(Kind.MARKET_SHORT, symbol, ts_ms, order_id)
+        return 1.0 if fault is None else fault.size
 
-    def _rest(self, kind: Kind, now_ms: int) -> Fault | None:
+    def fill_delay(self, symbol: str, ts_ms: int, order_id: int) -> int:
+        """How late a market order reaches the book."""
+        fault = self._engine(Kind.FILL_LATE, symbol, ts_ms, order_id)
+        return 0 if fault is None else fault.delay_ms
+
+    # --- how ---
+
+    def _asked(self, kinds: tuple[Kind, ...], request: Request, now_ms: int) -> Fault | None:
         for number, fault in enumerate(self.plan):
-            if fault.kind is kind and fault.from_ms <= now_ms < fault.to_ms:
-                self._asked += 1
-                if self._draw(number, "rest", self._asked) < fault.share:
-                    return fault
+            if (
+                fault.kind in kinds
+                and request.path.startswith(fault.path)
+                and fault.leg in ("", request.leg)
+                and fault.of(request.symbol)
+                and self._strikes(number, fault, now_ms)
+            ):
+                return fault
         return None
 
-    def _hit(self, number: int, fault: Fault, symbol: str, ts_ms: int) -> bool:
-        if not fault.from_ms <= ts_ms < fault.to_ms or (fault.symbols and symbol not in fault.symbols):
+    def _strikes(self, number: int, fault: Fault, now_ms: int) -> bool:
+        """Count an occasion that the fault is about, and decide it."""
+        if not fault.active(now_ms):
             return False
-        return self._draw(number, symbol, ts_ms) < fault.share
+        self._seen[number] += 1
+        if self._seen[number] <= fault.after or (fault.times and self._fired[number] >= fault.times):
+            return False
+        if self._draw(number, "occasion", self._seen[number]) >= fault.share:
+            return False
+        self._fired[number] += 1
+        return True
+
+    def _window(self, kind: Kind, now_ms: int, category: str = "market") -> Fault | None:
+        """The fault of ``kind`` that lasts now."""
+        for number, fault in enumerate(self.plan):
+            if fault.kind is kind and fault.category == category and fault.active(now_ms):
+                self._fired[number] += 1
+                return fault
+        return None
+
+    def _engine(self, kind: Kind, symbol: str, ts_ms: int, order_id: int) -> Fault | None:
+        for number, fault in enumerate(self.plan):
+            if fault.kind is kind and self._hit(number, fault, symbol, ts_ms, order_id):
+                self._fired[number] += 1
+                return fault
+        return None
+
+    def _hit(self, number: int, fault: Fault, symbol: str, ts_ms: int, occasion: int) -> bool:
+        return fault.active(ts_ms) and fault.of(symbol) and self._draw(number, symbol, occasion) < fault.share
 
     def _draw(self, number: int, name: str, occasion: int) -> float:
         digest = hashlib.sha256(f"{self._seed}:{number}:{name}:{occasion}".encode()).digest()
         return int.from_bytes(digest[:7], "big") / 2.0**56
+
+    def _changed(self) -> None:
+        for changed in self._watchers:
+            changed()
+
+
+def leg_of(method: str, path: str, params: Mapping[str, str]) -> str:
+    """What a request is for, in the words of ``LEGS``."""
+    name = path.rpartition("/v")[2].partition("/")[2]
+    if name == "listenKey":
+        return "key"
+    if name in ("order", "batchOrders", "order/test"):
+        if method == "POST":
+            return "exit" if params.get("reduceOnly", "").lower() == "true" else "entry"
+        return {"PUT": "amend", "DELETE": "cancel"}.get(method, "query")
+    if name == "algoOrder" and method == "POST":
+        return "target" if params.get("type", "").startswith("TAKE") else "stop"
+    if method == "DELETE":
+        return "cancel"
+    if method == "POST":
+        return "setup"
+    return "query" if "timestamp" in params else "market"

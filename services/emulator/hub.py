@@ -25,6 +25,7 @@ class Connection:
         self.topics: dict[str, Topic] = {}
         self.opened_ms = self.heard_ms = monotonic_ms()
         self.alive = True
+        self.dead = False  # half open: nothing comes in or goes out any more (a fault)
         self._transport = request.transport
         self._protocol = request.protocol
         if self._transport is not None:
@@ -53,7 +54,7 @@ class Connection:
             return
         frames = b"".join(self._waiting) if len(self._waiting) > 1 else self._waiting[0]
         self._waiting.clear()
-        if not self.alive or self._transport is None or self._transport.is_closing():
+        if not self.alive or self.dead or self._transport is None or self._transport.is_closing():
             return
         self._transport.write(frames)
         if self._transport.get_write_buffer_size() > TOO_SLOW:
@@ -66,6 +67,20 @@ class Connection:
                 await self._protocol._drain_helper()
             except (ConnectionError, RuntimeError):
                 self.alive = False
+
+    def truncate(self) -> None:
+        """End it in the middle of what is queued, or of a frame that never gets its text."""
+        frames = b"".join(self._waiting) or frame(b" " * 64)
+        self._waiting.clear()
+        if self._transport is not None and not self._transport.is_closing():
+            self._transport.write(frames[: len(frames) - len(frames) // 3 - 1])
+            self._transport.close()  # after what was written
+        self.alive = False
+
+    def close(self) -> None:
+        """End it with a close frame (1001), as the exchange does after a day."""
+        self.queue(b"\x88\x02\x03\xe9")
+        self.flush()
 
     def cut(self) -> None:
         """End it without a close frame, as a network does."""

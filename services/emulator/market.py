@@ -42,7 +42,6 @@ class Market:
         if not 4 <= mark_updates <= 60:
             raise ValueError(f"mark_updates: got {mark_updates}, expected 4 to 60")
         self.source = source
-        self.specs: tuple[SymbolSpec, ...] = source.specs
         self.by_name = {spec.symbol: number for number, spec in enumerate(self.specs)}
         self.mark_updates = mark_updates
         self._keys = np.array([spec.key for spec in self.specs], np.int64)
@@ -53,6 +52,15 @@ class Market:
         self._lots = np.empty((0, 0), np.int64)
         self._minute: Minute | None = None
         self._next_funding: tuple[int, NDArray[np.int64]] | None = None
+
+    @property
+    def specs(self) -> tuple[SymbolSpec, ...]:
+        """Contracts by number."""
+        return self.source.specs
+
+    def forget(self) -> None:
+        """The source is another one from now on (a fault)."""
+        self._block = self._minute = self._next_funding = None
 
     def minute(self, number: int) -> Minute:
         """Minute ``number`` since the epoch; the last one asked for is kept."""

@@ -108,7 +108,7 @@ class Pump:
 
     async def _mark(self, connection: Connection) -> None:
         """Ping after the minute; wait while more than ``LEAD_MINUTES`` of them are unanswered."""
-        if not connection.alive:
+        if not connection.alive or connection.dead:
             return
         connection.sent_marks += 1
         try:

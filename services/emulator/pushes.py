@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from packages.common.time import MINUTE_MS
 from services.emulator.candles import floor_open, group, next_open
 from services.emulator.columns import Rows
-from services.emulator.faults import Faults
+from services.emulator.faults import Faults, Kind
 from services.emulator.frames import Frames
 from services.emulator.hub import Group, Hub
 from services.emulator.market import Market, Minute
+from services.emulator.render import frame
 
 
 class Instant(NamedTuple):
@@ -46,9 +47,8 @@ class Pushes:
     def push(self, number: int, instant: Instant) -> None:
         """Everything of one instant of minute ``number``: candles before mark prices, late pushes first."""
         event_ms = number * MINUTE_MS + instant.at_ms
-        for category in self._faults.to_drop(event_ms):
-            for connection in [c for c in self._hub.connections if c.category == category]:
-                connection.cut()
+        if self._faults.plan:
+            self._disturb(event_ms)
         while self._late and self._late[0][0] <= event_ms:
             heapq.heappop(self._late)[2]()
         silent = self._faults.silent("market", event_ms)
@@ -61,6 +61,23 @@ class Pushes:
                 self._marks(minute, instant.number, event_ms)
             if not self._faults.silent("public", event_ms):
                 self._books(minute, instant.number, event_ms)
+
+    def _disturb(self, event_ms: int) -> None:
+        """Faults of connections."""
+        faults = self._faults
+        for fault in faults.due((Kind.DROP_CONNECTION, Kind.CLOSE_CONNECTION, Kind.MAINTENANCE), event_ms):
+            for connection in list(self._hub.connections):
+                if fault.kind is Kind.MAINTENANCE:
+                    connection.queue(frame(b'{"e":"serverShutdown","E":%d}' % event_ms))
+                    connection.close()
+                elif connection.category == fault.category:
+                    (connection.cut if fault.kind is Kind.DROP_CONNECTION else connection.close)()
+        for connection in list(self._hub.connections):
+            if connection.alive and faults.truncated(connection.category, event_ms):
+                connection.truncate()
+            elif not connection.dead and faults.half_open(connection.category, event_ms):
+                connection.flush()  # what was said before was said
+                connection.dead = True
 
     def _marks(self, minute: Minute, k: int, event_ms: int) -> None:
         sparse = k % max(1, -(-3 * self._market.mark_updates // 60)) == 0  # what a three-second stream sees of it

@@ -8,14 +8,14 @@ from aiohttp import web
 
 from services.emulator import params
 from services.emulator.clock import MarketClock
-from services.emulator.faults import Faults
+from services.emulator.faults import Fault, Faults, Kind
 from services.emulator.limits import Caller, Limits, depth_weight
 from services.emulator.market import Market
 from services.emulator.params import ApiError
 from services.emulator.rest_info import Info
 from services.emulator.rest_klines import Klines
 from services.emulator.rest_quotes import Quotes
-from services.emulator.trading import Trading
+from services.emulator.trading import Asking, Trading
 from services.emulator.venue.operations import OPERATIONS
 
 Query = Mapping[str, str]
@@ -55,29 +55,55 @@ class Rest:
         now_ms = self._clock.now_ms()
         headers = {"Content-Type": "application/json"}
         try:
-            if self._faults.service_unavailable(now_ms):
+            asked = await Asking.of(request)
+            endpoint = self.endpoints.get(asked.path) if asked.method == "GET" else None
+            operation = self._trading.operation(asked) if endpoint is None else None
+            caller = self._limits.caller(asked.address)
+            if self._faults.down(now_ms):
                 raise ApiError(0, "Service Unavailable.", 503)
-            endpoint = self.endpoints.get(request.path) if request.method == "GET" else None
-            if endpoint is not None and endpoint.signed:
-                await self._trading.signed(request)
-            operation = self._trading.operation(request) if endpoint is None else None
-            caller = self._limits.caller(request.remote or "")
+            fault = self._faults.request(asked.seen, now_ms)
+            lag_ms = await self._befall(fault, caller) if fault is not None else 0
             if operation is not None:
-                weight = operation.weight if "symbol" in request.query else max(operation.weight, operation.weight_all)
+                weight = operation.weight if "symbol" in asked.params else max(operation.weight, operation.weight_all)
                 self._count(weight, "weight", caller, headers)
-                body = await self._trading.answer(request, operation, headers)
+                body = await self._trading.answer(request, asked, operation, headers, lag_ms)
                 return web.Response(body=body, headers=headers), "200"
             if endpoint is None:
-                raise ApiError(-5000, f"Path {request.path}, Method {request.method} is invalid", 404)
+                raise ApiError(-5000, f"Path {asked.path}, Method {asked.method} is invalid", 404)
             self._count(endpoint.weight(request.query), endpoint.pool, caller, headers)
-            delay_ms = self._faults.answer_delay(now_ms)
-            if delay_ms:
-                await self._clock.pause(delay_ms)
+            if endpoint.signed:
+                self._trading.signed(asked)
+            now_ms = self._clock.now_ms()
+            if asked.path.endswith("/time"):
+                now_ms += self._faults.skew(now_ms)
             return web.Response(body=endpoint.answer(request.query, now_ms), headers=headers), "200"
         except ApiError as error:
             told = {"code": error.code, "msg": error.message} if error.code else {"msg": error.message}
-            response = web.Response(body=orjson.dumps(told), status=error.status, headers=headers | error.headers)
+            body = error.message.encode() if error.status == 403 else orjson.dumps(told)
+            response = web.Response(body=body, status=error.status, headers=headers | error.headers)
             return response, str(error.code or error.status)
+
+    async def _befall(self, fault: Fault, caller: Caller) -> int:
+        """Let ``fault`` happen to a request: raise, wait, or return how old its answer is to be."""
+        wait = {"Retry-After": str(max(1, fault.delay_ms // 1000))} if fault.delay_ms else {}
+        match fault.kind:
+            case Kind.REST_503:
+                raise ApiError(0, "Service Unavailable.", 503)
+            case Kind.REST_500:
+                raise ApiError(-1001, "Internal error; unable to process your request. Please try again.", 500)
+            case Kind.REST_429:
+                raise ApiError(-1003, "Too many requests; please use the websocket for live updates.", 429, wait)
+            case Kind.REST_418:
+                caller.banned_until_ms = self._clock.limit_ms() + fault.delay_ms
+                raise self._banned(caller, self._clock.limit_ms())
+            case Kind.REST_403:
+                page = "<html><head><title>403 Forbidden</title></head><body>Request blocked.</body></html>"
+                raise ApiError(0, page, 403, {"Content-Type": "text/html"})
+            case Kind.REST_SLOW:
+                await self._clock.pause(fault.delay_ms)
+            case Kind.STALE_READ:
+                return fault.delay_ms
+        return 0
 
     def _count(self, weight: int, pool: str, caller: Caller, headers: dict[str, str]) -> None:
         """Count the call and put the header; raises 429 or 418 when the address has asked too much."""

@@ -22,6 +22,7 @@ from services.emulator.limits import Limits
 from services.emulator.market import Market
 from services.emulator.pump import Pump
 from services.emulator.rest import Rest
+from services.emulator.shaken import Shaken
 from services.emulator.sockets import Sockets
 from services.emulator.store import VenueStore
 from services.emulator.trading import Trading, adopt
@@ -60,7 +61,8 @@ class Emulator:
 def create_emulator(config: EmulatorConfig, source: MarketSource | None = None) -> Emulator:
     """Build an exchange over ``source``, by default the one that ``config`` names, where its clock stood last."""
     source = open_source(config) if source is None else source
-    market = Market(source, config.mark_updates)
+    faults = Faults(config.seed, config.faults)
+    market = Market(Shaken(source, faults), config.mark_updates)
     saved = None
     save: Callable[[int], None] = _forget
     store, left = None, None
@@ -70,8 +72,13 @@ def create_emulator(config: EmulatorConfig, source: MarketSource | None = None) 
         store = VenueStore(Path(config.state_dir) / "venue", config.identity)
         left = store.load() if saved is not None else None
     position = first_position(source.start_ms, source.end_ms, config.history_days) if saved is None else saved
-    faults = Faults(config.seed, config.faults)
     venue = _venue(config, market, faults, position)
+
+    def shaken() -> None:
+        market.forget()
+        venue.changed(contracts_of(market))
+
+    faults.watch(shaken)
     began = wall_ms() - monotonic_ms()
     audit = Audit(lambda: began + monotonic_ms())
     if left is not None:
@@ -100,7 +107,7 @@ def create_emulator(config: EmulatorConfig, source: MarketSource | None = None) 
     )
     rest = Rest(market, clock, limits, faults, trading)
     app = web.Application()
-    app.add_routes(Sockets(hub, clock, market.by_name, config.connection_life_s).routes())
+    app.add_routes(Sockets(hub, clock, faults, market.by_name, config.connection_life_s).routes())
     app.router.add_route("*", "/{path:.*}", rest.handle)
     pump = Pump(market, clock, hub, faults, config.kline_updates, save, trading.tick)
     return Emulator(config, market, clock, hub, faults, rest, trading, pump, app)
@@ -117,6 +124,7 @@ def _venue(config: EmulatorConfig, market: Market, faults: Faults, position: int
         switches=config.switches,
         stuck=faults.stuck,
         share=faults.filled_share,
+        delay=faults.fill_delay,
     )
     for name, deposit in {key.account: key.deposit for key in reversed(config.keys)}.items():
         venue.desks[name].ledger.book("TRANSFER", "", amount(deposit), position)

@@ -10,6 +10,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from packages.common.time import monotonic_ms
 from services.emulator.clock import MarketClock
+from services.emulator.faults import Faults
 from services.emulator.hub import Connection, Hub
 from services.emulator.topics import Topic, parse
 
@@ -23,8 +24,8 @@ _CATEGORIES = ("market", "public", "private")
 class Sockets:
     """Handlers of every stream path. ``life_s``: seconds of ours after which a connection is closed (24 h)."""
 
-    def __init__(self, hub: Hub, clock: MarketClock, by_name: dict[str, int], life_s: float) -> None:
-        self._hub, self._clock, self._by_name, self._life_s = hub, clock, by_name, life_s
+    def __init__(self, hub: Hub, clock: MarketClock, faults: Faults, by_name: dict[str, int], life_s: float) -> None:
+        self._hub, self._clock, self._faults, self._by_name, self._life_s = hub, clock, faults, by_name, life_s
 
     def routes(self) -> list[web.RouteDef]:
         found = []
@@ -39,10 +40,13 @@ class Sockets:
         return found
 
     def _handler(self, category: str, *, combined: bool) -> Any:
-        async def handle(request: web.Request) -> web.WebSocketResponse:
+        async def handle(request: web.Request) -> web.StreamResponse:
+            if self._faults.down(self._clock.now_ms()):
+                return web.Response(status=503, text="Service Unavailable.")
             socket = web.WebSocketResponse(autoping=False, compress=False, max_msg_size=1 << 20)
             await socket.prepare(request)
             connection = Connection(socket, request, category, combined=combined)
+            connection.dead = self._faults.half_open(category, self._clock.now_ms())
             self._hub.add(connection)
             tasks = [asyncio.create_task(self._keep_alive(connection))]
             try:
@@ -67,14 +71,17 @@ class Sockets:
             await asyncio.sleep(min(PING_EVERY_S, left / 1e3))
             if monotonic_ms() - connection.heard_ms > PONG_WITHIN_S * 1e3:
                 break
-            with contextlib.suppress(ConnectionError, RuntimeError):
-                await connection.socket.ping(b"%d" % self._clock.now_ms())
+            if not connection.dead:
+                with contextlib.suppress(ConnectionError, RuntimeError):
+                    await connection.socket.ping(b"%d" % self._clock.now_ms())
         await connection.socket.close(code=WSCloseCode.GOING_AWAY, message=b"disconnected")
 
     async def _listen(self, connection: Connection) -> None:
         socket = connection.socket
         received: deque[float] = deque(maxlen=MESSAGES_A_SECOND)
         async for message in socket:
+            if connection.dead:
+                continue  # whatever comes is lost, as on a line that nobody holds at this end
             now = self._clock.limit_ms()
             connection.heard_ms = monotonic_ms()
             if message.type is WSMsgType.PONG:

@@ -33,6 +33,7 @@ class SymbolSpec:
     idio_day_vol: float = 0.04
     premium_sd: float = 0.0006
     max_quote_decimals: int = 8
+    halts: tuple[tuple[int, int], ...] = ()  # [from, to): trading stands still
 
     @property
     def base(self) -> str:
@@ -69,7 +70,9 @@ class SymbolSpec:
     def status(self, now_ms: int) -> str:
         if now_ms < self.onboard_ms:
             return "PENDING_TRADING"
-        return "TRADING" if now_ms < self.delivery_ms else "SETTLING"
+        if now_ms >= self.delivery_ms:
+            return "SETTLING"
+        return "TRADING_HALT" if any(begin <= now_ms < end for begin, end in self.halts) else "TRADING"
 
 
 def decimals_of(text: str) -> int:

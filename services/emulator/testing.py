@@ -88,14 +88,18 @@ class Control:
         """Become what ``state`` says, time included."""
         await self.send("PUT", "/state", state)
 
+    async def hand(self, **body: object) -> Any:
+        """Somebody else's hand on the account: ``method``, ``path``, ``params``, or ``transfer``, or ``adl``."""
+        return await self.send("POST", "/hand", body)
+
     async def send(self, method: str, path: str, body: object = None) -> Any:
         """One request of the admin port."""
         data = None if body is None else orjson.dumps(body)
         async with self._session.request(method, self.url + path, data=data) as response:
-            answer = orjson.loads(await response.read())
+            text = await response.read()
             if response.status >= 400:
-                raise ControlError(f"{method} {path}: {answer}")
-            return answer
+                raise ControlError(f"{method} {path}: {text.decode(errors='replace')}")
+            return orjson.loads(text)
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,9 @@
 """The shell of the venue: requests from HTTP, seconds from the pump, events to sockets, state to disk."""
 
 import asyncio
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
+import contextlib
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
 
 import orjson
 from aiohttp import web
@@ -12,20 +12,41 @@ from packages.common.errors import InvalidInputError
 from packages.common.time import MINUTE_MS, monotonic_ms, wall_ms
 from services.emulator.audit import Audit
 from services.emulator.clock import MarketClock
-from services.emulator.faults import Fault, Faults, Kind
+from services.emulator.faults import Fault, Faults, Kind, Request, leg_of
 from services.emulator.hub import Hub
-from services.emulator.keys import KeyRing, read
+from services.emulator.keys import RECV_WINDOW_MS, KeyRing, read
 from services.emulator.limits import Window
 from services.emulator.params import ApiError
 from services.emulator.store import Asked, VenueStore
-from services.emulator.venue.operations import OPERATIONS, Operation, perform
+from services.emulator.venue.operations import OPERATIONS, Operation, perform, word
 from services.emulator.venue.venue import Venue
 
 JOURNAL_LINES = 500  # as many are replayed at the most, and then
 SNAPSHOT_WALL_MS = 10_000.0  # so much of our time, while prices can change something
+SWAPPED_S = 0.5  # how long an event waits for the one that is to overtake it
 ORDERS_10S, ORDERS_1M = 300, 1_200
 RESTRICTIONS = "/sapi/v1/account/apiRestrictions"
 _UNKNOWN = "Unknown error, please check your request or try again later."
+
+
+class Asking(NamedTuple):
+    """A request with its parameters, of query and body, and the bytes that were signed; ``seen``: as faults see it."""
+
+    method: str
+    path: str
+    address: str
+    key: str | None
+    params: dict[str, str]
+    payload: bytes
+    seen: Request
+
+    @classmethod
+    async def of(cls, request: web.Request) -> "Asking":
+        body = (await request.read()).decode(errors="replace")
+        params, payload = read(request.raw_path.partition("?")[2], body)
+        seen = Request(request.path, leg_of(request.method, request.path, params), params.get("symbol", ""))
+        header, address = request.headers.get("X-MBX-APIKEY"), request.remote or ""
+        return cls(request.method, request.path, address, header, params, payload, seen)
 
 
 class Trading:
@@ -52,60 +73,87 @@ class Trading:
         self._renewed: dict[str, float] = {}
         self._saved_ms = monotonic_ms()
         self._held: list[tuple[str, dict[str, Any]]] = []
-        self._timer: asyncio.TimerHandle | None = None
+        self._timers: set[asyncio.TimerHandle] = set()
+        self._swapped: list[tuple[str, bytes]] = []
         if store is not None:
             store.snapshot(self.state())
 
     # --- requests ---
 
-    def operation(self, request: web.Request) -> Operation | None:
-        if request.path == RESTRICTIONS and request.method == "GET":
+    def operation(self, asked: Asking) -> Operation | None:
+        if (asked.method, asked.path) == ("GET", RESTRICTIONS):
             return Operation(lambda _: None)
-        return OPERATIONS.get((request.method, request.path)) if request.path.startswith("/") else None
+        return OPERATIONS.get((asked.method, asked.path)) if asked.path.startswith("/") else None
 
-    async def signed(self, request: web.Request) -> None:
+    def signed(self, asked: Asking) -> None:
         """Refuse a request about the market that only holders of a key may make (``public_brackets``)."""
-        params, payload = read(request.raw_path.partition("?")[2], (await request.read()).decode(errors="replace"))
-        if self.venue.switches.public_brackets and "signature" not in params:
+        if self.venue.switches.public_brackets and "signature" not in asked.params:
             return
-        key = self._keys.holder(request.headers.get("X-MBX-APIKEY"), request.remote or "", trading=False)
-        self._keys.check(key, params, payload, self._clocks())
+        key = self._keys.holder(asked.key, asked.address, trading=False)
+        self._keys.check(key, asked.params, asked.payload, self._clocks())
 
     def _clocks(self) -> list[int]:
         """What counts as the present."""
-        return [self._clock.now_ms(), wall_ms()] if self._wall_stamps else [self._clock.now_ms()]
-
-    async def answer(self, request: web.Request, operation: Operation, headers: dict[str, str]) -> bytes:
-        """The body of the answer; ``ApiError`` when refused, by us or by a fault."""
-        body = (await request.read()).decode(errors="replace")
-        params, payload = read(request.raw_path.partition("?")[2], body)
         now_ms = self._clock.now_ms()
+        now_ms += self._faults.skew(now_ms)
+        return [now_ms, wall_ms()] if self._wall_stamps else [now_ms]
+
+    async def answer(
+        self, request: web.Request, asked: Asking, operation: Operation, headers: dict[str, str], lag_ms: int
+    ) -> bytes:
+        """The body of the answer; ``ApiError`` when refused, by us or by a fault."""
         trading = operation.security == "trade"
-        key = self._keys.holder(request.headers.get("X-MBX-APIKEY"), request.remote or "", trading=trading)
+        key = self._keys.holder(asked.key, asked.address, trading=trading)
         if operation.security != "key":
-            self._keys.check(key, params, payload, self._clocks())
-        if request.path == RESTRICTIONS:
+            self._keys.check(key, asked.params, asked.payload, self._clocks())
+        if asked.path == RESTRICTIONS:
             return orjson.dumps(_restrictions(key.trade, key.withdraw))
-        fault = self._faults.trading(request.path, params.get("symbol", ""), now_ms) if trading else None
+        fault = self._faults.trading(asked.seen, self._clock.now_ms()) if trading else None
         if fault is not None and fault.kind is Kind.ORDER_REJECTED:
             raise _refused(fault.code or -1008)
         if fault is not None and fault.kind is Kind.ORDER_DROPPED:
             raise _unknown(fault)
         if operation.orders:
             self._count(key.account, operation.orders, headers)
-        kept = {k: v for k, v in params.items() if k not in ("signature", "timestamp", "recvWindow")}
-        answer = self.perform(key.account, request.method, request.path, kept, changes=operation.changes)
-        if request.path.endswith("/listenKey"):
+        kept = {k: v for k, v in asked.params.items() if k not in ("signature", "timestamp", "recvWindow")}
+        if fault is not None and fault.kind is Kind.ORDER_LATE:
+            self._later(self._late_s(fault, asked), self._perform_late, key.account, asked, kept)
+            raise _unknown(fault)
+        answer = self.perform(key.account, asked.method, asked.path, kept, changes=operation.changes, lag_ms=lag_ms)
+        if asked.path.endswith("/listenKey"):
             self._renewed[key.account] = monotonic_ms()
         if fault is not None:
             await self._spoil(request, fault)
         return orjson.dumps(answer)
 
-    def perform(self, account: str, method: str, path: str, params: dict[str, str], *, changes: bool) -> Any:
-        """Do it, keep it, tell of it."""
+    def _late_s(self, fault: Fault, asked: Asking) -> float:
+        """Seconds of ours until a late request is executed: never after its recvWindow, as the engine sees to."""
+        window = int(asked.params.get("recvWindow") or RECV_WINDOW_MS)
+        left = int(asked.params["timestamp"]) + window - self._clock.now_ms()
+        return self._clock.wall_s(max(0, min(fault.delay_ms, left - 1)))
+
+    def _perform_late(self, account: str, asked: Asking, params: dict[str, str]) -> None:
+        """What nobody waits for any more; a refusal nobody hears."""
+        with contextlib.suppress(ApiError):
+            self.perform(account, asked.method, asked.path, params, changes=True)
+
+    def _later(self, wait_s: float, do: Callable[..., None], *arguments: Any) -> None:
+        """Call ``do`` unless we are closed before."""
+
+        def done() -> None:
+            self._timers.discard(timer)
+            do(*arguments)
+
+        timer = asyncio.get_running_loop().call_later(wait_s, done)
+        self._timers.add(timer)
+
+    def perform(
+        self, account: str, method: str, path: str, params: dict[str, str], *, changes: bool, lag_ms: int = 0
+    ) -> Any:
+        """Do it, keep it, tell of it. ``lag_ms``: a query is answered with the account of so long ago."""
         now_ms = max(self._clock.now_ms(), self.venue.now_ms)
         try:
-            answer = perform(self.venue, account, method, path, params, now_ms)
+            answer = perform(self.venue, account, method, path, params, now_ms, lag_ms=lag_ms)
         except ApiError:
             self._tell()  # what time alone brought about on the way
             raise
@@ -147,11 +195,33 @@ class Trading:
         """Live up to ``now_ms`` and queue what happened; the pump flushes."""
         self.venue.advance(now_ms)
         self._expire(now_ms)
+        if self._faults.plan:
+            self._strike(now_ms)
         self._queue()
         if self._store is not None and monotonic_ms() - self._saved_ms > SNAPSHOT_WALL_MS:
             self._saved_ms = monotonic_ms()
             if any(desk.active() for desk in self.venue.desks.values()):
                 self._snapshot()
+
+    def _strike(self, now_ms: int) -> None:
+        """Faults that befall accounts by the clock."""
+        for fault in self._faults.due((Kind.KEY_EXPIRED, Kind.KEY_LOST), now_ms):
+            for name, desk in self.venue.desks.items():
+                if desk.ledger.account.listen_open:
+                    self._end_key(name, now_ms, aloud=fault.kind is Kind.KEY_EXPIRED)
+        for fault in self._faults.due((Kind.ADL,), now_ms):
+            for name, desk in self.venue.desks.items():
+                for position in desk.ledger.held():
+                    if fault.of(position.symbol):
+                        params = {"symbol": position.symbol, "part": f"{fault.size:.8f}"}
+                        self.perform(name, "HAND", "adl", params, changes=True)
+
+    def _end_key(self, name: str, now_ms: int, *, aloud: bool) -> None:
+        key = self.venue.listen_key(name)
+        self._queue()
+        if aloud:
+            self._send(key, {"e": "listenKeyExpired", "E": now_ms, "listenKey": key}, now_ms)
+        self.perform(name, "EXPIRE", "listenKey", {}, changes=True)
 
     def _expire(self, now_ms: int) -> None:
         """Listen keys that nobody renewed end, with a last word to whoever listens."""
@@ -161,10 +231,7 @@ class Trading:
             now = monotonic_ms()
             if now - self._renewed.setdefault(name, now) < self._life_ms:
                 continue
-            key = self.venue.listen_key(name)
-            self._queue()
-            self._send(key, {"e": "listenKeyExpired", "E": now_ms, "listenKey": key}, now_ms)
-            self.perform(name, "EXPIRE", "listenKey", {}, changes=True)
+            self._end_key(name, now_ms, aloud=True)
 
     # --- events ---
 
@@ -172,7 +239,7 @@ class Trading:
         """Send what happened, now or just after the answer that is being written."""
         if late:
             self._held += self._taken()
-            self._timer = asyncio.get_running_loop().call_later(0.002, self._tell)
+            self._later(0.002, self._tell)
             return
         self._queue()
         self._hub.flush()
@@ -183,9 +250,17 @@ class Trading:
         for key, event in events:
             self._send(key, event, int(event["E"]))
 
+    def _remember(self) -> None:
+        """Keep what stale reads will show."""
+        lags = [fault.delay_ms for fault in self._faults.plan if fault.kind is Kind.STALE_READ]
+        if lags:
+            self.venue.remember(max(lags))
+
     def _taken(self) -> list[tuple[str, dict[str, Any]]]:
         """New events with the listen key that stands now; those that nobody can hear are gone."""
         happened = self.venue.take_events()
+        if happened:
+            self._remember()
         for name, event in happened:
             self.audit.hear(name, event)
         return [
@@ -195,16 +270,64 @@ class Trading:
         ]
 
     def _send(self, key: str, event: dict[str, Any], now_ms: int) -> None:
-        if not self._faults.silent("private", now_ms):
-            self._hub.send_user(key, orjson.dumps(event))
+        if self._faults.silent("private", now_ms):
+            return
+        text = orjson.dumps(event)
+        fault = self._faults.told(event["e"], _symbol_of(event), now_ms) if self._faults.plan else None
+        match fault.kind if fault is not None else None:
+            case Kind.EVENT_LOST:
+                return
+            case Kind.EVENT_SWAPPED:
+                self._swapped.append((key, text))
+                self._later(SWAPPED_S, self._unswap)
+                return
+            case Kind.EVENT_LATE:
+                assert fault is not None
+                self._later(self._clock.wall_s(fault.delay_ms), self._send_now, key, text)
+                return
+            case Kind.EVENT_TWICE:
+                assert fault is not None
+                self._later(self._clock.wall_s(fault.delay_ms), self._send_now, key, text)
+            case Kind.EVENT_GARBLED:
+                text = text[: len(text) // 2]
+        self._hub.send_user(key, text)
+        for swapped in self._swapped:
+            self._hub.send_user(*swapped)
+        self._swapped.clear()
+
+    def _send_now(self, key: str, text: bytes) -> None:
+        self._hub.send_user(key, text)
+        self._hub.flush()
+
+    def _unswap(self) -> None:
+        """Nothing followed in time."""
+        for swapped in self._swapped:
+            self._hub.send_user(*swapped)
+        self._swapped.clear()
+        self._hub.flush()
 
     # --- state ---
 
     def state(self) -> dict[str, Any]:
         """The venue, its audit, the faults that are planned, and the market time it is of."""
-        plan = [asdict(fault) for fault in self._faults.plan]
-        more = {"market_ms": self._clock.now_ms(), "faults": plan, "audit": self.audit.state()}
+        more = {"market_ms": self._clock.now_ms(), "faults": self._faults.state(), "audit": self.audit.state()}
         return self.venue.state() | more
+
+    def hand(self, body: Mapping[str, Any]) -> Any:
+        """Somebody else's hand on the account (see ``admin``); ``ApiError`` when the exchange refuses it."""
+        account = body.get("account", next(iter(self.venue.desks)))
+        if account not in self.venue.desks:
+            raise InvalidInputError("account", account, "one of " + ", ".join(self.venue.desks))
+        if "transfer" in body:
+            return self.perform(account, "HAND", "transfer", {"amount": str(body["transfer"])}, changes=True)
+        if "adl" in body:
+            params = {"symbol": str(body["adl"]), "part": str(body.get("part", 1))}
+            return self.perform(account, "HAND", "adl", params, changes=True)
+        known, params = (body.get("method"), body.get("path")), body.get("params", {})
+        if known not in OPERATIONS or known[0] in ("HAND", "EXPIRE") or not isinstance(params, dict):
+            raise InvalidInputError("path", known, "method, path and params of a trading request")
+        words = {str(name): word(value) for name, value in params.items()}
+        return self.perform(account, *known, words, changes=OPERATIONS[known].changes)
 
     def audited(self, *, rows: bool = True) -> dict[str, Any]:
         """What the accounts went through up to now (see ``audit``)."""
@@ -227,12 +350,13 @@ class Trading:
 
     def changed(self) -> None:
         """Faults or switches are other ones from now on: a replay must not cross this moment."""
+        self._remember()
         if self._store is not None:
             self._snapshot()
 
     def close(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
+        for timer in self._timers:
+            timer.cancel()
         if self._store is not None:
             self._snapshot()
             self._store.close()
@@ -251,10 +375,9 @@ def adopt(venue: Venue, faults: Faults, audit: Audit, state: Mapping[str, Any], 
     try:
         venue.restore(state)
         audit.restore(state.get("audit", {}))
-        plan = [Fault.from_json(fault) for fault in state["faults"]]
+        faults.restore(state["faults"])
     except (KeyError, TypeError, ValueError, ArithmeticError) as error:
         raise InvalidInputError("state", type(error).__name__, "the state of an emulated exchange") from error
-    faults.restore(plan, venue.now_ms)
     last = max(venue.now_ms, int(state["market_ms"]))
     for row in asked:
         last = max(last, row.now_ms)
@@ -265,6 +388,14 @@ def adopt(venue: Venue, faults: Faults, audit: Audit, state: Mapping[str, Any], 
     for name, event in venue.take_events():
         audit.hear(name, event)
     return last
+
+
+def _symbol_of(event: Mapping[str, Any]) -> str:
+    """The symbol of a user event, empty when it has none or several."""
+    if event["e"] == "ACCOUNT_UPDATE":
+        found = {item["s"] for item in event["a"]["P"]}
+        return found.pop() if len(found) == 1 else ""
+    return str(event.get("o", event).get("s", ""))
 
 
 def _refused(code: int) -> ApiError:

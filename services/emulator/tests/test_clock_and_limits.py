@@ -121,11 +121,15 @@ def test_faults_repeat_with_their_seed():
     ("body", "name"),
     [
         ({"kind": "fire"}, "kind"),
-        ({"kind": "rest_503", "from_ms": 1}, "to_ms"),
+        ({"kind": "rest_503", "from_ms": 1, "to_ms": -2}, "to_ms"),
         ({"kind": "rest_503", "from_ms": 1, "to_ms": 2, "share": 2}, "share"),
         ({"kind": "rest_503", "from_ms": 1, "to_ms": 2, "symbols": "BTCUSDT"}, "symbols"),
         ({"kind": "rest_503", "from_ms": 1, "to_ms": 2, "category": "x"}, "category"),
-        ({"kind": "rest_503", "from_ms": 1, "to_ms": 2, "wat": 1}, "fault"),
+        ({"kind": "rest_503", "from_ms": 1, "to_ms": 2, "wat": 1}, "wat"),
+        ({"kind": "rest_503", "delay_ms": 1}, "delay_ms"),
+        ({"kind": "order_rejected", "code": 4120}, "code"),
+        ({"kind": "order_lost", "leg": "sideways"}, "leg"),
+        ({"kind": "funding_hours", "size": 3}, "size"),
     ],
 )
 def test_a_malformed_fault_names_its_field(body, name):

@@ -261,9 +261,9 @@ async def test_faults_strike_below_their_path_and_a_market_order_may_fall_short(
 def test_a_plan_that_is_taken_over_keeps_its_numbers_and_drops_nobody_twice():
     plan = [Fault(Kind.DROP_CONNECTION, 5, 5), Fault(Kind.MARKET_SHORT, 0, 100, share=0.5)]
     first, second = Faults(7, plan), Faults(7)
-    assert first.to_drop(5) == ["market"]
-    second.restore(plan, 6)
-    assert second.to_drop(6) == []
+    assert first.due([Kind.DROP_CONNECTION], 5) == plan[:1]
+    second.restore(first.state())
+    assert second.due([Kind.DROP_CONNECTION], 6) == []
     shares = [first.filled_share("BTCUSDT", 50, k) for k in range(50)]
     assert shares == [second.filled_share("BTCUSDT", 50, k) for k in range(50)]
     assert 10 < shares.count(0.5) < 40

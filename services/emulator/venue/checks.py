@@ -27,6 +27,14 @@ def decimal(params: Mapping[str, str], name: str) -> Decimal | None:
     return Decimal(value)
 
 
+def signed(params: Mapping[str, str], name: str) -> Decimal:
+    """A mandatory number of either sign."""
+    value = params.get(name, "")
+    if not _SIGNED.match(value):
+        raise illegal(name)
+    return Decimal(value)
+
+
 def boolean(params: Mapping[str, str], name: str) -> bool | None:
     value = params.get(name, "").lower()
     if value not in ("", "true", "false"):

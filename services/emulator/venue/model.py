@@ -1,12 +1,13 @@
 """What an account holds: values only. Amounts are ``Decimal`` in quote or base units, times in market ms."""
 
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, replace
 from decimal import Decimal
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 ZERO = Decimal(0)
 OPEN = ("NEW", "PARTIALLY_FILLED")
+LIVE = ("NEW", "TRIGGERING", "TRIGGERED")  # of a conditional order
 
 
 @dataclass(slots=True)
@@ -189,6 +190,22 @@ class Account:
     listen_serial: int = 0
     listen_open: bool = False
     cross_called: bool = False
+
+
+def frozen(account: Account) -> Account:
+    """A copy that later changes of ``account`` leave alone; what cannot change any more is shared."""
+    return replace(
+        account,
+        positions={symbol: replace(position) for symbol, position in account.positions.items()},
+        setups={symbol: replace(setup) for symbol, setup in account.setups.items()},
+        orders={number: replace(o) if o.status in OPEN else o for number, o in account.orders.items()},
+        algos={number: replace(a) if a.status in LIVE else a for number, a in account.algos.items()},
+        trades=account.trades[:],
+        incomes=account.incomes[:],
+        amendments=account.amendments[:],
+        countdowns=dict(account.countdowns),
+        forgotten=dict(account.forgotten),
+    )
 
 
 def dump(value: Any) -> Any:

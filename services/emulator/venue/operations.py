@@ -1,13 +1,13 @@
 """Every request of an account: method and path to what it does. The shell has checked key, signature and limits."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import orjson
 
 from packages.common.time import DAY_MS
 from services.emulator.params import ApiError, limit, missing, number, symbol_text, text, times
-from services.emulator.venue import checks, settings, views
+from services.emulator.venue import checks, liquidation, margin, settings, views
 from services.emulator.venue.contract import Contract
 from services.emulator.venue.model import OPEN
 from services.emulator.venue.venue import Desk, Venue
@@ -30,7 +30,10 @@ class Call(NamedTuple):
         found = self.venue.contracts.get(symbol_text(self.params))
         if found is None or not found.spec.listed(self.now_ms):
             raise ApiError(-1121, "Invalid symbol.")
-        if trading and found.spec.status(self.now_ms) != "TRADING":
+        status = found.spec.status(self.now_ms)
+        if trading and status != "TRADING":
+            if status == "TRADING_HALT":
+                raise ApiError(-1122, "Invalid symbol status.")
             raise ApiError(-4141, "Symbol is closed.")
         return found
 
@@ -50,10 +53,14 @@ class Operation(NamedTuple):
     security: str = "read"  # read | trade (signed), key (header only)
 
 
-def perform(venue: Venue, account: str, method: str, path: str, params: Params, now_ms: int) -> Any:
-    """Answer as plain values; ``ApiError`` when it is refused. Time is brought up to ``now_ms`` first."""
+def perform(venue: Venue, account: str, method: str, path: str, params: Params, now_ms: int, *, lag_ms: int = 0) -> Any:
+    """Answer as plain values; ``ApiError`` when it is refused. Time is brought up to ``now_ms`` first.
+
+    With ``lag_ms`` a query sees the account of that long ago, as far as the venue remembers it.
+    """
     venue.advance(now_ms)
-    return OPERATIONS[method, path].do(Call(venue, venue.desks[account], params, now_ms))
+    desk = venue.past(account, now_ms - lag_ms) if lag_ms else venue.desks[account]
+    return OPERATIONS[method, path].do(Call(venue, desk, params, now_ms))
 
 
 # --- orders ---
@@ -77,7 +84,7 @@ def _amend_order(call: Call) -> Any:
     return views.order_answer(call.desk.ledger, order)
 
 
-def _each(call: Call, do: Callable[[Call], Any], items: list[Params]) -> Any:
+def _each(call: Call, do: Callable[[Call], Any], items: Sequence[Params]) -> Any:
     """A batch: every item is answered by itself, a refused one with its code."""
     answers = []
     for item in items:
@@ -106,12 +113,12 @@ def _batch(do: Callable[[Call], Any]) -> Callable[[Call], Any]:
         rows = _items(call, "batchOrders", 5)
         if not all(isinstance(row, dict) for row in rows):
             raise ApiError(-1130, "Data sent for parameter 'batchOrders' is not valid.")
-        return _each(call, do, [{name: _word(value) for name, value in row.items()} for row in rows])
+        return _each(call, do, [{name: word(value) for name, value in row.items()} for row in rows])
 
     return answer
 
 
-def _word(value: object) -> str:
+def word(value: object) -> str:
     """A value of JSON as the parameter it would have been."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -128,7 +135,7 @@ _LISTS = {
 def _cancel_batch(call: Call) -> Any:
     name = next((name for name in _LISTS if call.params.get(name)), "orderIdList")
     symbol = call.contract().symbol
-    rows = [{"symbol": symbol, _LISTS[name]: _word(item)} for item in _items(call, name, 10)]
+    rows = [{"symbol": symbol, _LISTS[name]: word(item)} for item in _items(call, name, 10)]
     return _each(call, _cancel_order, rows)
 
 
@@ -391,6 +398,27 @@ def _close_stream(call: Call) -> Any:
     return {}
 
 
+# --- what no request can name: the clock's, the exchange's and the operator's hand ---
+
+
+def _transfer(call: Call) -> Any:
+    """Pay ``amount`` in, or out when it is below zero; out at most what is free."""
+    value = checks.signed(call.params, "amount")
+    ledger = call.desk.ledger
+    value = max(margin.amount(value), -max(ledger.available(), margin.ZERO))
+    ledger.book("TRANSFER", "", value, call.now_ms)
+    reason = "DEPOSIT" if value > 0 else "WITHDRAW"
+    ledger.emit(ledger.account_event(reason, [], call.now_ms, value))
+    return {"amount": f"{value:f}"}
+
+
+def _deleverage(call: Call) -> Any:
+    """Take ``part`` of the position of ``symbol``."""
+    part, desk = checks.signed(call.params, "part"), call.desk
+    done = liquidation.deleverage(desk.ledger, desk.orders, desk.algos, call.contract().symbol, part, call.now_ms)
+    return {"done": done}
+
+
 # --- helpers ---
 
 
@@ -479,6 +507,8 @@ OPERATIONS: dict[tuple[str, str], Operation] = {
     ("GET", "/fapi/v1/forceOrders"): Operation(_force_orders, 20, 50),
     ("POST", "/fapi/v1/listenKey"): Operation(_start_stream, changes=True, security="key"),
     ("PUT", "/fapi/v1/listenKey"): Operation(_keep_stream, security="key"),
-    ("EXPIRE", "listenKey"): Operation(_close_stream, changes=True),  # by the clock: no request can name it
+    ("EXPIRE", "listenKey"): Operation(_close_stream, changes=True),
+    ("HAND", "transfer"): Operation(_transfer, changes=True),
+    ("HAND", "adl"): Operation(_deleverage, changes=True),
     ("DELETE", "/fapi/v1/listenKey"): Operation(_close_stream, changes=True, security="key"),
 }

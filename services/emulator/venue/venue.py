@@ -1,5 +1,6 @@
 """The fold: seconds of the market and requests in, answers and events out. Deterministic, no clock of its own."""
 
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict
 from decimal import Decimal
@@ -13,7 +14,7 @@ from services.emulator.venue.algos import Algos
 from services.emulator.venue.book import Quote, Span
 from services.emulator.venue.contract import Contract
 from services.emulator.venue.ledger import Ledger
-from services.emulator.venue.model import OPEN, Account, dump, load
+from services.emulator.venue.model import OPEN, Account, dump, frozen, load
 from services.emulator.venue.orders import Orders
 from services.emulator.venue.payloads import Event
 from services.emulator.venue.switches import Switches
@@ -100,7 +101,8 @@ class Venue:
         share: Callable[[str, int, int], float] = lambda _symbol, _ts_ms, _order: 1.0,
         delay: Callable[[str, int, int], int] = lambda _symbol, _ts_ms, _order: 0,
     ) -> None:
-        self.contracts, self.feed, self.seed = contracts, feed, seed
+        self.contracts, self.feed, self.seed = dict(contracts), feed, seed
+        self._past: deque[tuple[int, dict[str, Account]]] = deque()
         self.switches = Switches() if switches is None else switches
         self.stuck, self.share, self.delay = stuck, share, delay
         self.now_ms = now_ms // SECOND_MS * SECOND_MS
@@ -204,6 +206,29 @@ class Venue:
         letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"
         return "".join(letters[byte % 62] for byte in digest)
 
+    def changed(self, contracts: Mapping[str, Contract]) -> None:
+        """Contracts, or the prices of the feed, are other ones from now on."""
+        self.contracts.update(contracts)
+        self._quotes.clear()
+        self._spans = (-1, {})
+
+    def remember(self, keep_ms: int) -> None:
+        """Keep the accounts as they are now for ``past``; what is older than ``keep_ms`` is dropped but for one."""
+        now = {name: frozen(desk.ledger.account) for name, desk in self.desks.items()}
+        self._past.append((self.now_ms, now))
+        while len(self._past) > 1 and self._past[1][0] <= self.now_ms - keep_ms:
+            self._past.popleft()
+
+    def past(self, name: str, ts_ms: int) -> Desk:
+        """The account as it was at ``ts_ms``, or as early as is remembered; as it is when nothing is."""
+        found = [accounts[name] for ms, accounts in self._past if ms <= ts_ms and name in accounts]
+        if not found and self._past and name in self._past[0][1]:
+            found = [self._past[0][1][name]]
+        if not found:
+            return self.desks[name]
+        ledger = Ledger(frozen(found[-1]), self.contracts, self.switches, self.seed, self.quote_of)
+        return Desk(ledger, self.share, self.delay)
+
     def switch(self, switches: Switches) -> None:
         """Behave otherwise from now on."""
         self.switches = switches
@@ -226,6 +251,7 @@ class Venue:
         self.switches = Switches(**state["switches"])
         self._quotes.clear()
         self._spans = (-1, {})
+        self._past.clear()
         self._adopt(kept.values())
 
 
