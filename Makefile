@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS := never
 export NEXT_TELEMETRY_DISABLED := 1
 
-.PHONY: help setup up down status doctor test webtest itest check format lock gen migrate web clean
+.PHONY: help setup up down status doctor test webtest itest conformance check format lock gen migrate web clean
 
 help: ## what can be done
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ —/'
@@ -48,6 +48,9 @@ webtest: $(VENV)/.installed ## the pages' style, types and tests
 
 itest: $(VENV)/.installed ## only the tests that need servers
 	$(BIN)/python -m pytest -m integration
+
+conformance: $(VENV)/.installed ## released clients of other people against the emulated exchange (installs them)
+	CONFORMANCE=1 $(BIN)/python -m pytest -rs tests/conformance
 
 migrate: $(VENV)/.installed ## bring the database of DATABASE_URL to this code's schema
 	$(BIN)/python -m alembic upgrade head

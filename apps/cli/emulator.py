@@ -8,15 +8,14 @@ from typing import Annotated, Any
 
 import typer
 
+from apps.cli.conformance import conformance
 from packages.common.config import load_settings
 from packages.common.errors import PlatformError
 
 app = typer.Typer(help="The emulated exchange.", no_args_is_help=True)
 
 
-@app.callback()
-def _group() -> None:
-    """Keeps ``serve`` a command of its own."""
+app.command()(conformance)
 
 
 @app.command()
@@ -34,6 +33,9 @@ def serve(
     universe: Annotated[str | None, typer.Option(help="Symbols, comma-separated.")] = None,
     var_dir: Annotated[Path | None, typer.Option(help="Folder that keeps the market's position.")] = None,
     admin_port: Annotated[int | None, typer.Option(help="Port for faults and status; off by default.")] = None,
+    wall_stamps: Annotated[
+        bool, typer.Option("--wall-stamps", help="Accept requests stamped with our time, not only with the market's.")
+    ] = False,
 ) -> None:
     """Serve the exchange until interrupted. Options override the settings of the environment."""
     given = {
@@ -49,7 +51,7 @@ def serve(
         "var_dir": var_dir,
     }
     try:
-        asyncio_run(_serve({k: v for k, v in given.items() if v is not None}, host, port, admin_port))
+        asyncio_run(_serve({k: v for k, v in given.items() if v is not None}, host, port, admin_port, wall_stamps))
     except (PlatformError, OSError) as error:
         typer.echo(f"emulator: {error}", err=True)
         raise typer.Exit(1) from error
@@ -65,14 +67,14 @@ def asyncio_run(work: Any) -> None:
         uvloop.run(work)
 
 
-async def _serve(overrides: dict[str, Any], host: str, port: int, admin_port: int | None) -> None:
+async def _serve(overrides: dict[str, Any], host: str, port: int, admin_port: int | None, wall_stamps: bool) -> None:
     from dataclasses import replace
 
     from services.emulator.config import from_settings
     from services.emulator.server import serve_emulator
 
     settings = load_settings(**{"exchange": "emulator", **overrides})
-    config = replace(from_settings(settings), admin_port=admin_port)
+    config = replace(from_settings(settings), admin_port=admin_port, wall_stamps=wall_stamps)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
