@@ -291,6 +291,27 @@ class DataQualityDTO(BaseModel):
     events: list[QualityEventDTO]
 
 
+class SymbolDrift(BaseModel):
+    """Newest measurement of one symbol: ``psi`` is the mean over the model's inputs against its training rows."""
+
+    symbol: str
+    ts: str
+    psi: float | None
+    missing_rate: float | None
+    outlier_rate: float | None
+    latency_ms: float | None
+
+
+class DriftDTO(BaseModel):
+    """Columns by time, epoch milliseconds, over the symbols measured then; below 0.1 an index is usually read as
+    stable, above 0.25 as another population. ``symbols``: the newest measurement of each in the span."""
+
+    ts: list[int]
+    psi_mean: list[float | None]
+    psi_max: list[float | None]
+    symbols: list[SymbolDrift]
+
+
 class SettingsDTO(BaseModel):
     """Trading settings under the names of the specification (D43); null: the preset of LABEL_PRESET decides."""
 

@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 
 from apps.api.deps import Config, Db
-from apps.api.dto import DataQualityDTO, RiskStateDTO
-from apps.api.params import Mode
-from apps.api.queries import account, data_quality, positions, risk, trading
+from apps.api.dto import DataQualityDTO, DriftDTO, RiskStateDTO
+from apps.api.params import From, Mode, SymbolFilter, To, symbol_name
+from apps.api.queries import account, data_quality, drift, positions, risk, trading
 from apps.api.risk_view import guards
 
 router = APIRouter(prefix="/api", tags=["risk"])
@@ -34,3 +34,9 @@ async def get_risk_state(conn: Db, settings: Config, mode: Mode = "shadow") -> R
 async def get_data_quality(conn: Db, settings: Config) -> DataQualityDTO:
     """Per symbol: newest bar, missing and late bars of 24 h, open gaps, refused input; then the gaps and the input."""
     return await data_quality.summary(conn, late_ms=settings.bar_deadline_ms)
+
+
+@router.get("/drift", operation_id="getDrift")
+async def get_drift(conn: Db, symbol: SymbolFilter = None, from_: From = None, to: To = None) -> DriftDTO:
+    """How far the model's inputs have moved from its training rows, measured every hour; the newest week by default."""
+    return await drift.series(conn, None if symbol is None else symbol_name(symbol), from_, to)

@@ -212,6 +212,12 @@ def _quality(conn) -> None:
         "INSERT INTO quality_events (ts, symbol, code, message, details) VALUES (%s, 'ETHUSDT', 'NAN_PRICE', 'close', %s)",
         (minute(200), Jsonb({"close": "NaN"})),
     )
+    for hour, symbol, psi in ((1, "BTCUSDT", 0.05), (1, "ETHUSDT", 0.15), (0, "BTCUSDT", 0.3), (0, "ETHUSDT", None)):
+        conn.execute(
+            "INSERT INTO drift_metrics (symbol, ts, schema_version, psi, missing_rate, outlier_rate) "
+            "VALUES (%s, %s, 1, %s, 0.01, 0.02)",
+            (symbol, minute(60 * hour), psi),
+        )
     conn.execute(
         "INSERT INTO risk_events (ts, event_type, severity, message) VALUES (%s, 'DAILY_LOSS_LIMIT', 3, 'halted')",
         (NEWEST,),

@@ -45,6 +45,7 @@ async def problem_of(server, path, status=422):
         ("/api/training/jobs", []),
         ("/api/models", []),
         ("/api/status/processes", []),
+        ("/api/drift", {"ts": [], "psi_mean": [], "psi_max": [], "symbols": []}),
     ],
 )
 async def test_an_empty_database_is_an_empty_answer(shared_api, path, expected):
@@ -212,6 +213,19 @@ async def test_data_quality_counts_what_is_missing(shared_desk):
     assert by_symbol["BNXUSDT"]["missing_rate_24h"] is None
     assert (summary["open_gaps"], by_symbol["ETHUSDT"]["open_gaps"], summary["gaps"][0]["missing_bars"]) == (1, 1, 5)
     assert [(e["symbol"], e["code"]) for e in summary["events"]] == [("ETHUSDT", "NAN_PRICE")]
+
+
+async def test_drift_is_a_series_over_the_symbols_measured(shared_desk):
+    first, then = START_MS, START_MS + 3_600_000
+    found = await get(shared_desk, "/api/drift")
+    assert found["ts"] == [first, then]
+    assert found["psi_mean"] == pytest.approx([0.3, 0.1])
+    assert found["psi_max"] == pytest.approx([0.3, 0.15])
+    assert [(row["symbol"], row["psi"]) for row in found["symbols"]] == [("BTCUSDT", 0.05), ("ETHUSDT", 0.15)]
+    assert found["symbols"][0]["outlier_rate"] == 0.02
+    one = await get(shared_desk, f"/api/drift?symbol=ETHUSDT&to={then}")
+    assert (one["ts"], one["psi_max"], one["symbols"][0]["psi"]) == ([first], [None], None)  # measured, nothing finite
+    assert (await get(shared_desk, "/api/drift?symbol=NOUSDT"))["ts"] == []
 
 
 async def test_settings_have_the_names_of_the_specification(shared_desk):

@@ -9,8 +9,22 @@ import type { Status } from "@/lib/api/schemas";
 import { dataVerdict, MISSING_RATE_LIMIT, type Verdict } from "@/lib/domain/health";
 import { useText } from "@/lib/i18n/useText";
 import { statusQuery } from "@/lib/queries/live";
+import { driftQuery } from "@/lib/queries/records";
 
 const TONE: Record<Verdict, Tone> = { good: "good", watch: "amber", bad: "bad" };
+
+/** Mean over the symbols, and the worst of them, at the newest measurement. */
+function Psi() {
+  const { t, fixed } = useText();
+  const { data } = useQuery(driftQuery);
+  const mean = data?.psi_mean.at(-1) ?? null;
+  if (mean === null) return <span className="text-right text-2xs text-faint">{t("drift.psi.none")}</span>;
+  return (
+    <span className="text-right">
+      <span className="num font-medium">{fixed(mean, 2)}</span> <span className="label">{t("drift.psi.worst", { worst: fixed(data?.psi_max.at(-1) ?? null, 2) })}</span>
+    </span>
+  );
+}
 
 function Body({ status }: { status: Status }) {
   const { t, percent, fixed, minute } = useText();
@@ -48,7 +62,7 @@ function Body({ status }: { status: Status }) {
       </dl>
       <div className="flex items-baseline justify-between gap-2 border-t border-line pt-2" data-testid="drift-psi">
         <span className="label shrink-0">{t("drift.psi")}</span>
-        <span className="text-right text-2xs text-faint">{t("drift.psi.later")}</span>
+        <Psi />
       </div>
     </div>
   );

@@ -69,6 +69,14 @@ describe("SystemHealthCard", () => {
 });
 
 describe("DriftCard", () => {
+  it("shows the newest drift of the inputs, and says when there is none", async () => {
+    vi.stubGlobal("fetch", vi.fn(async () => Response.json({ ts: [1, 2], psi_mean: [0.5, 0.08], psi_max: [0.9, 0.31], symbols: [] })));
+    renderDesk(<DriftCard />, { status: STATUS });
+    expect(screen.getByTestId("drift-psi")).toHaveTextContent("not measured yet");
+    expect(await screen.findByText("0.08")).toBeInTheDocument();
+    expect(screen.getByTestId("drift-psi")).toHaveTextContent("worst symbol 0.31");
+  });
+
   it("degrades above the limit of missing bars", () => {
     renderDesk(<DriftCard />, { status: { ...STATUS, missing_rate_24h: 0.002 } });
     expect(screen.getByTestId("drift-verdict")).toHaveTextContent("Degraded");

@@ -11,6 +11,13 @@ const num = z.number().nullable().default(null);
 const text = z.string().nullable().default(null);
 const figures = z.record(z.string(), z.number().nullable()).default({});
 
+/** Columns by time; `symbols` holds each one's newest measurement. */
+export const driftSchema = z.object({
+  ts: z.array(z.number()),
+  psi_mean: z.array(z.number().nullable()),
+  psi_max: z.array(z.number().nullable()),
+});
+
 export const statusSchema = z.object({
   collector_ok: z.boolean(),
   userstream_ok: z.boolean(),

@@ -117,7 +117,8 @@ export const en = {
   "drift.verdict.bad": "Degraded",
   "drift.limit": "limit {limit}",
   "drift.psi": "Feature drift (PSI)",
-  "drift.psi.later": "measured every hour, shown here later",
+  "drift.psi.none": "not measured yet",
+  "drift.psi.worst": "worst symbol {worst}",
 
   "blockers.title": "Why not traded",
   "blockers.minute": "minute {time}",

@@ -119,7 +119,8 @@ export const ko: Catalogue = {
   "drift.verdict.bad": "저하",
   "drift.limit": "한도 {limit}",
   "drift.psi": "피처 드리프트 (PSI)",
-  "drift.psi.later": "매시간 측정하며, 표시는 추후 추가됩니다",
+  "drift.psi.none": "아직 측정하지 않음",
+  "drift.psi.worst": "최악 종목 {worst}",
 
   "blockers.title": "차단 사유",
   "blockers.minute": "{time} 분",

@@ -10,5 +10,6 @@ export const keys = {
   trades: ["trades"] as const,
   jobs: ["training", "jobs"] as const,
   models: ["models"] as const,
+  drift: ["drift"] as const,
   series: (symbol: string, window: string) => ["series", symbol, window] as const,
 };

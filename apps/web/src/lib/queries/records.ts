@@ -1,8 +1,8 @@
-/** Lists that are read when looked at: orders, jobs, models. */
+/** What is read when looked at: orders, jobs, models, drift. */
 import { queryOptions } from "@tanstack/react-query";
 import * as z from "zod";
 import { get } from "@/lib/api/client";
-import { jobSchema, modelSchema, orderSchema, tradeSchema } from "@/lib/api/schemas";
+import { driftSchema, jobSchema, modelSchema, orderSchema, tradeSchema } from "@/lib/api/schemas";
 import { keys } from "./keys";
 
 const pageOf = <T extends z.ZodType>(schema: T) => z.object({ items: z.array(schema) });
@@ -31,4 +31,11 @@ export const modelsQuery = queryOptions({
   queryKey: keys.models,
   queryFn: ({ signal }) => get(z.array(modelSchema), "/api/models", signal),
   refetchInterval: 30_000,
+});
+
+/** Measured once an hour. */
+export const driftQuery = queryOptions({
+  queryKey: keys.drift,
+  queryFn: ({ signal }) => get(driftSchema, "/api/drift", signal),
+  refetchInterval: 60_000,
 });
