@@ -5,12 +5,13 @@ a minute drawn anew, through the same kernel, with the same barriers, sizing, gu
 has above it is timing; what both have is the market and the costs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from packages.common.compute import Compute, LocalCompute
 from packages.common.errors import InvalidInputError
 from packages.common.math import slippage_atr
 from packages.common.time import MINUTE_MS
@@ -27,6 +28,7 @@ _SIDE_ROWS = {1: 0, -1: 5}  # where the predictions of a side begin: er, q05, e_
 _WANTED = 1.0  # an er far above every cost: the entry is meant, whatever the market
 _UNWANTED = -1.0
 _NEUTRAL = 1e-6  # any finite number: nothing looks at it
+SHARE = 10  # draws that share an array of predictions: what a worker is given at a time
 PILOTS = 6  # at most, to find how many random entries the guards leave
 
 
@@ -106,6 +108,7 @@ def random_entries(
     symbols: Sequence[str],
     wallet: float = 10_000.0,
     draws: int = 200,
+    compute: Compute | None = None,
 ) -> RandomEntries | None:
     """Many draws of as many entries at random minutes, and where ``result`` (a backtest of this market, begun at
     ``wallet``) stands among their total returns. ``None`` when it has no trade that was decided inside the market.
@@ -119,33 +122,20 @@ def random_entries(
     own = _Own.of(market, result, symbols) if draws > 0 else None
     if own is None:
         return None
-    minutes = _eligible(market)
-    quiet = np.full(market.preds.shape, _NEUTRAL)
-    for base in _SIDE_ROWS.values():
-        quiet[:, base] = _UNWANTED
-
-    def play(count: int) -> BacktestResult:
-        n = own.symbol.size
-        which = np.concatenate([np.tile(np.arange(n), count // n), rng.permutation(n)[: count % n]])
-        which = which[np.array([minutes[s].size > 0 for s in own.symbol[which]], np.bool_)]
-        s = own.symbol[which]
-        t = np.array([minutes[i][rng.integers(minutes[i].size)] for i in s], np.int64)
-        base, a = np.where(own.side[which] > 0, _SIDE_ROWS[1], _SIDE_ROWS[-1]), market.atr[t, s] / market.mark[t, 3, s]
-        quiet[t, base, s] = _WANTED
-        quiet[t, base + 1, s], quiet[t, base + 2, s] = own.q05[which] * a, own.e_mae[which] * a
-        try:
-            return backtest(market._replace(preds=quiet), params, constants, symbols=symbols, wallet=wallet)
-        finally:
-            quiet[t, base, s] = _UNWANTED
-            quiet[t, base + 1, s] = quiet[t, base + 2, s] = _NEUTRAL
-
+    play = _Play(market, params, constants, tuple(symbols), wallet, own)
+    for_pilots, for_draws = rng.spawn(2)
     wanted = count = own.symbol.size
-    for _ in range(PILOTS):
-        admitted = play(count).metrics["trades"]
+    pilot = play.start()
+    for generator in for_pilots.spawn(PILOTS):
+        admitted = pilot(generator, count)["trades"]
         if abs(admitted - wanted) <= 0.02 * wanted:
             break
         count = min(max(1, round(count * wanted / max(admitted, 1.0))), 20 * wanted)
-    played = [play(count).metrics for _ in range(draws)]
+    del pilot
+    generators = for_draws.spawn(draws)
+    shares = [generators[i : i + SHARE] for i in range(0, draws, SHARE)]
+    done = dict((compute or LocalCompute(1)).map(_play_share, shares, play, count))
+    played = [figures for number in range(len(shares)) for figures in done[number]]
     returns = np.array([m["total_return"] for m in played])
     mine = result.metrics["total_return"]
     return RandomEntries(
@@ -153,6 +143,49 @@ def random_entries(
         percentile=float((returns < mine).mean() + 0.5 * (returns == mine).mean()),
         p_value=float((1 + (returns >= mine).sum()) / (1 + draws)),
     )
+
+
+class _Play(NamedTuple):
+    """What all draws share."""
+
+    market: Market
+    params: Params
+    constants: Constants
+    symbols: tuple[str, ...]
+    wallet: float
+    own: "_Own"
+
+    def start(self) -> Callable[[np.random.Generator, int], dict[str, float]]:
+        """Plays ``count`` random entries a call, on an array of predictions that the calls share."""
+        market, own = self.market, self.own
+        minutes = _eligible(market)
+        quiet = np.full(market.preds.shape, _NEUTRAL)
+        for base in _SIDE_ROWS.values():
+            quiet[:, base] = _UNWANTED
+
+        def play(rng: np.random.Generator, count: int) -> dict[str, float]:
+            n = own.symbol.size
+            which = np.concatenate([np.tile(np.arange(n), count // n), rng.permutation(n)[: count % n]])
+            which = which[np.array([minutes[s].size > 0 for s in own.symbol[which]], np.bool_)]
+            s = own.symbol[which]
+            t = np.array([minutes[i][rng.integers(minutes[i].size)] for i in s], np.int64)
+            base = np.where(own.side[which] > 0, _SIDE_ROWS[1], _SIDE_ROWS[-1])
+            a = market.atr[t, s] / market.mark[t, 3, s]
+            quiet[t, base, s] = _WANTED
+            quiet[t, base + 1, s], quiet[t, base + 2, s] = own.q05[which] * a, own.e_mae[which] * a
+            try:
+                world = market._replace(preds=quiet), self.params, self.constants
+                return backtest(*world, symbols=self.symbols, wallet=self.wallet).metrics
+            finally:
+                quiet[t, base, s] = _UNWANTED
+                quiet[t, base + 1, s] = quiet[t, base + 2, s] = _NEUTRAL
+
+        return play
+
+
+def _play_share(generators: Sequence[np.random.Generator], play: _Play, count: int) -> list[dict[str, float]]:
+    one = play.start()
+    return [one(generator, count) for generator in generators]
 
 
 class _Own(NamedTuple):
@@ -201,6 +234,7 @@ def baseline_rows(
     wallet: float = 10_000.0,
     draws: int = 200,
     hold: str = "BTCUSDT",
+    compute: Compute | None = None,
 ) -> tuple[list[Row], RandomEntries | None]:
     """The strategy, flat, buy and hold of ``hold`` (left out when it is not traded here) and the random entries
     (median, 5 % and 95 % of the draws by total return) as rows of one table, and the draws themselves."""
@@ -208,7 +242,9 @@ def baseline_rows(
     if hold in symbols and (market.flags[:, symbols.index(hold)] & PRESENT).astype(bool).sum() >= 3:
         equity = buy_and_hold(market, params, constants, symbols.index(hold), wallet=wallet)
         rows.append(curve_row(f"buy and hold {hold}", equity, market.ts_ms, wallet))
-    drawn = random_entries(market, params, constants, result, rng, symbols=symbols, wallet=wallet, draws=draws)
+    drawn = random_entries(
+        market, params, constants, result, rng, symbols=symbols, wallet=wallet, draws=draws, compute=compute
+    )
     if drawn is not None:
         for name, level in (("5 %", 0.05), ("median", 0.5), ("95 %", 0.95)):
             rows.append(_metrics_row(f"random entries, {name}", drawn.at(level)))

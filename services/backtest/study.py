@@ -83,9 +83,8 @@ def research_report(
 
     ``inputs``: names → hashes and settings, shown as they are; ``targets``, ``importance``, ``shap``, ``overfitting``
     come from training and validation and pass through; ``label_sensitivity``: rows of ``sensitivity`` run with labels
-    anew; ``progress(fraction, stage)`` may raise to stop; ``compute``: where stresses and sensitivities run, by default
-    one after the other in this process, as the random entries always do (each needs a market of its own). Raises
-    ``InvalidInputError`` as ``backtest`` does.
+    anew; ``progress(fraction, stage)`` may raise to stop; ``compute``: where random entries, stresses and sensitivities
+    run, by default one after the other in this process. Raises ``InvalidInputError`` as ``backtest`` does.
     """
     effort, symbols, compute = effort or Effort(), tuple(symbols), compute or LocalCompute(1)
     told = progress or (lambda _fraction, _stage: None)
@@ -99,8 +98,9 @@ def research_report(
     dealt = monte_carlo(result.kept_trades, days, wallet, for_monte_carlo, draws=effort.monte_carlo_draws)
     told(0.2, "baselines")
     baselines, random = baseline_rows(
-        market, params, constants, result, for_entries, symbols=symbols, wallet=wallet, draws=effort.random_draws
-    )
+        market, params, constants, result, for_entries, symbols=symbols, wallet=wallet, draws=effort.random_draws,
+        compute=compute,
+    )  # fmt: skip
     told(0.6, "stress")
     stress = stress_table(
         market, params, constants, symbols=symbols, wallet=wallet, stresses=effort.stresses, compute=compute

@@ -9,36 +9,21 @@ Boosters differ from local ones, since bins are drawn from each worker's share a
 over workers: a test holds the validation loss of a target within 2 % of the local one. With one worker they are equal.
 """
 
-import json
-import os
-import socket
-import subprocess
-import sys
-import tempfile
 import threading
-from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import lightgbm as lgb
-import numpy as np
-from numpy.typing import NDArray
 
-from packages.common.errors import StoreUnavailableError
 from services.features.schema import KEYS
-from services.training.cluster_part import ARRAYS
+from services.training.cluster_part import ARRAYS, Share, WorkerLostError, fit_share, free_port
 from services.training.dataset import Dataset
 from services.training.fit import FitParams, Fitted, Progress, fit_weights, fitted_from
 from services.training.splits import Split
 from services.training.targets import Target, learned_values
 
-Share = dict[str, NDArray[np.float64]]  # what one worker fits on, by cluster_part.ARRAYS
 _POLL_S = 0.25
 _ATTEMPTS = 4  # of a target: three lost workers in one fit are a broken cluster
-
-
-class WorkerLostError(StoreUnavailableError):
-    """A worker left in the middle of a fit, or its part of it failed."""
 
 
 def fit_targets_on_cluster(
@@ -67,7 +52,7 @@ def _fit(
     from distributed import Event
 
     workers = _workers(client)
-    ports = client.run(_free_port, workers=workers)
+    ports = client.run(free_port, workers=workers)
     if not workers or set(ports) != set(workers):
         raise WorkerLostError("the cluster lost its workers")
     machines = ",".join(f"{urlsplit(worker).hostname}:{ports[worker]}" for worker in workers)
@@ -81,7 +66,7 @@ def _fit(
                 options |= {"tree_learner": "data", "pre_partition": True, "time_out": 2}
             share = client.scatter(_share(dataset, split, target, rank, len(workers)), workers=[worker], hash=False)
             futures[worker] = client.submit(
-                _fit_share, share, options, params.max_rounds, params.early_stopping_rounds, stop,
+                fit_share, share, options, params.max_rounds, params.early_stopping_rounds, KEYS, stop,
                 workers=[worker], pure=False, retries=0, key=f"fit-{target.name}-{rank}-{ports[worker]}",
             )  # fmt: skip
         texts = _gather(client, futures, lambda: progress(begin, f"training {target.name} on the cluster"))
@@ -115,40 +100,6 @@ def _share(dataset: Dataset, split: Split, target: Target, rank: int, count: int
     train = (dataset.inputs[rows], learned[rows], weights[rows])
     valid = (dataset.inputs[split.valid], learned[split.valid], weights[split.valid])
     return dict(zip(ARRAYS, train + valid, strict=True))
-
-
-# --- on a worker ----------------------------------------------------------------------------------------------------
-
-
-def _fit_share(share: Share, options: dict[str, Any], rounds: int, patience: int, stop: Any) -> dict[str, Any]:
-    """Run the child, end it when the others are to stop."""
-    with tempfile.TemporaryDirectory(prefix="perpilot-fit-") as folder:
-        np.savez(Path(folder, "share.npz"), allow_pickle=False, **share)
-        plan = {"options": options, "rounds": rounds, "patience": patience, "names": KEYS, "parent": os.getpid()}
-        Path(folder, "plan.json").write_text(json.dumps(plan))
-        log = Path(folder, "log")
-        with log.open("wb") as sink:
-            child = subprocess.Popen(
-                [sys.executable, "-m", "services.training.cluster_part", folder],
-                cwd=Path(__file__).resolve().parents[2], stdout=sink, stderr=sink,
-            )  # fmt: skip
-        try:
-            while child.poll() is None:
-                if stop.wait(timeout=_POLL_S):
-                    raise WorkerLostError("stopped: another worker was lost")
-        finally:
-            child.kill()
-            child.wait()
-        if child.returncode != 0:
-            raise WorkerLostError(log.read_text(errors="replace")[-500:].strip() or f"exit status {child.returncode}")
-        found: dict[str, Any] = json.loads(Path(folder, "fitted.json").read_text())
-        return found
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("", 0))
-        return int(probe.getsockname()[1])
 
 
 def _workers(client: Any) -> list[str]:

@@ -1,24 +1,87 @@
-"""One worker's part of a booster, as a process of its own: ``python -m services.training.cluster_part FOLDER``.
+"""One worker's part of a booster: what runs in the Dask worker, and the process it starts for LightGBM,
+``python -m services.training.cluster_part FOLDER``.
 
-It loads nothing but LightGBM, because it is started once a target and worker.
+Neither loads more than it needs: they are started once a worker, and once a target and worker.
 """
 
 import json
 import os
+import socket
+import subprocess
 import sys
+import tempfile
 import threading
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import lightgbm as lgb
 import numpy as np
+from numpy.typing import NDArray
+
+from packages.common.errors import StoreUnavailableError
 
 ARRAYS = ("train", "label", "weight", "valid", "valid_label", "valid_weight")
+Share = dict[str, NDArray[np.float64]]  # what one worker fits on, by ARRAYS
+_POLL_S = 0.25
+_PORTS = range(12_400, 32_000)  # below those that systems give to outgoing connections, which would take one in between
+_COMPANIONS = ("sklearn", "dask", "pandas", "pyarrow", "matplotlib", "graphviz")  # LightGBM loads them if it can
+
+
+class WorkerLostError(StoreUnavailableError):
+    """A worker left in the middle of a fit, or its part of it failed."""
+
+
+def free_port() -> int:
+    """A port that nothing listens on now. Workers of one machine begin to look in different places."""
+    begin = os.getpid() * 16 % len(_PORTS)
+    for offset in range(len(_PORTS)):
+        port = _PORTS[(begin + offset) % len(_PORTS)]
+        with socket.socket() as probe:
+            try:
+                probe.bind(("", port))
+            except OSError:
+                continue
+            return port
+    raise WorkerLostError(f"no free port between {_PORTS.start} and {_PORTS.stop}")
+
+
+def fit_share(
+    share: Share, options: dict[str, Any], rounds: int, patience: int, names: Sequence[str], stop: Any
+) -> dict[str, Any]:
+    """Run the child, end it when the others are to stop; the text of its booster and the validation loss."""
+    with tempfile.TemporaryDirectory(prefix="perpilot-fit-") as folder:
+        np.savez(Path(folder, "share.npz"), allow_pickle=False, **share)
+        plan = {"options": options, "rounds": rounds, "patience": patience, "names": names, "parent": os.getpid()}
+        Path(folder, "plan.json").write_text(json.dumps(plan))
+        log = Path(folder, "log")
+        with log.open("wb") as sink:
+            child = subprocess.Popen(
+                [sys.executable, "-m", "services.training.cluster_part", folder],
+                cwd=Path(__file__).resolve().parents[2], stdout=sink, stderr=sink,
+            )  # fmt: skip
+        try:
+            while child.poll() is None:
+                if stop.wait(timeout=_POLL_S):
+                    raise WorkerLostError("stopped: another worker was lost")
+        finally:
+            child.kill()
+            child.wait()
+        if child.returncode != 0:
+            raise WorkerLostError(log.read_text(errors="replace")[-500:].strip() or f"exit status {child.returncode}")
+        found: dict[str, Any] = json.loads(Path(folder, "fitted.json").read_text())
+        return found
+
+
+# --- in the child ---------------------------------------------------------------------------------------------------
 
 
 def fit(folder: Path) -> None:
     """``share.npz`` and ``plan.json`` → ``fitted.json``: the text of the best round and its validation loss."""
     plan = json.loads((folder / "plan.json").read_text())
     threading.Thread(target=_end_with, args=(plan["parent"],), daemon=True).start()
+    sys.modules.update(dict.fromkeys(_COMPANIONS))  # type: ignore[arg-type] # None: not there; four seconds less
+    import lightgbm as lgb
+
     with np.load(folder / "share.npz") as file:
         share = {name: file[name] for name in ARRAYS}
     options = plan["options"]

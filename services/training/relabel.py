@@ -27,12 +27,11 @@ from services.simulator.tables import Market
 from services.training.dataset import Dataset, Sampled, Sampling, pool, sample
 from services.training.fit import Boosters, FitParams, Progress, predict_inputs
 from services.training.market import read_minutes
-from services.training.replay import read_inputs, replay_market
+from services.training.replay import MarketSource, read_inputs, replay_market
 from services.training.research import label_minutes, market_of, rows_of
 from services.training.splits import Span, Split
 from services.training.targets import scale_column
 from services.training.validation.er import SIDES, ErModels
-from services.training.walkforward import MarketSource
 
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]

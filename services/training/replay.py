@@ -60,6 +60,14 @@ class Desk:
         return tier, beta, np.searchsorted(self.days, ts_ms // DAY_MS * DAY_MS, side="right").astype(np.int64)
 
 
+@dataclass(frozen=True, slots=True)
+class MarketSource:
+    """Where the minutes are, and the desk that trades them."""
+
+    store: ResearchStore
+    desk: Desk
+
+
 def read_features(store: ResearchStore, symbol: str, span: Span) -> tuple[I64, F64]:
     """Stored feature rows (n, 17) of the span, with their times."""
     rows = store.read(FEATURES, FEATURES_VERSION, symbol, schema.KEYS, from_ts_ms=span.start_ms, to_ts_ms=span.end_ms)

@@ -20,10 +20,9 @@ from services.simulator.build import SymbolRules, make_constants, params_from_se
 from services.training import market
 from services.training.dataset import Dataset, Sampled, Sampling, SymbolRows, pool, sample
 from services.training.market import in_common
-from services.training.replay import STRICTEST_TIER, Desk
+from services.training.replay import STRICTEST_TIER, Desk, MarketSource
 from services.training.splits import Span
 from services.training.targets import SideLabels
-from services.training.walkforward import MarketSource
 
 FEATURES, FEATURES_VERSION = market.FEATURES, market.FEATURES_VERSION
 LABELS = {"long": "labels_long_1m", "short": "labels_short_1m"}

@@ -28,14 +28,14 @@ from services.training.leakage import LeakCheck, StoredFeatures
 from services.training.market import read_minutes
 from services.training.reference import reference_distributions
 from services.training.relabel import Relabelling, label_sensitivity
-from services.training.replay import read_features
+from services.training.replay import MarketSource, read_features
 from services.training.sampling import parse_events
 from services.training.selection import Choice, choose, overfitting
 from services.training.splits import Span, Split, check_distances, make_split
 from services.training.targets import Target, resolve, scale_column
 from services.training.validation.drawing import fold_map
 from services.training.validation.folds import Fold
-from services.training.walkforward import FoldResult, MarketSource, Traded, run_fold, run_hash, store_predictions, trade
+from services.training.walkforward import FoldResult, Traded, run_fold, run_hash, store_predictions, trade
 
 BTC = "BTCUSDT"
 ER = ("er_long", "er_short")

@@ -22,7 +22,6 @@ from packages.common.errors import StoreUnavailableError
 from packages.common.store import ResearchStore
 from packages.common.time import iso
 from services.backtest.portfolio import BacktestResult
-from services.backtest.render import render_html, render_json
 from services.backtest.report import ResearchReport, plain
 from services.backtest.study import research_report
 from services.labeling.triple_barrier import LabelSpec
@@ -40,19 +39,11 @@ from services.training.fit import (
     predict_inputs,
 )
 from services.training.market import PREDICTIONS
-from services.training.replay import Desk, read_inputs, replay_market
+from services.training.replay import MarketSource, read_inputs, replay_market
 from services.training.splits import Span, Split
 from services.training.targets import ALL, Target, observed_values, scale_column
 
 F64 = NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class MarketSource:
-    """Where the minutes are, and the desk that trades them."""
-
-    store: ResearchStore
-    desk: Desk
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +137,8 @@ class Traded:
 
     def files(self) -> dict[str, str]:
         """What is kept of it, by ending: page, figures, every trade with its ledger, equity of every minute."""
+        from services.backtest.render import render_html, render_json  # pictures: seconds of import, once a job
+
         trades, curve = io.StringIO(), io.StringIO()
         self.result.trades.to_csv(trades, index=False)
         pd.DataFrame({"ts_ms": self.result.ts_ms, "equity": self.result.equity}).to_csv(curve, index=False)

@@ -175,6 +175,9 @@ def test_the_page_stands_alone(built, page, lang):
     assert "Three days &lt;b&gt;&amp;" in text
     for svg in re.findall(r"<svg.*?</svg>", text, flags=re.S):
         ET.fromstring(svg)  # well formed, its namespaces declared
+    # text stays text, so that the reader's fonts draw it: a glyph drawn here would be a box where there is no Hangul
+    assert "glyph" not in text.lower()
+    assert bool(re.search(r"<text[^>]*>[^<]*[가-힣]", text)) == (lang == "ko")
     ids = re.findall(r'\sid="([^"]+)"', text)
     assert len(ids) == len(set(ids))
     assert "font-family: 'DejaVu" not in text

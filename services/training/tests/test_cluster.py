@@ -3,11 +3,14 @@
 import threading
 import time
 
+import numpy as np
 import pytest
 
 from packages.common.compute import LocalCompute, open_compute
 from packages.common.store import ResearchStore
 from packages.common.time import MINUTE_MS
+from services.backtest.baselines import random_entries
+from services.backtest.portfolio import backtest
 from services.backtest.stress import stress_table
 from services.backtest.tests import markets as backtest_markets
 from services.training.cluster import WorkerLostError, fit_targets_on_cluster
@@ -51,11 +54,13 @@ def test_features_labels_datasets_and_sweeps_of_a_cluster_are_the_local_ones_bit
         if 0 < fraction < 1 and not killed:
             killed.append(dask_cluster.kill_worker())
 
-    world = backtest_markets.make(11, days=1)
+    world, traded = backtest_markets.make(11, days=1), backtest_markets.SYMBOLS
+    result = backtest(*world, symbols=traded)
     with open_compute(dask_cluster.setting) as compute:
         found = label_symbols(far, symbols, STORED, kill, compute)
         dataset = far.dataset((), how, compute)
-        stresses = stress_table(*world, symbols=backtest_markets.SYMBOLS, compute=compute)
+        stresses = stress_table(*world, symbols=traded, compute=compute)
+        drawn = random_entries(*world, result, np.random.default_rng(1), symbols=traded, draws=12, compute=compute)
     assert killed
     here = local.dataset((), how, LocalCompute(1))
     assert dataset.manifest == here.manifest
@@ -65,7 +70,10 @@ def test_features_labels_datasets_and_sweeps_of_a_cluster_are_the_local_ones_bit
         for table, version in (("features_1m", "v1"), ("labels_long_1m", STORED.hash())):
             hashes = [env.store.content_hashes(table, version, symbol) for env in (far, local)]
             assert hashes[0] == hashes[1] != {}
-    assert repr(stresses) == repr(stress_table(*world, symbols=backtest_markets.SYMBOLS))  # NaN equals NaN
+    assert repr(stresses) == repr(stress_table(*world, symbols=traded))  # NaN equals NaN
+    again = random_entries(*world, result, np.random.default_rng(1), symbols=traded, draws=12)
+    assert len(drawn.draws) == 12
+    assert repr(drawn) == repr(again)
 
 
 def quiet(_fraction, _stage):
