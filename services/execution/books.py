@@ -55,6 +55,26 @@ def order_row(item: wire.OrderUpdate, leg: str | None, intent_id: str | None) ->
     }
 
 
+def rest_order_row(order: wire.Order, leg: str | None, intent_id: str | None) -> Row:
+    """The same from REST, for an order that the stream did not tell this process of."""
+    return {
+        "mode": MODE,
+        "order_id": order.order_id,
+        "client_order_id": order.client_id,
+        "symbol": order.symbol,
+        "side": order.side.value,
+        "type": order.type,
+        "status": order.status.value,
+        "reduce_only": order.reduce_only or order.close_position,
+        "price": float(order.price) or None,
+        "qty": float(order.quantity),
+        "created_at": order.update_ts_ms,
+        "updated_at": order.update_ts_ms,
+        "leg": leg,
+        "intent_id": intent_id,
+    }
+
+
 def algo_row(item: wire.AlgoUpdate | wire.AlgoOrder, leg: str | None, intent_id: str | None) -> Row:
     """A row of orders from a conditional order."""
     at = item.ts_ms if isinstance(item, wire.AlgoUpdate) else item.update_ts_ms

@@ -46,6 +46,9 @@ log = structlog.get_logger(__name__)
 ZERO = Decimal(0)
 TRANSFERS = frozenset({"DEPOSIT", "WITHDRAW", "MARGIN_TRANSFER", "ADMIN_DEPOSIT", "ADMIN_WITHDRAW", "ASSET_TRANSFER"})
 _KEPT = 1_000
+_ORDERS_KEPT = 10_000
+_PAGE = 1_000
+_WINDOW_MS = 6 * DAY_MS  # one question for trades spans less than seven days
 _BOOK_TRIES = 60
 
 
@@ -213,6 +216,7 @@ class Trader:
         self._trips: list[Trip] = []
         self._commands: list[Command] = []
         self._paused: set[str] = set()
+        self._orders_kept: dict[int, None] = {}  # orders whose rows this process has written, oldest first
         self._proofs = Proofs(dict(left.proofs))
         self._naked: deque[float] = deque(maxlen=_KEPT)
         self._closed: deque[books.Closed] = deque(maxlen=_KEPT)
@@ -369,7 +373,7 @@ class Trader:
             self._take(item)
         for plan in self._unbooked:
             if plan.symbol not in left.open:
-                self._start_task(self._book(plan, None), f"book:{plan.symbol}")
+                self._start_task(self._book(plan, None, self._clock.now_ms()), f"book:{plan.symbol}")
         self._unbooked.clear()
         log.info("trader_started", symbols=len(bases), open=sorted(left.open), latch=self._killed.word)
 
@@ -432,7 +436,7 @@ class Trader:
                     self._see_proof("trigger")
                 plan = self._plans.get(item.symbol)
                 row = books.order_row(item, named.leg.value if named else None, _intent_id(plan))
-                self._writer.put("orders", [row])
+                self._keep_order(row)
                 fill = books.fill_row(item)
                 if fill is not None:
                     self._writer.put("fills", [fill])
@@ -493,7 +497,25 @@ class Trader:
             except VenueError as exc:
                 log.info("catch_up_failed", symbol=symbol, error=str(exc))
                 continue
-            self._writer.put("fills", [books.trade_fill_row(trade) for trade in trades])
+            await self._keep_fills(symbol, trades)
+
+    async def _keep_fills(self, symbol: str, trades: Sequence[wire.Trade]) -> None:
+        """Fills into the books by their ids, with the orders they are of. Raises ``VenueError``."""
+        for order_id in {trade.order_id for trade in trades} - self._orders_kept.keys():
+            order = await self._trading.query_order(symbol, order_id)
+            if order is None:  # older than the exchange remembers: a fill without its order cannot be kept
+                trades = [trade for trade in trades if trade.order_id != order_id]
+                continue
+            named = self._translator.named(order.client_id)
+            intent_id = _intent_id(self._plans.get(symbol))
+            self._keep_order(books.rest_order_row(order, named.leg.value if named else None, intent_id))
+        self._writer.put("fills", [books.trade_fill_row(trade) for trade in trades])
+
+    def _keep_order(self, row: books.Row) -> None:
+        self._writer.put("orders", [row])
+        self._orders_kept[row["order_id"]] = None
+        while len(self._orders_kept) > _ORDERS_KEPT:
+            self._orders_kept.pop(next(iter(self._orders_kept)))
 
     # --- entries ----------------------------------------------------------------------------------------------------
 
@@ -641,7 +663,8 @@ class Trader:
             self._resolve(symbol, "flat")
             if plan is not None:
                 del self._plans[symbol]
-                self._start_task(self._book(plan, before.exit_reason), f"book:{symbol}")
+                over_ms = self._clock.now_ms()
+                self._start_task(self._book(plan, before.exit_reason, over_ms), f"book:{symbol}")
 
     def alert(self, symbol: str, code: str) -> None:
         self._risk(code, symbol, _ALERTS.get(code, code), 2)
@@ -841,26 +864,20 @@ class Trader:
 
     # --- books ------------------------------------------------------------------------------------------------------
 
-    async def _book(self, plan: books.Plan, exit_reason: str | None) -> None:
-        """A closed life from trades and income by id (rule 17); tried until it is booked."""
-        direction, symbol = plan.intent.direction, plan.symbol
+    async def _book(self, plan: books.Plan, exit_reason: str | None, over_ms: int) -> None:
+        """A closed life from trades and income by id (rule 17), tried until it is booked. The symbol was proven flat at
+        ``over_ms``: what traded after that is of another life."""
+        symbol, start = plan.symbol, plan.decided_ts_ms
         closing = self._closing.pop(symbol, None)
-        start = plan.decided_ts_ms
         for _ in range(_BOOK_TRIES):
-            end = self._clock.now_ms() + MINUTE_MS
             try:
-                trades = await self._trading.user_trades(symbol, start_ms=max(start, end - 7 * DAY_MS + 1), end_ms=end)
-                income = [
-                    row
-                    for row in await self._trading.income(start, end)
-                    if row.symbol == symbol and row.kind in ("FUNDING_FEE", "INSURANCE_CLEAR")
-                ]
-                closed = books.close_out(symbol, direction, trades, income)
+                trades, income = await self._trades(symbol, start, over_ms), await self._income(symbol, start, over_ms)
+                closed = books.close_out(symbol, plan.intent.direction, trades, income)
+                if closed is None or closed.complete:
+                    await self._keep_fills(symbol, trades)
+                    break
             except (VenueError, InvalidInputError) as exc:
                 log.warning("book_failed", symbol=symbol, error=str(exc))
-            else:
-                if closed is None or closed.complete:
-                    break
             await asyncio.sleep(self._config.retry_s)
         else:
             self._risk("NOT_BOOKED", symbol, "A closed trade could not be booked; see order_intents", 2)
@@ -869,12 +886,26 @@ class Trader:
         if closed is None:
             self._writer.put("order_intents", [books.intent_row(plan, "closed", now, opened=False)])
             return
-        self._writer.put("fills", [books.trade_fill_row(trade) for trade in trades])
         self._closed.append(closed)
         self._closed_count += 1
         word = _exit_word(closing, exit_reason, closed)
         self._writer.put("trades", [books.trade_row(closed, plan, word, 0.0, 0.0)])
         self._writer.put("order_intents", [books.intent_row(plan, "booked", now, net=str(closed.net))])
+
+    async def _trades(self, symbol: str, start_ms: int, end_ms: int) -> list[wire.Trade]:
+        out: list[wire.Trade] = []
+        for start in range(start_ms, end_ms, _WINDOW_MS):
+            out += await self._trading.user_trades(symbol, start_ms=start, end_ms=min(start + _WINDOW_MS, end_ms))
+        return out
+
+    async def _income(self, symbol: str, start_ms: int, end_ms: int) -> list[wire.Income]:
+        out: list[wire.Income] = []
+        for page in range(1, 100):
+            rows = await self._trading.income(start_ms, end_ms, page=page, limit=_PAGE)
+            out += [row for row in rows if row.symbol == symbol]
+            if len(rows) < _PAGE:
+                break
+        return out
 
     def _risk(self, code: str, symbol: str | None, message: str, severity: int, **details: Any) -> None:
         row = books.risk_row(self._clock.now_ms(), code, symbol, message, severity, **details)
