@@ -374,6 +374,7 @@ def _decoded(line: bytes, decoder: msgspec.json.Decoder[T]) -> T | None:
 def _locked(path: Path) -> IO[bytes]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _sync_folder(path.parent.parent)
         lock = path.with_name(path.name + ".lock").open("ab")
     except OSError as exc:
         raise JournalError(f"{path}: {exc}") from exc
