@@ -231,12 +231,22 @@ def close_out(
     )
 
 
-def trade_row(closed: Closed, plan: Plan, reason: str, mae: float, mfe: float) -> Row:
+def excursions(closed: Closed, marks: tuple[Decimal, Decimal] | None) -> tuple[float, float]:
+    """MAE and MFE as fractions of the entry, >= 0, from the lowest and highest mark seen; the exit counts as seen."""
+    low, high = marks or (closed.exit_price, closed.exit_price)
+    low, high = min(low, closed.exit_price), max(high, closed.exit_price)
+    worst, best = (low, high) if closed.direction > 0 else (high, low)
+    mae, mfe = (closed.entry_price - worst) * closed.direction, (best - closed.entry_price) * closed.direction
+    return float(max(mae, ZERO) / closed.entry_price), float(max(mfe, ZERO) / closed.entry_price)
+
+
+def trade_row(closed: Closed, plan: Plan, reason: str, marks: tuple[Decimal, Decimal] | None) -> Row:
     """A row of trades. References are the decision's price and, for a stop or target, its trigger: what lies between
     them and the fills is slippage, so that gross − slippage − fees − liquidation fee − funding = net."""
     intent, direction = plan.intent, closed.direction
     exit_ref = {"SL": intent.stop_price, "TP": intent.target_price}.get(reason, closed.exit_price)
     gross = direction * closed.qty * (exit_ref - plan.reference_price)
+    mae, mfe = excursions(closed, marks)
     return {
         "mode": MODE,
         "symbol": closed.symbol,

@@ -99,6 +99,7 @@ class SymbolRunner:
         self.state = Bracket(limits_of(info))
         self.mark: Decimal | None = None
         self.exposed_ts_ms: int | None = None  # when the first sign of the position came
+        self.marks_seen: tuple[Decimal, Decimal] | None = None  # lowest and highest since then, in this process
         self._entry_ts_ms = 0
         self._reserved = 0
         self._ids: dict[Named, str] = {}
@@ -151,6 +152,9 @@ class SymbolRunner:
     def see_mark(self, mark: Decimal) -> None:
         """Rule 8: is the mark past the stop's trigger by max(2 ticks, 0.1 %)?"""
         self.mark = mark
+        if self.state.exposed:
+            low, high = self.marks_seen or (mark, mark)
+            self.marks_seen = (min(low, mark), max(high, mark))
         plan, direction = self.state.intent, self.state.direction
         if not self.state.exposed or plan is None or plan.direction != direction:
             return
@@ -187,7 +191,7 @@ class SymbolRunner:
             self._parts.notes.naked(self.symbol, monotonic_ms() - self._naked_since)
             self._naked_since = None
         if now.exposed and not before.exposed:
-            self.exposed_ts_ms = self._parts.clock.now_ms()
+            self.exposed_ts_ms, self.marks_seen = self._parts.clock.now_ms(), None
         elif not now.exposed:
             self.exposed_ts_ms, self._beyond = None, False
 

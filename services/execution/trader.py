@@ -373,7 +373,7 @@ class Trader:
             self._take(item)
         for plan in self._unbooked:
             if plan.symbol not in left.open:
-                self._start_task(self._book(plan, None, self._clock.now_ms()), f"book:{plan.symbol}")
+                self._start_task(self._book(plan, None, self._clock.now_ms(), None), f"book:{plan.symbol}")
         self._unbooked.clear()
         log.info("trader_started", symbols=len(bases), open=sorted(left.open), latch=self._killed.word)
 
@@ -663,8 +663,10 @@ class Trader:
             self._resolve(symbol, "flat")
             if plan is not None:
                 del self._plans[symbol]
-                over_ms = self._clock.now_ms()
-                self._start_task(self._book(plan, before.exit_reason, over_ms), f"book:{symbol}")
+                self._start_task(
+                    self._book(plan, before.exit_reason, self._clock.now_ms(), self._runners[symbol].marks_seen),
+                    f"book:{symbol}",
+                )
 
     def alert(self, symbol: str, code: str) -> None:
         self._risk(code, symbol, _ALERTS.get(code, code), 2)
@@ -864,7 +866,9 @@ class Trader:
 
     # --- books ------------------------------------------------------------------------------------------------------
 
-    async def _book(self, plan: books.Plan, exit_reason: str | None, over_ms: int) -> None:
+    async def _book(
+        self, plan: books.Plan, exit_reason: str | None, over_ms: int, marks: tuple[Decimal, Decimal] | None
+    ) -> None:
         """A closed life from trades and income by id (rule 17), tried until it is booked. The symbol was proven flat at
         ``over_ms``: what traded after that is of another life."""
         symbol, start = plan.symbol, plan.decided_ts_ms
@@ -889,7 +893,7 @@ class Trader:
         self._closed.append(closed)
         self._closed_count += 1
         word = _exit_word(closing, exit_reason, closed)
-        self._writer.put("trades", [books.trade_row(closed, plan, word, 0.0, 0.0)])
+        self._writer.put("trades", [books.trade_row(closed, plan, word, marks)])
         self._writer.put("order_intents", [books.intent_row(plan, "booked", now, net=str(closed.net))])
 
     async def _trades(self, symbol: str, start_ms: int, end_ms: int) -> list[wire.Trade]:
