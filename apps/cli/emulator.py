@@ -1,6 +1,7 @@
 """``perpilot emulator``: the emulated exchange as a process of its own."""
 
 import asyncio
+import json
 import signal
 from datetime import datetime
 from pathlib import Path
@@ -10,7 +11,7 @@ import typer
 
 from apps.cli.conformance import conformance
 from packages.common.config import load_settings
-from packages.common.errors import PlatformError
+from packages.common.errors import InvalidInputError, PlatformError
 
 app = typer.Typer(help="The emulated exchange.", no_args_is_help=True)
 
@@ -36,6 +37,18 @@ def serve(
     wall_stamps: Annotated[
         bool, typer.Option("--wall-stamps", help="Accept requests stamped with our time, not only with the market's.")
     ] = False,
+    api_key: Annotated[
+        str | None, typer.Option(envvar="EMULATOR_API_KEY", help="The account's key, instead of the test key.")
+    ] = None,
+    api_secret: Annotated[
+        str | None, typer.Option(envvar="EMULATOR_API_SECRET", help="Its secret, for HMAC-SHA256.")
+    ] = None,
+    public_key: Annotated[Path | None, typer.Option(help="Its Ed25519 public key, a PEM file.")] = None,
+    balance: Annotated[str, typer.Option(help="USDT the account starts with.")] = "10000",
+    switch: Annotated[
+        list[str] | None, typer.Option(help='Behaviour of the exchange, "name=value"; may be repeated.')
+    ] = None,
+    faults: Annotated[Path | None, typer.Option(help="JSON file: a list of faults to start with.")] = None,
 ) -> None:
     """Serve the exchange until interrupted. Options override the settings of the environment."""
     given = {
@@ -50,11 +63,70 @@ def serve(
         "universe": universe,
         "var_dir": var_dir,
     }
+    overrides = {name: value for name, value in given.items() if value is not None}
     try:
-        asyncio_run(_serve({k: v for k, v in given.items() if v is not None}, host, port, admin_port, wall_stamps))
+        trading = {
+            "admin_port": admin_port, "wall_stamps": wall_stamps, "switches": _switches(switch or []),
+            "keys": (_key(api_key, api_secret, public_key, balance),),
+        }  # fmt: skip
+        asyncio_run(_serve(overrides, trading, host, port, _plan(faults)))
     except (PlatformError, OSError) as error:
         typer.echo(f"emulator: {error}", err=True)
         raise typer.Exit(1) from error
+
+
+def _key(key: str | None, secret: str | None, public_key: Path | None, balance: str) -> Any:
+    """The one key of the account ``main``."""
+    from decimal import Decimal, InvalidOperation
+
+    from services.emulator.keys import TEST_KEY, ApiKey
+
+    try:
+        deposit = Decimal(balance)
+    except InvalidOperation:
+        deposit = Decimal(-1)
+    if not (deposit.is_finite() and deposit >= 0):
+        raise InvalidInputError("balance", balance, "an amount of USDT")
+    if key is None and secret is None and public_key is None:
+        return ApiKey(TEST_KEY.key, TEST_KEY.secret, deposit=deposit)
+    if key is None or (secret is None) == (public_key is None):
+        raise InvalidInputError("api-key", None, "a key with either --api-secret or --public-key")
+    return ApiKey(key, secret or (public_key.read_text().strip() if public_key else ""), deposit=deposit)
+
+
+def _switches(given: list[str]) -> Any:
+    """Switches by ``name=value``, each value read as the type of its default."""
+    from dataclasses import asdict
+
+    from services.emulator.venue.switches import Switches
+
+    defaults = asdict(Switches())
+    found: dict[str, object] = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        if name not in defaults:
+            raise InvalidInputError("switch", text, "name=value, the name one of " + ", ".join(defaults))
+        match defaults[name]:
+            case bool():
+                found[name] = {"true": True, "false": False}.get(value, value)
+            case int():
+                found[name] = int(value) if value.isdigit() else value
+            case _:
+                found[name] = value
+    return Switches().changed(found)
+
+
+def _plan(path: Path | None) -> list[dict[str, Any]]:
+    """The faults of a file; their times may count from the start."""
+    if path is None:
+        return []
+    try:
+        found = json.loads(path.read_text())
+    except ValueError:
+        found = None
+    if not isinstance(found, list) or not all(isinstance(row, dict) for row in found):
+        raise InvalidInputError("faults", str(path), "a JSON list of faults")
+    return found
 
 
 def asyncio_run(work: Any) -> None:
@@ -67,18 +139,25 @@ def asyncio_run(work: Any) -> None:
         uvloop.run(work)
 
 
-async def _serve(overrides: dict[str, Any], host: str, port: int, admin_port: int | None, wall_stamps: bool) -> None:
+async def _serve(
+    overrides: dict[str, Any], trading: dict[str, Any], host: str, port: int, plan: list[dict[str, Any]]
+) -> None:
     from dataclasses import replace
 
     from services.emulator.config import from_settings
+    from services.emulator.faults import Fault
     from services.emulator.server import serve_emulator
 
     settings = load_settings(**{"exchange": "emulator", **overrides})
-    config = replace(from_settings(settings), admin_port=admin_port, wall_stamps=wall_stamps)
+    config = replace(from_settings(settings), **trading)
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     async with serve_emulator(config, host=host, port=port) as served:
+        if plan and not served.faults.plan:  # one that was saved goes on, with its counts
+            for row in [Fault.from_json(row, served.clock.now_ms()) for row in plan]:
+                served.faults.add(row)
+            served.trading.changed()
         typer.echo(served.banner() + (f", admin at {served.admin_url}" if served.admin_url else ""))
         await stop.wait()

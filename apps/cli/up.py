@@ -72,6 +72,7 @@ class Up:
         self.database_url = self.settings.database_url or ""
         self.redis_url = self.settings.redis_url or ""
         self.rest_url, self.ws_url = self.settings.exchange_rest_url, self.settings.exchange_ws_url
+        self.own_exchange = False  # whether it is the emulator that we started
 
     # --- the whole story --------------------------------------------------------------------------------------------
 
@@ -165,6 +166,7 @@ class Up:
         if self.settings.exchange != "emulator" or self.rest_url:
             return
         port = self.ports["emulator"]
+        self.own_exchange = True
         self.rest_url, self.ws_url = f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}"
         speed = "as fast as it can" if self.settings.speed == float("inf") else f"{self.settings.speed:g}×"
         say(f"  emulated exchange on port {port}, {speed}, {self.settings.mark_updates} mark updates a minute")
@@ -233,7 +235,7 @@ class Up:
     # --- children ---------------------------------------------------------------------------------------------------
 
     def environment(self) -> dict[str, str]:
-        """What children learn from us: addresses and folders, nothing else."""
+        """What children learn from us: addresses, folders, and the key of an exchange that is ours."""
         values = {
             "DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url, "API_PORT": str(self.ports["api"]),
             "VAR_DIR": str(self.var), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1",
@@ -242,6 +244,14 @@ class Up:
             values["EXCHANGE_REST_URL"] = self.rest_url
         if self.ws_url:
             values["EXCHANGE_WS_URL"] = self.ws_url
+        if self.own_exchange:  # its account opens with a key that everybody knows, and a real one has no business there
+            from services.emulator.keys import TEST_KEY
+
+            values |= {
+                "EXCHANGE_API_KEY": TEST_KEY.key,
+                "EXCHANGE_API_SECRET": TEST_KEY.secret,
+                "EXCHANGE_KEY_FILE": "",
+            }
         return values
 
     def as_seen_by_children(self) -> Settings:

@@ -16,6 +16,8 @@ from apps.cli.postgres import Postgres
 from apps.cli.privilege import PrivilegeError
 from packages.common.config import load_settings
 from packages.common.errors import SchemaMismatchError, SettingsError
+from packages.exchange.binance.endpoints import endpoints_for
+from packages.exchange.binance.signing import load_credentials
 
 Usage = namedtuple("Usage", "total used free")
 
@@ -65,6 +67,17 @@ def test_children_learn_addresses_from_the_environment(settings):
     assert environment["API_PORT"] == str(run.ports["api"])
     assert environment["VAR_DIR"] == str(settings.var_dir.resolve())
     assert run.as_seen_by_children().exchange_rest_url == "http://127.0.0.1:1"
+
+
+def test_an_exchange_of_ours_is_traded_with_its_own_key_and_no_other(settings, monkeypatch):
+    run = up.Up(settings, headless=True)
+    assert not {"EXCHANGE_API_KEY", "EXCHANGE_API_SECRET"} & run.environment().keys()
+    monkeypatch.setattr(run, "_start_worker", lambda *_, **__: None)
+    run._start_exchange()
+    monkeypatch.setenv("EXCHANGE_KEY_FILE", "/somewhere/real.toml")
+    assert load_credentials({**os.environ, **run.environment()}) is not None
+    assert run.environment()["EXCHANGE_API_KEY"].startswith("perpilotEmulatorTestKey")
+    assert endpoints_for("emulator", run.rest_url, run.ws_url).wallet == run.rest_url
 
 
 @pytest.mark.integration

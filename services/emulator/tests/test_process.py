@@ -1,15 +1,22 @@
 """The exchange as a process: it starts by its command, is killed, and goes on."""
 
 import asyncio
+import base64
 import os
 import re
 import signal
 import sys
 from pathlib import Path
+from urllib.parse import quote
 
 import aiohttp
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+from yarl import URL
 
+from packages.common.time import wall_ms
+from services.emulator.testing import spawned
 from services.emulator.tests.conftest import receive
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -87,3 +94,27 @@ async def test_a_malformed_option_ends_the_start_with_its_name(tmp_path):
     _, errors = await process.communicate()
     assert process.returncode == 1
     assert b"SPEED: got 'fast'" in errors
+
+
+@pytest.mark.integration
+async def test_options_make_the_account_the_switches_and_the_faults(tmp_path):
+    private = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    pem = tmp_path / "key.pem"
+    pem.write_bytes(private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo))
+    plan = tmp_path / "faults.json"
+    plan.write_text('[{"kind": "order_rejected", "leg": "stop", "code": -4120, "in_ms": 0, "for_ms": 600000000}]')
+    options = (
+        "--speed", "1", "--universe", UNIVERSE, "--history-days", "2", "--var-dir", str(tmp_path), "--balance", "250.5",
+        "--api-key", "mine", "--public-key", str(pem), "--switch", "client_ids_reusable=false", "--switch",
+        "query_lag_ms=5", "--faults", str(plan), "--wall-stamps",
+    )  # fmt: skip
+    for round_ in (1, 2):  # the second time the plan goes on instead of beginning again
+        async with spawned(*options) as found, aiohttp.ClientSession(headers={"X-MBX-APIKEY": "mine"}) as session:
+            stamp = f"timestamp={wall_ms()}"
+            signature = quote(base64.b64encode(private.sign(stamp.encode())).decode(), safe="")
+            url = f"{found.rest_url}/fapi/v3/balance?{stamp}&signature={signature}"
+            async with session.get(URL(url, encoded=True)) as response:
+                assert (await response.json())[0]["balance"] == "250.50000000", round_
+            switches = await found.control.switch()
+            assert (switches["client_ids_reusable"], switches["query_lag_ms"]) == (False, 5)
+            assert [row["kind"] for row in (await found.control.faults())["plan"]] == ["order_rejected"]
