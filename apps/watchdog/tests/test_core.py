@@ -8,7 +8,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from apps.watchdog.core import Alarm, CancelEntry, Exit, Look, Memory, PlaceStop, Rules, Seen, decide, told
+from apps.watchdog.core import (
+    SPARE_NUMBERS,
+    Alarm,
+    CancelEntry,
+    Exit,
+    Look,
+    Memory,
+    PlaceStop,
+    Rules,
+    Seen,
+    decide,
+    told,
+)
 from packages.common.ids import Leg, client_order_id
 from packages.exchange.trading import (
     Accepted,
@@ -24,6 +36,7 @@ from packages.exchange.trading import (
 )
 from services.execution.core.events import Intent, Latch
 from services.execution.journal import ExitWanted, IntentOpened, JournalState, LatchMoved
+from services.execution.runner import NUMBERS_MARGIN
 
 D = Decimal
 NOW = 1_000_000
@@ -259,6 +272,10 @@ def test_numbers_come_from_the_end_of_the_reserved_block_and_are_not_used_twice(
     assert numbers == list(range(400, 380, -1))
     watch.plan = replace(PLAN, reserved={"BTCUSDT": 800})
     assert watch(BARE, at=61_000.0, worker=None)[-1].number == 800
+
+
+def test_the_trader_never_comes_to_the_numbers_of_the_watchdog():
+    assert SPARE_NUMBERS <= NUMBERS_MARGIN  # it reserves anew that far from the end
 
 
 algos = st.builds(
