@@ -6,7 +6,7 @@ fill and its stop.
 """
 
 import asyncio
-from collections import deque
+from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -211,6 +211,7 @@ class Trader:
         self._buffer: list[wire.UserItem] = []
         self._started = False
         self._echoes: dict[str, float] = {}
+        self._told: OrderedDict[str, None] = OrderedDict()  # orders that the stream told of, often before the answer
         self._failures: deque[int] = deque(maxlen=200)
         self._asked: deque[EntryAsked] = deque(maxlen=2_000)
         self._trips: list[Trip] = []
@@ -428,7 +429,7 @@ class Trader:
     def _note_event(self, item: wire.UserEvent) -> None:
         match item:
             case wire.OrderUpdate():
-                self._echoes.pop(item.client_id, None)
+                self._echoed(item.client_id)
                 named = self._translator.named(item.client_id)
                 if named is not None and item.trade_id is not None and named.leg is not ev.Leg.ENTRY:
                     self._closing[item.symbol] = named.leg
@@ -444,9 +445,8 @@ class Trader:
                 times = {"created_at": iso(item.ts_ms), "updated_at": iso(item.ts_ms)}
                 self._publish("order_updates", [row | times])
             case wire.FillNotice():
-                self._echoes.pop(item.client_id, None)
+                self._echoed(item.client_id)
             case wire.AlgoUpdate():
-                self._echoes.pop(item.client_id, None)
                 named = self._translator.named(item.client_id)
                 if named is not None and named.leg is ev.Leg.STOP and item.status is wire.AlgoStatus.NEW:
                     self._see_part(item.symbol, named.attempt, "told")
@@ -467,6 +467,12 @@ class Trader:
                     self._risk("MARGIN_CALL", risk.symbol, "The exchange warns of a margin call", 3)
             case wire.ListenKeyExpired():
                 log.warning("listen_key_expired")
+
+    def _echoed(self, client_id: str) -> None:
+        self._echoes.pop(client_id, None)
+        self._told[client_id] = None
+        if len(self._told) > _KEPT:
+            self._told.popitem(last=False)
 
     def _note_config(self, item: wire.ConfigUpdate) -> None:
         """Leverage or mode was changed: by us, or by a hand."""
@@ -686,7 +692,7 @@ class Trader:
         """Count failures, and wait for the stream to tell of what was taken."""
         match outcome:
             case wire.Accepted(record=wire.Order() as order):
-                if order.status is not wire.OrderStatus.EXPIRED:
+                if order.status is not wire.OrderStatus.EXPIRED and order.client_id not in self._told:
                     self._echoes[order.client_id] = monotonic_ms() + self._config.echo_s * 1e3
             case wire.Accepted():
                 pass
