@@ -2,6 +2,7 @@
 
 import multiprocessing
 import resource
+import sys
 import time
 from collections.abc import Iterator
 from multiprocessing.connection import Connection as Pipe
@@ -36,6 +37,7 @@ def measure(plan: Plan) -> Iterator[Figure]:
 
 
 def _child(pipe: Pipe, symbols: int, n: int) -> None:
+    sys.modules.update(dict.fromkeys(("sklearn", "dask")))  # type: ignore[arg-type] # LightGBM need not load them
     import lightgbm as lgb
 
     from services.training.fit import FitParams

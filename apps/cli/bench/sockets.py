@@ -3,16 +3,15 @@
 import asyncio
 import json
 import multiprocessing
-import socket
 import time
 from collections.abc import Iterator, Sequence
-from multiprocessing.connection import Connection as Pipe
+from contextlib import contextmanager
 
 import aiohttp
-from aiohttp import web
 
 from apps.cli.bench import desk, material
 from apps.cli.bench.measure import Figure, Plan, at_least, interleave
+from apps.cli.bench.sender import serve
 from packages.common.time import MINUTE_MS
 from packages.common.types import KlineUpdate, MarkTick
 from packages.exchange.binance.connection import Connection, Outbox
@@ -46,26 +45,29 @@ def measure(plan: Plan) -> Iterator[Figure]:
         *("sockets", f"{count:,} frames to {expected:,} records in memory", count / took["product"] / 1e3, "k/s"),
         f"json.loads, {count / took['json'] / 1e3:.0f} k/s", took["product"] / took["json"],
     )  # fmt: skip
-    rates = [_through_a_socket([m for messages in minutes for m in messages]) for _ in range(plan.size(5, 3))]
+    with _sender([message for messages in minutes for message in messages]) as port:
+        rates = [asyncio.run(_read(port, count)) for _ in range(plan.size(5, 3))]
     yield at_least(
         *("sockets", f"{count:,} frames over a loopback WebSocket to records, CPU of the reader"),
         *(sorted(rates)[len(rates) // 2] / 1e3, "k/s"), limit=80.0,
     )  # fmt: skip
 
 
-def _through_a_socket(messages: Sequence[str]) -> float:
-    """Messages a CPU second of the reading process."""
+@contextmanager
+def _sender(messages: Sequence[str]) -> Iterator[int]:
+    """The port of another process that sends ``messages`` to each connection."""
     ours, theirs = multiprocessing.get_context("spawn").Pipe()
-    sender = multiprocessing.get_context("spawn").Process(target=_serve, args=(theirs, list(messages)))
-    sender.start()
+    process = multiprocessing.get_context("spawn").Process(target=serve, args=(theirs, list(messages)))
+    process.start()
     try:
-        return asyncio.run(_read(int(ours.recv()), len(messages)))
+        yield int(ours.recv())
     finally:
         ours.send(None)
-        sender.join(10)
+        process.join(10)
 
 
 async def _read(port: int, count: int) -> float:
+    """Messages a CPU second of this process."""
     records, out = desk.Records(SYMBOLS), Outbox[StreamItem](10_000)
     assembler, made, seen = records.assembler, 0, 0
     async with aiohttp.ClientSession() as session, session.ws_connect(f"ws://127.0.0.1:{port}/stream") as ws:
@@ -84,31 +86,3 @@ async def _read(port: int, count: int) -> float:
         reader.cancel()
     assert made >= len(SYMBOLS)
     return count / taken
-
-
-def _serve(pipe: Pipe, messages: list[str]) -> None:
-    asyncio.run(_send(pipe, messages))
-
-
-async def _send(pipe: Pipe, messages: list[str]) -> None:
-    """The other side of the wire, in a process of its own."""
-
-    async def stream(request: web.Request) -> web.WebSocketResponse:
-        ws = web.WebSocketResponse()
-        await ws.prepare(request)
-        await ws.receive()
-        for message in messages:
-            await ws.send_str(message)
-        await ws.receive()
-        return ws
-
-    app = web.Application()
-    app.router.add_get("/stream", stream)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    sock = socket.socket()
-    sock.bind(("127.0.0.1", 0))
-    await web.SockSite(runner, sock).start()
-    pipe.send(sock.getsockname()[1])
-    await asyncio.to_thread(pipe.recv)
-    await runner.cleanup()

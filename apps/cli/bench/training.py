@@ -17,11 +17,11 @@ from services.training.splits import Span, Split
 from services.training.targets import SideLabels, resolve
 
 
-def dataset(rows: int) -> tuple[Dataset, Split]:
-    """A pooled table of the shape a job has, a fifth of it for validation."""
+def dataset(rows: int, minutes: int = 1) -> Dataset:
+    """A pooled table of the shape a job has, rows of fifty symbols every so many minutes."""
     rng = np.random.default_rng(1)
     x = inputs(rows, rng)
-    ts = material.START_MS + 60_000 * (np.arange(rows, dtype=np.int64) // 50)
+    ts = material.START_MS + 60_000 * minutes * (np.arange(rows, dtype=np.int64) // 50)
 
     def side() -> SideLabels:
         net = 1e-3 * (0.1 * x[:, 0] + rng.standard_normal(rows))
@@ -31,18 +31,22 @@ def dataset(rows: int) -> tuple[Dataset, Split]:
 
     names, ones = material.names(50), np.ones(rows)
     symbol = (np.arange(rows) % 50).astype(np.int16)
-    table = Dataset(names, symbol, ts, ts + 60_000, x, 1e-3 * ones, side(), side(), ones, ones, {})
+    return Dataset(names, symbol, ts, ts + 60_000, x, 1e-3 * ones, side(), side(), ones, ones, {"content": "bench"})
+
+
+def split_of(table: Dataset) -> Split:
+    """A fifth of it for validation."""
+    rows, ts, nothing = len(table), table.ts_ms, np.empty(0, np.int64)
     cut = rows * 4 // 5
-    train, valid = np.arange(cut), np.arange(cut, rows)
-    nothing = np.empty(0, np.int64)
     spans = Span(int(ts[0]), int(ts[cut])), Span(int(ts[cut]), int(ts[-1]) + 60_000)
-    return table, Split(*spans, None, train, valid, nothing, nothing, nothing)
+    return Split(*spans, None, np.arange(cut), np.arange(cut, rows), nothing, nothing, nothing)
 
 
 def measure(plan: Plan) -> Iterator[Figure]:
     """Few rounds a target, which is hard on the product: what it adds does not grow with them."""
     rows, rounds = plan.size(1_250_000, 50_000), plan.size(60, 20)
-    table, split = dataset(rows)
+    table = dataset(rows)
+    split = split_of(table)
     params = FitParams(num_leaves=63, max_rounds=rounds, early_stopping_rounds=rounds, num_threads=1)
     inside = 0.0
     train = lgb.train
