@@ -1,6 +1,7 @@
-"""What must hold before live trading may begin (D31, D35, D40; execution.md 17): every unmet condition at once.
+"""What must hold before live trading may begin (D31, D35, D40; execution.md 17): every condition at once.
 
-Pure but for ``gather_account_facts``, which only reads. What could not be found out is not met.
+The worker, which holds the key, judges account and process; the API judges what permits and who asks. Pure but for
+``gather_account_facts``, which only reads. What could not be found out is not met.
 """
 
 import asyncio
@@ -26,13 +27,21 @@ from packages.exchange.trading import (
 T = TypeVar("T")
 
 CONFIRMATION = "LIVE"
+EVIDENCE = {  # of the production model (D31)
+    "oos": "purged out-of-sample results",
+    "pbo": "the probability of backtest overfitting",
+    "shadow": "two weeks of shadow trading within limits, in wall-clock time on this exchange",
+    "parity": "a parity certificate of backtest, shadow and exchange",
+    "drift": "acceptable drift of inputs",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """One thing that must hold and does not: a stable code, what is, and what was expected."""
+    """One thing that must hold: a code named after what is wrong when it does not, what is, and what is expected."""
 
     code: str
+    met: bool
     value: str
     expected: str
 
@@ -72,19 +81,16 @@ class AccountFacts:
     errors: Mapping[str, str] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateFacts:
-    """``exchange`` is the setting. ``account`` None: nobody has asked. ``symbols``: those that may be traded.
+@dataclass(frozen=True, kw_only=True)
+class WorkerFacts:
+    """What only the process that trades can know. ``exchange`` is the setting. ``account`` None: nobody has asked.
+    ``symbols``: those that may be traded.
 
     Ages are wall milliseconds, None unknown; ``clock_skew_ms`` market ms. ``latch`` and ``latch_code`` as
-    ``KillState.word`` and ``code`` have them; ``blocks``: codes of blocks of the whole account. ``shadow_ms``: of
-    shadow trading on this venue, wall-clock time (D40). ``missing_evidence``: kinds, in lower case.
-    ``second_factor``: the admin who asks has proven it.
+    ``KillState.word`` and ``code`` have them; ``blocks``: codes of blocks of the whole account.
     """
 
     exchange: Literal["emulator", "binance", "binance-demo"]
-    permitted: Literal["off", "shadow", "live"]
-    trading_enabled: bool
     speed: float
     has_keys: bool
     symbols: Sequence[str]
@@ -99,82 +105,120 @@ class GateFacts:
     latch: str = "UNKNOWN"
     latch_code: str = ""
     blocks: Sequence[str] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeskFacts:
+    """What settings, tables and whoever asks contribute. ``shadow_ms``: wall-clock time of shadow trading on this venue
+    (D40). ``missing_evidence``: some of ``EVIDENCE``. ``admin``: a signed-in admin asks; ``second_factor``: proven.
+    """
+
+    exchange: Literal["emulator", "binance", "binance-demo"]
+    permitted: Literal["off", "shadow", "live"]
+    trading_enabled: bool
     model: Literal["production", "demo"] | None = None
     missing_evidence: Sequence[str] = ()
     shadow_ms: float = 0.0
     confirmation: str = ""
+    admin: bool = False
     second_factor: bool = False
 
 
-def unmet_conditions(facts: GateFacts, limits: GateLimits | None = None) -> list[Condition]:
-    """Everything that stands in the way of live trading, in the order one would see to it; empty when nothing does.
+@dataclass(frozen=True, kw_only=True)
+class GateFacts(DeskFacts, WorkerFacts):
+    """All of it."""
 
-    On the emulator there is no money: model, evidence, shadow time and second factor are not asked for there.
-    """
+
+def unmet_conditions(facts: GateFacts, limits: GateLimits | None = None) -> list[Condition]:
+    """Everything that stands in the way of live trading; empty when nothing does."""
     limits = limits or GateLimits()
+    return [row for row in (*desk_conditions(facts, limits), *worker_conditions(facts, limits)) if not row.met]
+
+
+def desk_conditions(facts: DeskFacts, limits: GateLimits) -> list[Condition]:
+    """What permits live trading at all, and who asks for it. On the emulator there is no money: production model,
+    evidence, shadow time, admin and second factor are not asked for there."""
     need = _Needs()
-    money = facts.exchange != "emulator"
-    need(facts.permitted == "live", "MODE_NOT_PERMITTED", facts.permitted, "MODE=live")
-    need(facts.trading_enabled, "TRADING_DISABLED", "TRADING_ENABLED=false", "true")
+    need(facts.permitted == "live", "MODE_NOT_PERMITTED", f"MODE={facts.permitted}", "MODE=live and a restart")
+    enabled = facts.trading_enabled
+    need(enabled, "TRADING_DISABLED", f"TRADING_ENABLED={str(enabled).lower()}", "TRADING_ENABLED=true and a restart")
+    if facts.exchange == "emulator":
+        need(facts.model is not None, "NO_MODEL", facts.model or "none", "a model, be it the demo's")
+    else:
+        need(facts.model == "production", "NO_PRODUCTION_MODEL", facts.model or "none", "a model in production")
+        for kind, text in EVIDENCE.items():
+            there = kind not in facts.missing_evidence
+            need(there, f"NO_EVIDENCE_{kind.upper()}", "held" if there else "none", f"fresh, passed evidence: {text}")
+        need(facts.shadow_ms >= limits.shadow_ms, "SHADOW_TOO_SHORT", f"{facts.shadow_ms / DAY_MS:.1f} days",
+             f"{limits.shadow_ms / DAY_MS:.1f} days of wall-clock time on this venue")  # fmt: skip
+        need(facts.admin, "NOT_ADMIN", "signed in" if facts.admin else "nobody signed in", "a signed-in admin")
+        proven = facts.second_factor
+        need(proven, "NO_SECOND_FACTOR", "proven" if proven else "none", "an admin with a second factor")
+    said = facts.confirmation == CONFIRMATION
+    need(said, "NOT_CONFIRMED", facts.confirmation or "no confirmation", f"the word {CONFIRMATION}")
+    return need.rows
+
+
+def worker_conditions(facts: WorkerFacts, limits: GateLimits) -> list[Condition]:
+    """What account, key, clock and process must be like."""
+    need = _Needs()
     need(0 < facts.speed < float("inf"), "SPEED_NOT_FINITE", facts.speed, "a market with a speed")
-    need(facts.has_keys, "NO_EXCHANGE_KEYS", "none", "the key of an exchange account")
+    need(facts.has_keys, "NO_EXCHANGE_KEYS", "one" if facts.has_keys else "none", "the key of an exchange account")
     if facts.has_keys:
-        _account_needs(need, facts, limits)
-    skew = facts.clock_skew_ms
-    skew_ok = skew is not None and abs(skew) <= limits.skew_ms * facts.speed
-    need(skew_ok, "CLOCK_SKEW", _ms(skew), f"at most {limits.skew_ms * facts.speed:.0f} ms")
+        need.rows += account_conditions(facts, limits)
+    skew, limit = facts.clock_skew_ms, limits.skew_ms * facts.speed
+    need(skew is not None and abs(skew) <= limit, "CLOCK_SKEW", _ms(skew), f"at most {limit:.0f} ms")
     need(_young(facts.sync_age_ms, limits.sync_age_ms), "CLOCK_NOT_SYNCHRONISED", _ms(facts.sync_age_ms),
          f"within {limits.sync_age_ms:.0f} ms")  # fmt: skip
-    need(facts.stream_up, "USER_STREAM_DOWN", "down", "connected")
-    need(facts.stop_path_proven, "STOP_PATH_UNPROVEN", "no fresh answer", "the canary's answer as expected")
-    need(facts.journal_healthy, "NO_JOURNAL", "not writable", "a journal that can be written")
-    need(_young(facts.lease_age_ms, limits.lease_ms), "LEASE_STALE", _ms(facts.lease_age_ms), "the trading lease")
+    need(facts.stream_up, "USER_STREAM_DOWN", "up" if facts.stream_up else "down", "up")
+    proven = "proven" if facts.stop_path_proven else "no fresh answer"
+    need(facts.stop_path_proven, "STOP_PATH_UNPROVEN", proven, "the canary's answer as expected")
+    written = "written" if facts.journal_healthy else "not writable"
+    need(facts.journal_healthy, "NO_JOURNAL", written, "a journal that can be written")
+    need(_young(facts.lease_age_ms, limits.lease_ms), "LEASE_STALE", _ms(facts.lease_age_ms),
+         f"the trading lease, seen within {limits.lease_ms:.0f} ms")  # fmt: skip
     need(not facts.stale, "DATA_STALE", _list(facts.stale), "fresh data of every symbol")
     need(facts.latch == "RUNNING", "KILL_SWITCH", f"{facts.latch} {facts.latch_code}".strip(), "RUNNING")
     told = {"CLOCK_SKEW", "NO_JOURNAL", "DATA_STALE", "USER_STREAM_DEAD"}
     blocks = [code for code in facts.blocks if code not in told]
     need(not blocks, "BLOCKED", _list(blocks), "no block of the account")
-    if money:
-        need(facts.model == "production", "NO_PRODUCTION_MODEL", facts.model, "a model in production")
-        for kind in facts.missing_evidence:
-            need(False, f"NO_EVIDENCE_{kind.upper()}", "missing", "fresh, passed evidence of this kind")
-        need(facts.shadow_ms >= limits.shadow_ms, "SHADOW_TOO_SHORT", f"{facts.shadow_ms / DAY_MS:.1f} days",
-             f"{limits.shadow_ms / DAY_MS:.1f} days of wall-clock time on this venue")  # fmt: skip
-        need(facts.second_factor, "NO_SECOND_FACTOR", "none", "an admin with a second factor")
-    else:
-        need(facts.model is not None, "NO_MODEL", "none", "a model, be it the demo's")
-    need(facts.confirmation == CONFIRMATION, "NOT_CONFIRMED", "another text", f"the word {CONFIRMATION}")
-    return need.unmet
+    return need.rows
 
 
-def _account_needs(need: "_Needs", facts: GateFacts, limits: GateLimits) -> None:
+def account_conditions(facts: WorkerFacts, limits: GateLimits) -> list[Condition]:
     """Rule 17, and what the key may do."""
-    found = facts.account
+    need, found = _Needs(), facts.account
     if found is None:
         need(False, "ACCOUNT_UNREADABLE", "not asked", "an answer")
-        return
-    for read, why in found.errors.items():
-        need(False, "ACCOUNT_UNREADABLE", f"{read}: {why}", "an answer")
+        return need.rows
+    errors = "; ".join(f"{read}: {why}" for read, why in found.errors.items())
+    need(not errors, "ACCOUNT_UNREADABLE", errors or "read", "an answer")
     # the demo venue cannot say what a key may do, and has nothing to withdraw
     unsaid = found.permissions is None and facts.exchange == "binance-demo"
-    for fault in () if unsaid or "permissions" in found.errors else permission_faults(found.permissions):
-        need(False, fault.value, "as found", _PERMISSIONS[fault])
+    if not unsaid and "permissions" not in found.errors:
+        faults = permission_faults(found.permissions)
+        for fault, expected in _PERMISSIONS.items():
+            need(fault not in faults, fault.value, "another" if fault in faults else "such a key", expected)
     if found.config is not None:
-        need(found.config.can_trade, "CANNOT_TRADE", "canTrade=false", "an account that may trade")
-        need(not found.config.hedge_mode, "HEDGE_MODE", "hedge", "one-way mode")
-        need(not found.config.multi_assets, "MULTI_ASSETS_MODE", "multi-assets", "single-asset mode")
+        config = found.config
+        need(config.can_trade, "CANNOT_TRADE", f"canTrade={str(config.can_trade).lower()}", "an account that may trade")
+        need(not config.hedge_mode, "HEDGE_MODE", "hedge" if config.hedge_mode else "one-way", "one-way mode")
+        assets = "multi-assets" if config.multi_assets else "single-asset"
+        need(not config.multi_assets, "MULTI_ASSETS_MODE", assets, "single-asset mode")
     if found.fees_in_bnb is not None:
-        need(not found.fees_in_bnb, "FEES_IN_BNB", "BNB", "fees in the quote asset")
+        fees = "BNB" if found.fees_in_bnb else "quote asset"
+        need(not found.fees_in_bnb, "FEES_IN_BNB", fees, "fees in the quote asset")
     if found.account is not None:
         balance = found.account.available_balance
         need(balance > limits.balance_min, "BALANCE_TOO_LOW", balance, f"more than {limits.balance_min}")
     symbols = set(facts.symbols)
-    need(bool(symbols), "NO_SYMBOLS", "none", "a symbol that may be traded")
-    missing = symbols - found.brackets
-    need(not missing or "brackets" in found.errors, "BRACKETS_UNKNOWN", _list(missing), "brackets of every symbol")
+    need(bool(symbols), "NO_SYMBOLS", len(symbols), "a symbol that may be traded")
+    if "brackets" not in found.errors:
+        missing = symbols - found.brackets
+        need(not missing, "BRACKETS_UNKNOWN", _list(missing), "leverage brackets of every symbol")
     if "symbols" not in found.errors:
-        need(not symbols - set(found.symbols), "SYMBOL_CONFIG_UNKNOWN", _list(symbols - set(found.symbols)),
-             "the settings of every symbol")  # fmt: skip
+        unset = symbols - set(found.symbols)
+        need(not unset, "SYMBOL_CONFIG_UNKNOWN", _list(unset), "the settings of every symbol")
     rows = [found.symbols[symbol] for symbol in sorted(symbols & set(found.symbols))]
     adding = [row.symbol for row in rows if row.auto_add_margin]
     need(not adding, "AUTO_ADD_MARGIN", _list(adding), "no automatic margin addition")
@@ -182,6 +226,7 @@ def _account_needs(need: "_Needs", facts: GateFacts, limits: GateLimits) -> None
     need(
         not crossed, "NOT_ISOLATED", _list(crossed), "isolated margin, or no position and orders so that it can be set"
     )
+    return need.rows
 
 
 _PERMISSIONS = {
@@ -193,14 +238,13 @@ _PERMISSIONS = {
 
 
 class _Needs:
-    """Collects what is not met."""
+    """Collects conditions."""
 
     def __init__(self) -> None:
-        self.unmet: list[Condition] = []
+        self.rows: list[Condition] = []
 
     def __call__(self, met: bool, code: str, value: object, expected: str) -> None:
-        if not met:
-            self.unmet.append(Condition(code, str(value), expected))
+        self.rows.append(Condition(code, met, str(value), expected))
 
 
 class BracketSource(Protocol):
@@ -253,4 +297,4 @@ def _ms(value: float | None) -> str:
 
 
 def _list(names: Sequence[str] | set[str]) -> str:
-    return ", ".join(sorted(names))
+    return ", ".join(sorted(names)) or "none"

@@ -9,7 +9,15 @@ import pytest
 from packages.common.config import load_settings
 from packages.common.time import DAY_MS
 from packages.exchange.trading import Account, AccountConfig, ApiPermissions, SymbolConfig
-from services.execution.gate import AccountFacts, GateFacts, GateLimits, gate_limits, unmet_conditions
+from services.execution.gate import (
+    AccountFacts,
+    GateFacts,
+    GateLimits,
+    desk_conditions,
+    gate_limits,
+    unmet_conditions,
+    worker_conditions,
+)
 
 D = Decimal
 RIGHTS = ApiPermissions(True, True, False, False, False, True)
@@ -25,7 +33,7 @@ READY = GateFacts(
     exchange="binance", permitted="live", trading_enabled=True, speed=1.0, has_keys=True,
     symbols=("BTCUSDT", "ETHUSDT"), account=ACCOUNT, clock_skew_ms=-499.0, sync_age_ms=9_000.0, stop_path_proven=True,
     stream_up=True, journal_healthy=True, lease_age_ms=500.0, latch="RUNNING", model="production",
-    shadow_ms=14.0 * DAY_MS, confirmation="LIVE", second_factor=True,
+    shadow_ms=14.0 * DAY_MS, confirmation="LIVE", admin=True, second_factor=True,
 )  # fmt: skip
 BARE = GateFacts(
     exchange="binance", permitted="shadow", trading_enabled=False, speed=float("inf"), has_keys=False, symbols=()
@@ -88,6 +96,7 @@ CONDITIONS = {
     "demo model": ({"model": "demo"}, "NO_PRODUCTION_MODEL"),
     "evidence": ({"missing_evidence": ("pbo",)}, "NO_EVIDENCE_PBO"),
     "shadow time": ({"shadow_ms": 13.9 * DAY_MS}, "SHADOW_TOO_SHORT"),
+    "nobody signed in": ({"admin": False}, "NOT_ADMIN"),
     "second factor": ({"second_factor": False}, "NO_SECOND_FACTOR"),
     "confirmation": ({"confirmation": "live"}, "NOT_CONFIRMED"),
 }
@@ -106,15 +115,21 @@ def test_condition(row):
     assert condition.value
 
 
+def test_conditions_that_are_met_are_listed_with_what_is():
+    rows = [*desk_conditions(READY, GateLimits()), *worker_conditions(READY, GateLimits())]
+    assert {code for _, code in CONDITIONS.values()} - {"NO_MODEL"} <= {row.code for row in rows}
+    assert all(row.met and row.value and row.expected for row in rows)
+
+
 def test_all_are_told_at_once():
     found = codes(BARE)
-    assert len(found) == len(set(found)) == 15
+    assert len(found) == len(set(found)) == 16
     assert {"MODE_NOT_PERMITTED", "NO_EXCHANGE_KEYS", "NOT_CONFIRMED", "KILL_SWITCH"} <= set(found)
     assert len(codes(replace(BARE, has_keys=True, account=replace(ACCOUNT, config=None, errors={"config": "x"})))) > 13
 
 
 def test_the_emulator_holds_no_money():
-    kind = replace(READY, exchange="emulator", model="demo", shadow_ms=0.0, second_factor=False)
+    kind = replace(READY, exchange="emulator", model="demo", shadow_ms=0.0, admin=False, second_factor=False)
     assert codes(kind) == []
     assert codes(replace(kind, model=None)) == ["NO_MODEL"]
     assert codes(replace(kind, speed=60.0, clock_skew_ms=30_000.0)) == []
