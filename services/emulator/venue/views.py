@@ -264,7 +264,13 @@ def account_v2(ledger: Ledger, now_ms: int, symbols: Iterable[str], *, can_trade
         "multiAssetsMargin",
         "tradeGroupId",
     )
-    return {key: config[key] for key in kept_config} | account(ledger, now_ms) | {"positions": rows}
+    totals = account(ledger, now_ms)
+    more = {
+        "feeBurn": False,  # no fee is paid in BNB here
+        "assets": [asset | {"marginAvailable": True} for asset in totals["assets"]],
+        "positions": rows,
+    }
+    return {key: config[key] for key in kept_config} | totals | more
 
 
 def balance(ledger: Ledger, now_ms: int) -> list[Row]:
