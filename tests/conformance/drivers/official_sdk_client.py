@@ -18,11 +18,29 @@ from binance_sdk_derivatives_trading_usds_futures.rest_api import models
 from binance_sdk_derivatives_trading_usds_futures.websocket_streams.models import (
     user_data_stream_events_response as events,
 )
-from scenario import Driver, Order, Target, algo_of, item_of, main, order_of, steps_of
+from pydantic import BaseModel
+from scenario import BTC, Driver, Order, Target, algo_of, item_of, main, order_of, steps_of
 
 PACKAGE = "binance-sdk-derivatives-trading-usds-futures"
 # its models leave out the name of the event
 NAMES = {kind: name for name, kind in events.USERDATASTREAMEVENTSRESPONSE_EVENT_SCHEMA_MAP.items()}
+
+
+# Fields that the models declare and that are rightly not there: of trailing stops, of amendments, of refusals, of
+# funding; null since ever; and what the generator of the models leaves in them.
+ABSENT = {"AP", "cr", "M", "rm", "code", "msg", "S", "icebergQuantity"}
+ARTEFACTS = ("additional_properties", "one_of_schemas", "oneof_schema_")
+READS = (  # what the scenario itself has no need of
+    "account_information_v2", "account_information_v3", "futures_account_balance_v2", "futures_account_configuration",
+    "symbol_configuration", "notional_and_leverage_brackets", "get_current_position_mode",
+    "get_current_multi_assets_mode", "position_information_v2", "position_adl_quantile_estimation",
+    "get_funding_rate_info", "mark_price", "symbol_order_book_ticker", "symbol_price_ticker_v2",
+    "ticker24hr_price_change_statistics",
+)  # fmt: skip
+READS_OF_SYMBOL = (
+    "all_orders", "query_all_algo_orders", "user_commission_rate", "open_interest", "get_funding_rate_history",
+    "order_book",
+)  # fmt: skip
 
 
 class Complaints(logging.Handler):
@@ -42,6 +60,7 @@ class OfficialSdk(Driver):
     def __init__(self, target: Target) -> None:
         super().__init__(target)
         self._streams: Any = None
+        self._absent: dict[str, set[str]] = {}  # by model: declared, and in no instance so far
 
     async def open(self) -> None:
         logging.getLogger().addHandler(Complaints(self.unread))
@@ -65,7 +84,31 @@ class OfficialSdk(Driver):
 
     async def _ask(self, call: Any, *args: Any, **kwargs: Any) -> Any:
         """The exchange's JSON, after it has gone through the SDK's typed model."""
-        return plain((await asyncio.to_thread(call, *args, **kwargs)).data())
+        answer = (await asyncio.to_thread(call, *args, **kwargs)).data()
+        self._look(answer)
+        return plain(answer)
+
+    def _look(self, value: Any) -> None:
+        """Note the declared fields that are not there, through all nested models."""
+        if isinstance(value, list):
+            for item in value:
+                self._look(item)
+        elif isinstance(value, BaseModel):
+            fields = {name: field.alias or name for name, field in type(value).model_fields.items()}
+            inner = {name: alias for name, alias in fields.items() if not name.startswith(ARTEFACTS)}
+            absent = {alias for name, alias in inner.items() if getattr(value, name) is None} - ABSENT
+            name = type(value).__name__
+            self._absent[name] = self._absent.get(name, absent) & absent
+            for field in inner:
+                self._look(getattr(value, field))
+
+    async def survey(self) -> list[str]:
+        for name in READS:
+            await self._ask(getattr(self._rest, name))
+        for name in READS_OF_SYMBOL:
+            await self._ask(getattr(self._rest, name), symbol=BTC)
+        gone = {name: sorted(absent) for name, absent in self._absent.items() if absent}
+        return self.unread + [f"{name} never had {', '.join(absent)}" for name, absent in gone.items()]
 
     async def raw(self, method: str, path: str, **params: str) -> Any:
         # what rest_api.send_signed_request() means to call; 18.0.1 itself raises TypeError there
@@ -104,6 +147,7 @@ class OfficialSdk(Driver):
 
     def _told(self, event: Any) -> None:
         inner = event.actual_instance
+        self._look(inner)
         self.heard(inner if isinstance(inner, dict) else plain(inner) | {"e": NAMES[type(inner)]})
 
     async def leverage(self, symbol: str, value: int) -> int:
