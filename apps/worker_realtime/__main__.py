@@ -176,7 +176,7 @@ class Worker:
                     ) as live:
                         loop.live = view.live = live
                         watchers.append(live.see)
-                        await live.obey()
+                        await asyncio.gather(live.obey(), live.follow_rules())
                 finally:
                     watching.cancel()
 

@@ -35,9 +35,10 @@ from services.execution.assembly import trading_desk
 from services.execution.core.events import Latch
 from services.execution.core.state import Phase
 from services.execution.journal import LatchMoved, read_state
-from services.execution.kill_switch import DataAge, Flatten, Halt, Resume, restored
+from services.execution.kill_switch import DataAge, Flatten, Halt, Resume, Trip, restored
 from services.execution.trader import AccountView, Trader
 from services.simulator.codec import FORMAT, pack_inputs, pack_rows, pack_state
+from services.userstream.recorder import Recorder
 
 log = structlog.get_logger(__name__)
 
@@ -103,7 +104,7 @@ class Surroundings:
         feed: Feed,
         tradable: Sequence[str],
     ) -> None:
-        self._venue, self._clock, self._lease, self._link = venue, clock, lease, link
+        self.venue, self._clock, self._lease, self._link = venue, clock, lease, link
         self._writer, self._models, self._feed, self._tradable = writer, models, feed, tuple(tradable)
         self._lasts: dict[str, float] = {}
         self._mark_ts: dict[str, int] = {}
@@ -153,17 +154,17 @@ class Surroundings:
         return self._tiers.get(symbol)
 
     async def book_top(self, symbol: str) -> BookTop:
-        return await self._venue.book_top(symbol)
+        return await self.venue.book_top(symbol)
 
     async def refresh(self) -> None:
         """Leverage tiers, asked with the account's key. Raises ``VenueError``."""
-        self._tiers = {row.symbol: row for row in await self._venue.leverage_brackets()}
+        self._tiers = {row.symbol: row for row in await self.venue.leverage_brackets()}
 
     async def watch_clock(self, every_s: float = 10.0) -> None:
         """Keep the clock on the exchange's and remember by how much it was off."""
         while True:
             try:
-                self._skew = await sample_clock(self._venue, self._clock)
+                self._skew = await sample_clock(self.venue, self._clock)
             except VenueError:
                 self._skew = None
             await asyncio.sleep(every_s)
@@ -181,7 +182,10 @@ class LiveTrading:
         writer: BatchWriter,
         clock: Clock,
         instruments: Mapping[str, InstrumentInfo],
+        limits: guards.EntryLimits,
     ) -> None:
+        self._limits, self._venue = limits, surroundings.venue
+        self._watchdog_acted = wall_ms()  # what it did before this process is history
         self.trader, self._surroundings = trader, surroundings
         self._link, self._settings, self._writer, self._clock = link, settings, writer, clock
         self._instruments = instruments
@@ -206,7 +210,7 @@ class LiveTrading:
             and self._surroundings.model_permitted(self._settings.exchange),
             stop_path_ok=self.trader.stop_path_proven(),
         )
-        minute = self._account.minute(shadow, view, permission, self._instruments)
+        minute = self._account.minute(shadow, view, permission, self._instruments, self._limits)
         for order in minute.entries:
             self.trader.enter(order)
         for symbol, reason in minute.exits:
@@ -256,8 +260,32 @@ class LiveTrading:
             word = self.trader.killed.word
             if word != self._word:
                 await self._link.report_latch(word, self.trader.killed.code, books.MODE)
+            self._watch_the_watchdog()
             self._beat()
             await asyncio.sleep(every_s)
+
+    async def follow_rules(self, every_s: float = 60.0) -> None:
+        """The exchange's rules and its opening and closing of symbols, for ever: they may change under a position."""
+        while True:
+            await asyncio.sleep(every_s)
+            try:
+                self._instruments = (await self._venue.exchange_info()).instruments
+                await self._surroundings.refresh()
+            except VenueError as exc:
+                log.info("rules_not_read", error=str(exc))
+                continue
+            self.trader.use_instruments(self._instruments)
+
+    def _watch_the_watchdog(self) -> None:
+        """What the watchdog did by itself was not planned here: stop entering until an operator has looked."""
+        path = self._settings.var_dir / "run" / "watchdog.json"
+        try:
+            acted = orjson.loads(path.read_bytes()).get("acted_ts_ms")
+        except (OSError, ValueError, AttributeError):
+            return
+        if acted is not None and acted > self._watchdog_acted:
+            self._watchdog_acted = acted
+            self.trader.report(Trip(Latch.HALTED, "WATCHDOG_ACTED", "watchdog", "see run/watchdog.json"))
 
     def _hear(self, asked: str, reason: str, author: str) -> None:
         """The operator moved the switch in the desk's row."""
@@ -342,13 +370,12 @@ async def live_trading(
     await asyncio.sleep(_LEASE_GRACE_S if path.exists() else 0.0)
     instruments = (await venue.exchange_info()).instruments
     await surroundings.refresh()
-    moves = [] if not path.exists() else [m for m in (read_state(path).moved,) if m is not None]
-    if link.state.kill_switch in ("HALTED", "FLATTENING"):
-        latch = Latch(link.state.kill_switch.lower())
+    left = read_state(path, accept_damage=True).moved if path.exists() else None
+    moves = [] if left is None else [left]
+    if link.state.kill_switch != "RUNNING":
+        latch = Latch.HALTED if link.state.kill_switch == "HALTED" else Latch.FLATTENING
         moves.append(LatchMoved(latch, "OPERATOR", link.state.changed_by, link.state.reason, clock.now_ms()))
-    limits = guards.EntryLimits(
-        capital_limit=None if settings.capital_limit_usdt is None else Decimal(str(settings.capital_limit_usdt))
-    )
+    limits = guards.entry_limits(settings)
     async with trading_desk(
         session,
         venue.transport,
@@ -361,10 +388,11 @@ async def live_trading(
         writer=writer,
         publish=publish,
         outside=surroundings,
+        recorder=lambda trading, leg_of, intent_of: Recorder(trading, writer, publish, leg_of, intent_of),
         limits=limits,
         killed=restored(moves),
     ) as trader:
-        yield LiveTrading(trader, surroundings, link, settings, writer, clock, instruments)
+        yield LiveTrading(trader, surroundings, link, settings, writer, clock, instruments, limits)
 
 
 def account_key(settings: Settings, environment: Mapping[str, str]) -> Credentials | None:

@@ -16,6 +16,7 @@ from packages.common.reasons import exit_reason_of
 from packages.common.time import DAY_MS, MINUTE_MS
 from packages.exchange.filters import floor_quantity, round_price
 from packages.exchange.port import InstrumentInfo
+from services.execution.guards import EntryLimits, sizing_equity
 from services.execution.trader import AccountView, EntryOrder, LivePosition
 from services.simulator.build import account_flags
 from services.simulator.kernel_execute import clear_pending, count_outcome
@@ -62,6 +63,7 @@ class LiveAccount:
         view: AccountView,
         permission: LivePermission,
         instruments: Mapping[str, InstrumentInfo],
+        limits: EntryLimits,
     ) -> LiveMinute:
         """Decide minute ``shadow.ts_ms`` for the account in ``view`` on the very inputs that the shadow account had."""
         engine = self._engine
@@ -78,6 +80,9 @@ class LiveAccount:
             rate=np.full_like(shadow.inputs.rate, np.nan),  # the exchange books funding
         )
         params = engine.params._replace(halt_clears_daily=False)
+        if view.marks is not None:
+            capital = float(sizing_equity(view.marks.equity, limits))
+            params = params._replace(policy=params.policy._replace(capital_limit=capital))
         judge(self.state, inputs, params, engine.constants, self._out)
         decided = Decided(shadow.ts_ms, inputs, self._out, shadow.predictions, shadow.features)
         return LiveMinute(decided, before, self._entries(decided, instruments), self._exits())

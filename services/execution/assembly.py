@@ -16,7 +16,7 @@ from packages.exchange.binance.user_stream import BinanceUserStream
 from packages.exchange.port import InstrumentInfo
 from services.execution import books, guards, kill_switch
 from services.execution.journal import Journal
-from services.execution.trader import Outside, Trader, TraderConfig, Writer
+from services.execution.trader import Outside, RecorderOf, Trader, TraderConfig, Writer
 
 
 @asynccontextmanager
@@ -33,6 +33,7 @@ async def trading_desk(
     writer: Writer,
     publish: Callable[[str, Any], None],
     outside: Outside,
+    recorder: RecorderOf,
     config: TraderConfig | None = None,
     limits: guards.EntryLimits | None = None,
     killed: kill_switch.KillState | None = None,
@@ -40,9 +41,10 @@ async def trading_desk(
 ) -> AsyncIterator[Trader]:
     """A running trader until the context ends; orders and stops at the exchange stay as they are then.
 
-    Raises ``JournalError`` when another process holds the journal, and what ended the trader, if it was a fault.
+    A damaged journal is kept beside the new one, and the desk begins HALTED. Raises ``JournalError`` when another
+    process holds the journal, and what ended the trader, if it was a fault.
     """
-    journal, left = await asyncio.to_thread(Journal.open, journal_path, instance)
+    journal, left = await asyncio.to_thread(Journal.open, journal_path, instance, accept_damage=True)
     try:
         trading = BinanceTrading(transport, instruments)
         async with BinanceUserStream(session, transport.endpoints, trading, clock, rng) as stream:
@@ -56,6 +58,7 @@ async def trading_desk(
                 writer,
                 publish,
                 outside,
+                recorder,
                 universe=universe,
                 config=config,
                 limits=limits,

@@ -1,8 +1,4 @@
-"""What live trading leaves behind, as rows (mode ``live``): orders, fills, intents, risk events, closed trades. Pure.
-
-Conditional orders and their children have separate numbers at the exchange; in ``orders``, whose key is one number, a
-conditional order stands under the negative of its own.
-"""
+"""What live trading leaves behind, as rows (mode ``live``): intents, risk events, closed trades. Pure."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -33,103 +29,6 @@ class Plan:
     reference_price: Decimal
     decided_ts_ms: int
     model_id: str | None = None
-
-
-def order_row(item: wire.OrderUpdate, leg: str | None, intent_id: str | None) -> Row:
-    """A row of orders from ORDER_TRADE_UPDATE."""
-    return {
-        "mode": MODE,
-        "order_id": item.order_id,
-        "client_order_id": item.client_id,
-        "symbol": item.symbol,
-        "side": item.side.value,
-        "type": item.type,
-        "status": item.status.value,
-        "reduce_only": item.reduce_only or item.close_position,
-        "price": float(item.price) or None,
-        "qty": float(item.quantity),
-        "created_at": item.ts_ms,
-        "updated_at": item.ts_ms,
-        "leg": leg,
-        "intent_id": intent_id,
-    }
-
-
-def rest_order_row(order: wire.Order, leg: str | None, intent_id: str | None) -> Row:
-    """The same from REST, for an order that the stream did not tell this process of."""
-    return {
-        "mode": MODE,
-        "order_id": order.order_id,
-        "client_order_id": order.client_id,
-        "symbol": order.symbol,
-        "side": order.side.value,
-        "type": order.type,
-        "status": order.status.value,
-        "reduce_only": order.reduce_only or order.close_position,
-        "price": float(order.price) or None,
-        "qty": float(order.quantity),
-        "created_at": order.update_ts_ms,
-        "updated_at": order.update_ts_ms,
-        "leg": leg,
-        "intent_id": intent_id,
-    }
-
-
-def algo_row(item: wire.AlgoUpdate | wire.AlgoOrder, leg: str | None, intent_id: str | None) -> Row:
-    """A row of orders from a conditional order."""
-    at = item.ts_ms if isinstance(item, wire.AlgoUpdate) else item.update_ts_ms
-    return {
-        "mode": MODE,
-        "order_id": -item.algo_id,
-        "client_order_id": item.client_id,
-        "symbol": item.symbol,
-        "side": item.side.value,
-        "type": item.type,
-        "status": item.status.value,
-        "reduce_only": True,
-        "stop_price": float(item.trigger_price),
-        "qty": float(item.quantity or 0),
-        "created_at": at,
-        "updated_at": at,
-        "algo_id": item.algo_id,
-        "client_algo_id": item.client_id,
-        "leg": leg,
-        "intent_id": intent_id,
-    }
-
-
-def fill_row(item: wire.OrderUpdate) -> Row | None:
-    """A row of fills, None when the update is not a fill."""
-    if item.trade_id is None or item.last_quantity <= 0:
-        return None
-    return {
-        "mode": MODE,
-        "symbol": item.symbol,
-        "trade_id": item.trade_id,
-        "order_id": item.order_id,
-        "price": float(item.last_price),
-        "qty": float(item.last_quantity),
-        "fee": float(item.commission),
-        "fee_asset": item.commission_asset,
-        "realized_pnl": float(item.realized_pnl),
-        "ts": item.ts_ms,
-    }
-
-
-def trade_fill_row(trade: wire.Trade) -> Row:
-    """The same from REST, for what the stream did not bring."""
-    return {
-        "mode": MODE,
-        "symbol": trade.symbol,
-        "trade_id": trade.trade_id,
-        "order_id": trade.order_id,
-        "price": float(trade.price),
-        "qty": float(trade.quantity),
-        "fee": float(trade.commission),
-        "fee_asset": trade.commission_asset,
-        "realized_pnl": float(trade.realized_pnl),
-        "ts": trade.ts_ms,
-    }
 
 
 def intent_row(plan: Plan, state: str, at_ms: int, **details: Any) -> Row:

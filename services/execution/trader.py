@@ -28,6 +28,7 @@ from services.execution.core import events as ev
 from services.execution.core.state import Bracket, EntryState, Phase
 from services.execution.equity import EquityMarks, first_marks
 from services.execution.journal import (
+    DAMAGED,
     EquitySeen,
     IntentOpened,
     Journal,
@@ -46,8 +47,9 @@ log = structlog.get_logger(__name__)
 ZERO = Decimal(0)
 TRANSFERS = frozenset({"DEPOSIT", "WITHDRAW", "MARGIN_TRANSFER", "ADMIN_DEPOSIT", "ADMIN_WITHDRAW", "ASSET_TRANSFER"})
 _KEPT = 1_000
-_ORDERS_KEPT = 10_000
 _PAGE = 1_000
+_DEAF_MAX = 3
+_SPARE_BLOCKS = 5
 _WINDOW_MS = 6 * DAY_MS  # one question for trades spans less than seven days
 _BOOK_TRIES = 60
 
@@ -133,6 +135,17 @@ class AccountView:
     closed_before: int  # how many more came before these
 
 
+class Recorder(Protocol):
+    """Keeps events and fills as rows: ``services.userstream.recorder.Recorder`` is one."""
+
+    def event(self, item: wire.UserEvent) -> None: ...
+
+    async def fills(self, symbol: str, trades: Sequence[wire.Trade]) -> None: ...
+
+
+RecorderOf = Callable[[wire.Trading, Callable[[str], str | None], Callable[[str], str | None]], Recorder]
+
+
 class Outside(Protocol):
     """What the trader asks of the process around it; every answer is at hand, none waits."""
 
@@ -175,6 +188,7 @@ class Trader:
         writer: Writer,
         publish: Callable[[str, Any], None],
         outside: Outside,
+        recorder: RecorderOf,
         *,
         universe: Sequence[str],
         config: TraderConfig | None = None,
@@ -195,6 +209,7 @@ class Trader:
         self._translator = Translator(left.instance)
         self._reader = SnapshotReader(trading)
         self._parts = Parts(trading, journal, self._translator, self._reader, clock, self, delays=self._config.delays)
+        self._recorder = recorder(trading, self._leg_of, self._intent_of)
         self._runners: dict[str, SymbolRunner] = {}
         self._plans: dict[str, books.Plan] = {plan.symbol: plan for plan in plans}
         self._unbooked = deque(plans)
@@ -211,13 +226,13 @@ class Trader:
         self._buffer: list[wire.UserItem] = []
         self._started = False
         self._echoes: dict[str, float] = {}
+        self._deaf = 0  # reconnects for want of an echo, with no echo since
         self._told: OrderedDict[str, None] = OrderedDict()  # orders that the stream told of, often before the answer
         self._failures: deque[int] = deque(maxlen=200)
         self._asked: deque[EntryAsked] = deque(maxlen=2_000)
         self._trips: list[Trip] = []
         self._commands: list[Command] = []
         self._paused: set[str] = set()
-        self._orders_kept: dict[int, None] = {}  # orders whose rows this process has written, oldest first
         self._proofs = Proofs(dict(left.proofs))
         self._naked: deque[float] = deque(maxlen=_KEPT)
         self._closed: deque[books.Closed] = deque(maxlen=_KEPT)
@@ -266,6 +281,10 @@ class Trader:
         self._commands.append(command)
         self._judge()
 
+    def report(self, trip: Trip) -> None:
+        """Something outside asks for a stricter latch, as the watchdog's acting does."""
+        self._trip(trip)
+
     def pause(self, symbol: str, paused: bool) -> None:
         """No entries on one symbol; its position stays."""
         (self._paused.add if paused else self._paused.discard)(symbol)
@@ -287,6 +306,9 @@ class Trader:
         self._instruments = instruments
         for symbol, runner in self._runners.items():
             if symbol in instruments:
+                opened = instruments[symbol].status == "TRADING"
+                if opened != (runner.info.status == "TRADING"):
+                    runner.feed(ev.MarketStatus(opened))
                 runner.use(instruments[symbol])
 
     @property
@@ -350,8 +372,10 @@ class Trader:
         unknown = sorted(symbol for symbol in symbols if symbol not in self._instruments)
         for symbol in unknown:
             self._trip(Trip(ev.Latch.HALTED, "UNKNOWN_SYMBOL", symbol, "something is open that has no rules here"))
+        # damage may have swallowed a reservation
+        spare = _SPARE_BLOCKS * NUMBERS_BLOCK if left.latch_code == DAMAGED else 0
         bases = {
-            symbol: max(left.reserved.get(symbol, 0), left.open[symbol].attempt if symbol in left.open else 0)
+            symbol: spare + max(left.reserved.get(symbol, 0), left.open[symbol].attempt if symbol in left.open else 0)
             for symbol in symbols
             if symbol in self._instruments
         }
@@ -427,6 +451,7 @@ class Trader:
                 self._note_event(item)
 
     def _note_event(self, item: wire.UserEvent) -> None:
+        self._recorder.event(item)
         match item:
             case wire.OrderUpdate():
                 self._echoed(item.client_id)
@@ -435,23 +460,14 @@ class Trader:
                     self._closing[item.symbol] = named.leg
                 if named is not None and named.leg is ev.Leg.STOP and item.status is wire.OrderStatus.FILLED:
                     self._see_proof("trigger")
-                plan = self._plans.get(item.symbol)
-                row = books.order_row(item, named.leg.value if named else None, _intent_id(plan))
-                self._keep_order(row)
-                fill = books.fill_row(item)
-                if fill is not None:
-                    self._writer.put("fills", [fill])
+                if item.trade_id is not None:
                     self._start_task(self._poll(), "poll")
-                times = {"created_at": iso(item.ts_ms), "updated_at": iso(item.ts_ms)}
-                self._publish("order_updates", [row | times])
             case wire.FillNotice():
                 self._echoed(item.client_id)
             case wire.AlgoUpdate():
                 named = self._translator.named(item.client_id)
                 if named is not None and named.leg is ev.Leg.STOP and item.status is wire.AlgoStatus.NEW:
                     self._see_part(item.symbol, named.attempt, "told")
-                plan = self._plans.get(item.symbol)
-                self._writer.put("orders", [books.algo_row(item, named.leg.value if named else None, _intent_id(plan))])
             case wire.AccountUpdate():
                 if item.reason in TRANSFERS:
                     change = sum((row.change for row in item.balances), ZERO)
@@ -470,6 +486,7 @@ class Trader:
 
     def _echoed(self, client_id: str) -> None:
         self._echoes.pop(client_id, None)
+        self._deaf = 0
         self._told[client_id] = None
         if len(self._told) > _KEPT:
             self._told.popitem(last=False)
@@ -503,25 +520,7 @@ class Trader:
             except VenueError as exc:
                 log.info("catch_up_failed", symbol=symbol, error=str(exc))
                 continue
-            await self._keep_fills(symbol, trades)
-
-    async def _keep_fills(self, symbol: str, trades: Sequence[wire.Trade]) -> None:
-        """Fills into the books by their ids, with the orders they are of. Raises ``VenueError``."""
-        for order_id in {trade.order_id for trade in trades} - self._orders_kept.keys():
-            order = await self._trading.query_order(symbol, order_id)
-            if order is None:  # older than the exchange remembers: a fill without its order cannot be kept
-                trades = [trade for trade in trades if trade.order_id != order_id]
-                continue
-            named = self._translator.named(order.client_id)
-            intent_id = _intent_id(self._plans.get(symbol))
-            self._keep_order(books.rest_order_row(order, named.leg.value if named else None, intent_id))
-        self._writer.put("fills", [books.trade_fill_row(trade) for trade in trades])
-
-    def _keep_order(self, row: books.Row) -> None:
-        self._writer.put("orders", [row])
-        self._orders_kept[row["order_id"]] = None
-        while len(self._orders_kept) > _ORDERS_KEPT:
-            self._orders_kept.pop(next(iter(self._orders_kept)))
+            await self._recorder.fills(symbol, trades)
 
     # --- entries ----------------------------------------------------------------------------------------------------
 
@@ -537,8 +536,9 @@ class Trader:
             self._entering.pop(order.symbol, None)
 
     async def _try_entry(self, order: EntryOrder) -> None:
-        reasons = self._reasons(order, None)
-        if set(reasons) - {guards.Refusal.PRICE_UNKNOWN}:
+        reasons = tuple(why for why in self._reasons(order, None) if why != guards.Refusal.PRICE_UNKNOWN)
+        if reasons:
+            self._count(order, reasons)
             self._lapse(order, reasons)
             return
         order = self._as_pilot(order)
@@ -562,9 +562,7 @@ class Trader:
             intent, order.symbol, order.leverage, order.reference_price, order.decided_ts_ms, order.model_id
         )
         reasons = self._reasons(order, book)  # set-up took its time
-        if guards.counts(reasons):
-            share = guards.notional_share(order, self._equity, self._entry_limits)
-            self._asked.append(EntryAsked(self._clock.now_ms(), order.symbol, share))
+        self._count(order, reasons)
         runner = self._runners[order.symbol]
         free = runner.phase is Phase.FLAT
         if free:
@@ -574,6 +572,12 @@ class Trader:
             self._writer.put("order_intents", [books.intent_row(plan, "opened", self._clock.now_ms())])
         elif free:
             self._plans.pop(order.symbol, None)
+
+    def _count(self, order: EntryOrder, reasons: Sequence[str]) -> None:
+        """For the runaway guard."""
+        if guards.counts(reasons):
+            share = guards.notional_share(order, self._equity, self._entry_limits)
+            self._asked.append(EntryAsked(self._clock.now_ms(), order.symbol, share))
 
     def _reasons(self, order: EntryOrder, book: BookTop | None) -> tuple[str, ...]:
         """Every reason against, the kill-switch's first; without ``book`` the price is one."""
@@ -789,13 +793,17 @@ class Trader:
             await asyncio.sleep(pause_s)
 
     async def _check_echoes(self) -> None:
-        """An own order that the stream does not tell of: the stream is dead, whatever the socket says (incident 5)."""
+        """An own order that the stream does not tell of: the stream is dead, whatever the socket says (incident 5).
+        REST tells of it after the reconnect; a stream that then tells of nothing again is not trusted any more."""
         now = monotonic_ms()
         overdue = [name for name, due in self._echoes.items() if now > due]
         if overdue and self._stream.stats().connected:
             log.warning("order_not_echoed", orders=len(overdue))
-            await self._stream.reconnect("own order was not echoed")
             self._echoes.clear()
+            self._deaf += 1
+            if self._deaf >= _DEAF_MAX:
+                self._trip(Trip(ev.Latch.HALTED, "USER_STREAM_DEAD", "user_stream", "orders are not echoed"))
+            await self._stream.reconnect("own order was not echoed")
 
     async def _check_strangers(self) -> None:
         for symbol, event in self._translator.strangers():
@@ -840,6 +848,8 @@ class Trader:
                     self._see_part(symbol, named.attempt, "listed")
             self._runner_of(symbol)
         for symbol, runner in list(self._runners.items()):
+            if runner.state.exposed and guards.must_leave(runner.info, self._clock.now_ms()):
+                runner.feed(ev.CloseRequested("delivery"))
             reading = account.of(symbol)
             open_here = bool(reading.orders or reading.algos)
             flat = runner.phase is Phase.FLAT
@@ -884,7 +894,7 @@ class Trader:
                 trades, income = await self._trades(symbol, start, over_ms), await self._income(symbol, start, over_ms)
                 closed = books.close_out(symbol, plan.intent.direction, trades, income)
                 if closed is None or closed.complete:
-                    await self._keep_fills(symbol, trades)
+                    await self._recorder.fills(symbol, trades)
                     break
             except (VenueError, InvalidInputError) as exc:
                 log.warning("book_failed", symbol=symbol, error=str(exc))
@@ -984,6 +994,14 @@ class Trader:
             plan,
         )
 
+    def _leg_of(self, client_id: str) -> str | None:
+        named = self._translator.named(client_id)
+        return named.leg.value if named is not None else None
+
+    def _intent_of(self, symbol: str) -> str | None:
+        plan = self._plans.get(symbol)
+        return f"{plan.intent.decision_id}:{symbol}" if plan is not None else None
+
     def _resolve(self, symbol: str, how: str) -> None:
         for future in self._waiting.pop(symbol, []):
             if not future.done():
@@ -1025,10 +1043,6 @@ def _plan_of(opened: IntentOpened) -> books.Plan:
     intent = opened.intent
     middle = (intent.stop_price + intent.target_price) / 2
     return books.Plan(intent, opened.symbol, 0, middle, opened.ts_ms)
-
-
-def _intent_id(plan: books.Plan | None) -> str | None:
-    return f"{plan.intent.decision_id}:{plan.symbol}" if plan is not None else None
 
 
 def _with_leverage(config: wire.SymbolConfig, leverage: int) -> wire.SymbolConfig:

@@ -23,6 +23,7 @@ from services.execution.canary import ProofRules, Proofs
 from services.execution.core.events import Timer
 from services.execution.core.state import Phase
 from services.execution.trader import EntryOrder, TraderConfig
+from services.userstream.recorder import Recorder
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "XRPUSDT", "SOLUSDT")
 D = Decimal
@@ -152,6 +153,7 @@ async def desk_on(exchange, folder, *, speed=1.0, proofs=None, instance="desk", 
         async with trading_desk(
             session, venue.transport, clock, rng, instruments, journal_path=folder / "journal.ndjson",
             instance=instance, universe=SYMBOLS, writer=rows, publish=rows.publish, outside=outside, config=rules,
+            recorder=lambda trading, *names: Recorder(trading, rows, rows.publish, *names),
         ) as trader:  # fmt: skip
             desk = Desk(exchange, trader, rows, venue, clock, instruments, outside)
             for symbol in SYMBOLS:
