@@ -6,6 +6,7 @@ fill and its stop.
 """
 
 import asyncio
+import math
 from collections import OrderedDict, deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
@@ -135,6 +136,18 @@ class AccountView:
     closed_before: int  # how many more came before these
 
 
+@dataclass
+class OrderRequest:
+    """A bracket as §15 asks for it: quote units and prices; ``side`` BUY or SELL."""
+
+    symbol: str
+    side: str
+    notional: float
+    leverage: int
+    sl_price: float
+    tp_price: float
+
+
 class Recorder(Protocol):
     """Keeps events and fills as rows: ``services.userstream.recorder.Recorder`` is one."""
 
@@ -214,7 +227,7 @@ class Trader:
         self._plans: dict[str, books.Plan] = {plan.symbol: plan for plan in plans}
         self._unbooked = deque(plans)
         self._entering: dict[str, EntryOrder] = {}
-        self._waiting: dict[str, list[asyncio.Future[str]]] = {}
+        self._waiting: dict[str, list[asyncio.Future[tuple[str, tuple[str, ...]]]]] = {}
         self._held: dict[str, wire.Position] = {}
         self._configs: dict[str, wire.SymbolConfig] = {}
         self._closing: dict[str, ev.Leg] = {}
@@ -240,11 +253,13 @@ class Trader:
         self._tasks: set[asyncio.Task[None]] = set()
         self._judging = False
         self.running: asyncio.Task[None] | None = None  # ``run``, for whoever has started it
+        self.loop: asyncio.AbstractEventLoop | None = None  # where it runs
 
     # --- the outside's face -----------------------------------------------------------------------------------------
 
     async def run(self) -> None:
         """Start (rule 15), then until cancelled. What was under way at the exchange stays there, stops above all."""
+        self.loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._consume(), name="user-stream-consumer")
             await self._start()
@@ -349,11 +364,42 @@ class Trader:
             closed_before=self._closed_count - len(self._closed),
         )
 
-    async def settled(self, symbol: str) -> str:
-        """Wait for the end of the entry under way: ``protected``, ``flat`` or ``lapsed``."""
-        future: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(symbol, []).append(future)
-        return await future
+    async def place(self, req: "OrderRequest") -> dict[str, Any]:
+        """One bracket from request to its end: ``status`` is ``protected``, ``flat`` (opened, and closed again because
+        it could not be protected or had to leave) or ``lapsed``, with ``reasons``. Raises ``InvalidInputError`` for a
+        symbol or a side that there is none of; every other fault of a request is a reason."""
+        runner = self._known(req.symbol)
+        if req.side not in ("BUY", "SELL"):
+            raise InvalidInputError("side", req.side, "BUY or SELL")
+        now, mark = self._clock.now_ms(), runner.mark
+        price = mark if mark is not None else Decimal("NaN")
+        qty = Decimal(0)
+        if price > 0 and math.isfinite(req.notional) and req.notional > 0:
+            qty = filters.floor_quantity(runner.info, Decimal(repr(req.notional)) / price, market=True)
+        order = EntryOrder(
+            decision_id=f"request:{req.symbol}:{now}",
+            symbol=req.symbol,
+            direction=1 if req.side == "BUY" else -1,
+            quantity=qty,
+            leverage=req.leverage,
+            stop_price=Decimal(repr(float(req.sl_price))),
+            target_price=Decimal(repr(float(req.tp_price))),
+            reference_price=price,
+            decided_ts_ms=now,
+            due_ts_ms=now + self._config.hold_ms,
+        )
+        future: asyncio.Future[tuple[str, tuple[str, ...]]] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(req.symbol, []).append(future)
+        self.enter(order)
+        status, reasons = await future
+        return {
+            "status": status,
+            "symbol": req.symbol,
+            "side": req.side,
+            "qty": str(qty),
+            "decision_id": order.decision_id,
+            "reasons": list(reasons),
+        }
 
     # --- start (rule 15) --------------------------------------------------------------------------------------------
 
@@ -647,7 +693,7 @@ class Trader:
         }
         self._writer.put("order_intents", [row])
         log.info("entry_lapsed", symbol=order.symbol, reasons=reasons)
-        self._resolve(order.symbol, "lapsed")
+        self._resolve(order.symbol, "lapsed", reasons)
 
     # --- what runners tell ------------------------------------------------------------------------------------------
 
@@ -670,7 +716,7 @@ class Trader:
                 self._resolve(symbol, "protected")
         if before.locked and not after.locked:
             self._held.pop(symbol, None)
-            self._resolve(symbol, "flat")
+            self._resolve(symbol, "flat", (before.exit_reason,) if before.exit_reason else ())
             if plan is not None:
                 del self._plans[symbol]
                 self._start_task(
@@ -690,7 +736,7 @@ class Trader:
             now = self._clock.now_ms()
             self._writer.put("order_intents", [books.intent_row(plan, "lapsed", now, reasons=list(reasons))])
         log.info("entry_lapsed", symbol=symbol, reasons=reasons)
-        self._resolve(symbol, "lapsed")
+        self._resolve(symbol, "lapsed", reasons)
 
     def answered(self, symbol: str, leg: ev.Leg, outcome: wire.Outcome[Any], took_ms: float) -> None:
         """Count failures, and wait for the stream to tell of what was taken."""
@@ -1002,10 +1048,10 @@ class Trader:
         plan = self._plans.get(symbol)
         return f"{plan.intent.decision_id}:{symbol}" if plan is not None else None
 
-    def _resolve(self, symbol: str, how: str) -> None:
+    def _resolve(self, symbol: str, how: str, reasons: tuple[str, ...] = ()) -> None:
         for future in self._waiting.pop(symbol, []):
             if not future.done():
-                future.set_result(how)
+                future.set_result((how, reasons))
 
     def _start_task(self, work: Any, name: str) -> None:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(self._guarded(work), name=name)
@@ -1021,6 +1067,17 @@ class Trader:
             log.info("task_failed", error=str(exc))
         except Exception as exc:
             log.exception("task_broken", error=type(exc).__name__)
+
+
+def place_entry_with_brackets(req: OrderRequest, *, trader: Trader) -> dict[str, Any]:
+    """Place a market entry with its stop and target, atomic in behaviour: it ends protected, flat or never sent (§15).
+
+    Blocks until then, so it is for a thread other than the trader's own; ``Trader.place`` is the same to await. Raises
+    ``InvalidInputError`` for an unknown symbol or side, and when the trader does not run.
+    """
+    if trader.loop is None:
+        raise InvalidInputError("trader", "not running", "a trader whose run() is under way")
+    return asyncio.run_coroutine_threadsafe(trader.place(req), trader.loop).result()
 
 
 _ALERTS = {

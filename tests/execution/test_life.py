@@ -1,5 +1,12 @@
 """One bracket's life over the wire."""
 
+import asyncio
+import math
+
+import pytest
+
+from packages.common.errors import InvalidInputError
+from services.execution.trader import OrderRequest, place_entry_with_brackets
 from tests.execution.conftest import desk_on
 
 
@@ -17,3 +24,36 @@ async def test_an_entry_is_protected_and_closed_by_the_operator(exchange_on, tmp
         await desk.until(lambda: desk.rows.of("trades"))
         trade = desk.rows.of("trades")[0]
         assert trade["exit_reason"] == "OPERATOR"
+
+
+async def test_the_face_of_the_specification_places_and_refuses(exchange_on, tmp_path):
+    async with exchange_on() as exchange, desk_on(exchange, tmp_path) as desk:
+        mark = await desk.mark("ETHUSDT")
+        desk.trader.see_mark("ETHUSDT", mark)
+        desk.outside.lasts["ETHUSDT"] = mark
+        away = {"sl_price": round(float(mark) * 0.95, 1), "tp_price": round(float(mark) * 1.05, 1)}
+
+        async def place(**changes):
+            request = OrderRequest(
+                **{"symbol": "ETHUSDT", "side": "BUY", "notional": 300.0, "leverage": 3} | away | changes
+            )
+            return await asyncio.to_thread(place_entry_with_brackets, request, trader=desk.trader)
+
+        for changes, reason in (
+            ({"sl_price": away["tp_price"], "tp_price": away["sl_price"]}, "STOP_WRONG_SIDE"),
+            ({"notional": 0.01}, "NOT_A_NUMBER"),
+            ({"notional": math.nan}, "NOT_A_NUMBER"),
+            ({"sl_price": math.nan}, "NOT_A_NUMBER"),
+            ({"leverage": 500}, "LEVERAGE_ABOVE_BRACKET"),
+        ):
+            refused = await place(**changes)
+            assert refused["status"] == "lapsed"
+            assert reason in refused["reasons"]
+        assert (await desk.audit())["summary"]["entries"] == 0
+        with pytest.raises(InvalidInputError, match="symbol"):
+            await place(symbol="NOPEUSDT")
+        placed = await place()
+        assert placed["status"] == "protected"
+        assert [row["state"] for row in desk.rows.of("order_intents", intent_id=f"{placed['decision_id']}:ETHUSDT")][
+            -1
+        ] == "protected"
