@@ -112,7 +112,7 @@ class Worker:
             collector = Collector(venue, open_stream, self._clock, state.last_ts, limits)
             publisher = StatePublisher(bus.publish)
             view = StatusView(settings, self._clock, state.instruments, collector, writer, bus, self._streams)
-            link = DeskLink(self._database_url, view.as_json)
+            link = DeskLink(self._database_url, lambda: view.as_json(whole=True))
             loop = MinuteLoop(
                 state.book,
                 state.volumes,

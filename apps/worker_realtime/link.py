@@ -16,6 +16,12 @@ from packages.common.time import monotonic_ms, to_datetime, wall_ms
 log = structlog.get_logger(__name__)
 
 NAME = "worker_realtime"
+GATE_CHANNEL = "gate_wanted"
+_PAUSED = """
+SELECT symbol FROM (SELECT DISTINCT ON (symbol) symbol, kind FROM desk_commands WHERE kind IN ('pause', 'unpause')
+                    ORDER BY symbol, command_id DESC) newest
+WHERE kind = 'pause'
+"""
 _LOST = (psycopg.Error, OSError, TimeoutError, StoreUnavailableError)
 
 
@@ -38,6 +44,7 @@ class DeskCommand:
     kind: str
     symbol: str
     author: str
+    age_s: float  # of wall time, by the database's clock
 
 
 class DeskLink:
@@ -50,6 +57,8 @@ class DeskLink:
         self._commands: list[DeskCommand] = []
         self._taken: set[int] = set()
         self.state = TradingState()
+        self.paused: frozenset[str] = frozenset()  # symbols without new entries: a restart must not forget them
+        self.gate_wanted = asyncio.Event()  # somebody asks for the account's conditions as they are now
 
     @property
     def fresh(self) -> bool:
@@ -116,6 +125,8 @@ class DeskLink:
     async def _beat(self) -> None:
         if self._connection is None:
             self._connection = await connect_async(self._url, autocommit=True, timeout_s=5)
+            self._connection.add_notify_handler(lambda _: self.gate_wanted.set())
+            await self._connection.execute(f"LISTEN {GATE_CHANNEL}")
         cursor = await self._connection.execute(
             "SELECT toggle, kill_switch, version, changed_by, coalesce(reason, '') FROM trading_state"
         )
@@ -126,11 +137,14 @@ class DeskLink:
                 log.info("trading_state", toggle=state.toggle, kill_switch=state.kill_switch, version=state.version)
             self.state = state
         cursor = await self._connection.execute(
-            "SELECT command_id, kind, symbol, author FROM desk_commands WHERE answered_at IS NULL ORDER BY command_id"
+            "SELECT command_id, kind, symbol, author, extract(epoch FROM now() - created_at)::float8 "
+            "FROM desk_commands WHERE answered_at IS NULL ORDER BY command_id"
         )
         waiting = [DeskCommand(*row) for row in await cursor.fetchall()]
         self._commands = [command for command in waiting if command.command_id not in self._taken]
         self._taken &= {command.command_id for command in waiting}
+        cursor = await self._connection.execute(_PAUSED)
+        self.paused = frozenset(symbol for (symbol,) in await cursor.fetchall())
         await self._connection.execute(
             "INSERT INTO process_status (name, updated_at, status) VALUES (%s, %s, %s) "
             "ON CONFLICT (name) DO UPDATE SET updated_at = EXCLUDED.updated_at, status = EXCLUDED.status",

@@ -14,6 +14,7 @@ import orjson
 import structlog
 
 from apps.worker_realtime import rows
+from apps.worker_realtime.account_gate import AccountGate
 from apps.worker_realtime.engine import Decided, Engine
 from apps.worker_realtime.lease import TradingLease
 from apps.worker_realtime.link import DeskCommand, DeskLink
@@ -28,6 +29,7 @@ from packages.common.writer import BatchWriter
 from packages.exchange.binance.rest import BinanceRest
 from packages.exchange.binance.signing import Credentials, load_credentials
 from packages.exchange.binance.streams import BinanceStream
+from packages.exchange.binance.trading import BinanceTrading
 from packages.exchange.clock_sync import sample_clock
 from packages.exchange.port import BookTop, Brackets, InstrumentInfo, StreamItem, StreamStats
 from services.execution import books, guards
@@ -44,6 +46,7 @@ log = structlog.get_logger(__name__)
 
 _SIDE = {1: "LONG", -1: "SHORT"}
 _LEASE_GRACE_S = 8.5  # recvWindow of an entry, 2 s of staleness and 5 s (rule 18)
+_CLOSE_WITHIN_S = 300.0  # a word of long ago is not one of now
 JOURNAL = Path("execution") / "journal.ndjson"
 
 
@@ -110,6 +113,7 @@ class Surroundings:
         self._mark_ts: dict[str, int] = {}
         self._tiers: Mapping[str, Brackets] = {}
         self._skew: float | None = None
+        self._synced_mono_ms = -1e18
 
     def see(self, item: StreamItem) -> None:
         """A record of the market stream."""
@@ -136,6 +140,11 @@ class Surroundings:
 
     def clock_skew_ms(self) -> float | None:
         return self._skew
+
+    def sync_age_ms(self) -> float | None:
+        """Wall time since the exchange's clock was last asked with success; None: never."""
+        age = monotonic_ms() - self._synced_mono_ms
+        return age if age < 1e9 else None
 
     def model_age_ms(self) -> float | None:
         model = self._models.current
@@ -165,6 +174,7 @@ class Surroundings:
         while True:
             try:
                 self._skew = await sample_clock(self.venue, self._clock)
+                self._synced_mono_ms = monotonic_ms()
             except VenueError:
                 self._skew = None
             await asyncio.sleep(every_s)
@@ -183,7 +193,9 @@ class LiveTrading:
         clock: Clock,
         instruments: Mapping[str, InstrumentInfo],
         limits: guards.EntryLimits,
+        gate: AccountGate,
     ) -> None:
+        self.gate = gate
         self._limits, self._venue = limits, surroundings.venue
         self._watchdog_acted = wall_ms()  # what it did before this process is history
         self.trader, self._surroundings = trader, surroundings
@@ -207,7 +219,8 @@ class LiveTrading:
             trading_on=self._settings.trading_enabled
             and self._link.state.toggle == "live"
             and self._link.fresh
-            and self._surroundings.model_permitted(self._settings.exchange),
+            and self._surroundings.model_permitted(self._settings.exchange)
+            and self.gate.permits(),
             stop_path_ok=self.trader.stop_path_proven(),
         )
         minute = self._account.minute(shadow, view, permission, self._instruments, self._limits)
@@ -255,6 +268,8 @@ class LiveTrading:
                 self._word = state.kill_switch
                 if state.changed_by != books.MODE:
                     self._hear(state.kill_switch, state.reason, state.changed_by)
+            for symbol in self._link.paused ^ self.trader.view().paused:
+                self.trader.pause(symbol, paused=symbol in self._link.paused)
             for command in self._link.take_commands():
                 await self._link.answer(command, self._carry_out(command))
             word = self.trader.killed.word
@@ -298,12 +313,15 @@ class LiveTrading:
             self.trader.command(Flatten(reason or "flatten", author))
 
     def _carry_out(self, command: DeskCommand) -> str:
-        """Close or pause one symbol; returns what came of it."""
+        """Close one symbol; returns what came of it. Pauses are a state of the table and stand already."""
+        if command.kind != "close":
+            return "done"
+        if command.age_s > _CLOSE_WITHIN_S:
+            return f"refused: asked {command.age_s:.0f} s ago, while nobody traded; ask again"
+        if command.symbol not in self.trader.view().locked:
+            return f"refused: nothing is open on {command.symbol}"
         try:
-            if command.kind == "close":
-                self.trader.close(command.symbol, "operator")
-            else:
-                self.trader.pause(command.symbol, paused=command.kind == "pause")
+            self.trader.close(command.symbol, "operator")
         except InvalidInputError as exc:
             return f"refused: {exc}"
         return "done"
@@ -327,13 +345,25 @@ class LiveTrading:
     def status(self) -> dict[str, Any]:
         """For ``process_status``: what gates and screens ask of live trading."""
         view = self.trader.view()
-        now = self._clock.now_ms()
+        now, killed = self._clock.now_ms(), view.killed
+        trips = [
+            {"code": code, "latch": trip.latch.value.upper(), "since": iso(trip.since_ms), "by": trip.by,
+             "detail": trip.detail}
+            for code, trip in sorted(killed.trips.items(), key=lambda item: item[1].since_ms)
+        ]  # fmt: skip
         return {
             "ready": view.ready,
             "stream_up": view.stream_up,
-            "latch": view.killed.word,
-            "latch_code": view.killed.code,
-            "blocks": sorted({block.code for block in view.killed.blocks if block.symbol is None}),
+            "latch": killed.word,
+            "latch_code": killed.code,
+            "latch_since": next((row["since"] for row in trips if row["code"] == killed.code), None),
+            "trips": trips,
+            "blocks": [
+                {"code": block.code, "symbol": block.symbol, "since": iso(since)}
+                for block, since in sorted(killed.blocks.items(), key=lambda item: (item[0].code, item[0].symbol or ""))
+            ],
+            "positions": len(view.positions),
+            "unprotected": sorted(symbol for symbol, held in view.positions.items() if not held.protected),
             "paused": sorted(view.paused),
             "proofs": {tier: iso(at) for tier, at in view.proofs.seen.items() if at},
             "stop_path_proven": self.trader.stop_path_proven(),
@@ -392,7 +422,13 @@ async def live_trading(
         limits=limits,
         killed=restored(moves),
     ) as trader:
-        yield LiveTrading(trader, surroundings, link, settings, writer, clock, instruments, limits)
+        trading = BinanceTrading(venue.transport, instruments)
+        gate = AccountGate(settings, clock.speed, trading, venue, tuple(tradable), surroundings, trader)
+        asking = asyncio.create_task(gate.run(link.gate_wanted, lambda: link.state.toggle == "live"), name="gate")
+        try:
+            yield LiveTrading(trader, surroundings, link, settings, writer, clock, instruments, limits, gate)
+        finally:
+            asking.cancel()
 
 
 def account_key(settings: Settings, environment: Mapping[str, str]) -> Credentials | None:

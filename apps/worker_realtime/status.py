@@ -43,8 +43,8 @@ class StatusView:
         """Name the parts that are built after this one."""
         self._loop, self._link, self._models = loop, link, models
 
-    def as_json(self) -> dict[str, Any]:
-        """``StatusDTO`` as a dictionary."""
+    def as_json(self, *, whole: bool = False) -> dict[str, Any]:
+        """``StatusDTO`` as a dictionary; the ``whole`` of it has the account's conditions, which no screen streams."""
         progress, collected = self._loop.progress, self._collector.stats()
         stream = self._streams[0].stats() if self._streams else None
         writer, bus = self._writer.metrics, self._bus.metrics
@@ -95,7 +95,7 @@ class StatusView:
         )
         extra: dict[str, Any] = {"catching_up": collected.catching_up, "minutes": progress.minutes}
         if self.live is not None:
-            extra["live"] = self.live.status()
+            extra["live"] = self.live.status() | ({"gate": self.live.gate.status()} if whole else {})
         return status.model_dump(mode="json") | extra
 
 
