@@ -21,8 +21,9 @@ from services.emulator.store import Asked, VenueStore
 from services.emulator.venue.operations import OPERATIONS, Operation, perform, word
 from services.emulator.venue.venue import Venue
 
-JOURNAL_LINES = 500  # as many are replayed at the most, and then
+JOURNAL_LINES = 500  # requests between snapshots, more when these are costly
 SNAPSHOT_WALL_MS = 10_000.0  # so much of our time, while prices can change something
+SNAPSHOT_PART = 0.02  # of our time may go into snapshots: a long account is written more rarely
 SWAPPED_S = 0.5  # how long an event waits for the one that is to overtake it
 ORDERS_10S, ORDERS_1M = 300, 1_200
 RESTRICTIONS = "/sapi/v1/account/apiRestrictions"
@@ -72,6 +73,7 @@ class Trading:
         self._counters: dict[str, tuple[Window, Window]] = {}
         self._renewed: dict[str, float] = {}
         self._saved_ms = monotonic_ms()
+        self._again_ms = 0.0
         self._held: list[tuple[str, dict[str, Any]]] = []
         self._timers: set[asyncio.TimerHandle] = set()
         self._swapped: list[tuple[str, bytes]] = []
@@ -159,7 +161,7 @@ class Trading:
             raise
         if changes and self._store is not None:
             self._store.append(Asked(now_ms, account, method, path, params))
-            if self._store.lines >= JOURNAL_LINES:
+            if self._store.lines >= JOURNAL_LINES and monotonic_ms() >= self._again_ms:
                 self._snapshot()
         self._tell(late=self._answer_first(now_ms))
         return answer
@@ -198,8 +200,9 @@ class Trading:
         if self._faults.plan:
             self._strike(now_ms)
         self._queue()
-        if self._store is not None and monotonic_ms() - self._saved_ms > SNAPSHOT_WALL_MS:
-            self._saved_ms = monotonic_ms()
+        now = monotonic_ms()
+        if self._store is not None and now - self._saved_ms > SNAPSHOT_WALL_MS and now >= self._again_ms:
+            self._saved_ms = now
             if any(desk.active() for desk in self.venue.desks.values()):
                 self._snapshot()
 
@@ -365,6 +368,8 @@ class Trading:
         assert self._store is not None
         self._saved_ms = monotonic_ms()
         self._store.snapshot(self.state())
+        done = monotonic_ms()
+        self._again_ms = done + (done - self._saved_ms) / SNAPSHOT_PART
 
 
 def adopt(venue: Venue, faults: Faults, audit: Audit, state: Mapping[str, Any], asked: list[Asked]) -> int:

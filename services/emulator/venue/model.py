@@ -1,9 +1,11 @@
 """What an account holds: values only. Amounts are ``Decimal`` in quote or base units, times in market ms."""
 
-from dataclasses import dataclass, field, fields, is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass, replace
 from decimal import Decimal
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
+
+import orjson
 
 ZERO = Decimal(0)
 OPEN = ("NEW", "PARTIALLY_FILLED")
@@ -210,15 +212,7 @@ def frozen(account: Account) -> Account:
 
 def dump(value: Any) -> Any:
     """``value`` in the words of JSON; amounts as text, exactly."""
-    if isinstance(value, Decimal):
-        return str(value)
-    if is_dataclass(value) and not isinstance(value, type):
-        return {f.name: dump(getattr(value, f.name)) for f in fields(value)}
-    if isinstance(value, dict):
-        return {str(key): dump(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [dump(item) for item in value]
-    return value
+    return orjson.loads(orjson.dumps(value, str, orjson.OPT_NON_STR_KEYS))
 
 
 def load(kind: Any, value: Any) -> Any:
