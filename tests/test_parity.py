@@ -8,8 +8,8 @@ What this market has on purpose: a symbol that settles every hour, one that was 
 them bitcoin's, and one that closes with a settlement), an outage that starts a symbol's features again, optional
 features that are not known, tiers and betas that change at midnight, a crash that halts the day.
 
-Only lateness is the desk's own: history does not know which bar came after its minute was decided. A test says exactly
-what it changes, and that nothing else differs.
+Only lateness is the desk's own: history does not know which bar, or which settlement, came after its minute was
+decided. Tests say exactly what each changes, and that nothing else differs.
 """
 
 import dataclasses
@@ -190,11 +190,13 @@ class Tables:
         self.rows.setdefault(table, []).extend(rows)
 
 
-def run_desk(chain: Chain, late=frozenset()) -> Tables:
+def run_desk(chain: Chain, late=frozenset(), unsettled=None) -> Tables:
     """Every stored minute through the worker's loop; the model is there from the first minute of ``TEST`` on.
 
-    ``late``: (symbol, minute) whose bar comes with the next minute's.
+    ``late``: (symbol, minute) whose bar comes with the next minute's. ``unsettled``: (symbol, minute) that closed with
+    a settlement → the minute whose batch tells it.
     """
+    unsettled = unsettled or {}
     tables, clock = Tables(), ManualClock()
     loop = MinuteLoop(
         FeatureBook(SYMBOLS), new_window(len(SYMBOLS)), np.full(len(SYMBOLS), np.nan), {}, clock, tables,
@@ -220,9 +222,11 @@ def run_desk(chain: Chain, late=frozenset()) -> Tables:
                 (held_now if (s, i) in late else records).append(record)
             elif s == BTC:
                 gaps.append(GapReport(one.symbol, "candles_1m", ts, ts, 1, ts + MINUTE_MS, status="unavailable"))
-        news = [
-            Settlement(x.symbol, t, x.settled[t]) for x in chain.series for t in (ts + MINUTE_MS,) if t in x.settled
-        ]
+        told = [(s, i) for s, x in enumerate(chain.series) if ts + MINUTE_MS in x.settled and (s, i) not in unsettled]
+        told += [what for what, then in unsettled.items() if then == i]
+        told += [what for what, then in unsettled.items() if then == i - 2]  # deliveries may repeat
+        instants = [(chain.series[s], START_MS + (m + 1) * MINUTE_MS) for s, m in told]
+        news = [Settlement(one.symbol, at, one.settled[at]) for one, at in instants]
         clock.advance_to(ts + MINUTE_MS + 1_500)
         loop.take(CollectorBatch(ts, tuple(records), gaps=tuple(gaps), settlements=tuple(news)))
         held = held_now
@@ -397,3 +401,45 @@ def test_a_late_bar_is_stale_in_its_minute_and_changes_nothing_else(chain: Chain
     equity = np.array([row["equity"] for row in tables.rows["account_snapshots"]])
     first = min(i for _, i in late) - FIRST
     np.testing.assert_array_equal(equity[:first], unaware.equity[:first])
+
+
+def test_a_late_settlement_is_paid_once_by_who_held_through_it_at_the_mark_of_the_minute_it_is_known_in(
+    chain: Chain,
+) -> None:
+    """Three of them: of a position that is still held, of one that left meanwhile, and before one that is new."""
+    market, zero = chain.market(), START_MS // MINUTE_MS
+    unaware = backtest(market, chain.desk.params, chain.desk.constants, symbols=SYMBOLS, wallet=chain.desk.wallet)
+    trades = [tuple(int(t[name]) for name in ("symbol", "entry_bar", "exit_bar")) for t in unaware.kept_trades]
+    trades = sorted(((s, first - zero, last - zero) for s, first, last in trades), key=lambda x: x[1])
+    settled = [{at // MINUTE_MS - 1 - zero for at in one.settled} for one in chain.series]
+    over = [(s, i, last) for s, first, last in trades for i in sorted(settled[s]) if first <= i < last]
+    held = next((s, i, i + 3) for s, i, last in over if last > i + 5)
+    gone = next((s, i, last + 1) for s, i, last in over if i > held[2])
+    new = next(
+        (s, i, first + 2) for s, first, last in trades for i in sorted(settled[s])
+        if held[2] < i < first < last - 2 and first < i + 50 and (s, i) not in {(s, i) for s, i, _ in over}
+    )  # fmt: skip
+    tables = run_desk(chain, unsettled={(s, i): known for s, i, known in (held, gone, new)})
+    moved = {name: np.array(getattr(market, name)) for name in market._fields}
+    for s, i, known in (held, gone, new):
+        assert np.isnan(market.rate[known - FIRST, s])
+        moved["rate"][i - FIRST, s] = np.nan
+    s, i, known = held
+    rate = market.rate[i - FIRST, s]
+    moved["rate"][known - FIRST, s] = rate
+    result = assert_same_minutes(tables, Market(**moved), chain.desk)
+    told = [row for row in tables.rows["quality_events"] if row[2] == "SETTLEMENT_LATE"]
+    cases = sorted((known, SYMBOLS[s], iso(START_MS + (i + 1) * MINUTE_MS), (s, i, known) == held)
+                   for s, i, known in (held, gone, new))  # fmt: skip
+    assert [((e[0] - START_MS) // MINUTE_MS, e[1], e[4]["settled"], e[4]["paid"]) for e in told] == cases
+    entry = new[2] - 2 + zero
+    assert any(t["symbol"] == new[0] and t["entry_bar"] == entry < t["exit_bar"] - 2 for t in result.kept_trades)
+    # what history pays in its own minute and the account a little later differ by the mark, and by nothing else
+    ours, theirs = (
+        next(t for t in x.kept_trades if t["symbol"] == s and t["entry_bar"] <= i + zero < t["exit_bar"])
+        for x in (result, unaware)
+    )
+    marks = market.mark[known - FIRST, 3, s] - market.mark[i - FIRST, 3, s]
+    assert marks != 0.0
+    assert ours["funding"] - theirs["funding"] == pytest.approx(ours["side"] * ours["qty"] * rate * marks, rel=1e-6)
+    assert ours["net"] - theirs["net"] == pytest.approx(theirs["funding"] - ours["funding"], rel=1e-6)

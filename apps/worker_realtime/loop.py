@@ -22,6 +22,7 @@ from services.collector.batch import CollectorBatch
 from services.features import kernel, schema
 from services.registry.instruments import DayFacts, no_facts
 from services.simulator.codec import FORMAT, pack_inputs, pack_rows, pack_state
+from services.simulator.tables import N_PAYMENTS
 from services.simulator.volume import VolumeWindow, push_volume
 
 log = structlog.get_logger(__name__)
@@ -85,6 +86,8 @@ class MinuteLoop:
         self._closes = np.full((60, len(book.symbols)), np.nan)  # last closes by minute of the hour
         self._index = {symbol: s for s, symbol in enumerate(book.symbols)}
         self._settled: dict[tuple[str, int], float] = {}
+        self._unpaid: dict[tuple[str, int], float] = {}  # known after their minute was decided (ADR 0005)
+        self._first_decided_ms: int | None = None
         self._checkpoint_due_ms: int | None = None
         self._was_halted = False
         self.engine: Engine | None = None
@@ -120,7 +123,11 @@ class MinuteLoop:
 
     def _take_side_news(self, batch: CollectorBatch) -> None:
         for settlement in batch.settlements:
-            self._settled.setdefault((settlement.symbol, settlement.ts_ms), settlement.rate)
+            key = settlement.symbol, settlement.ts_ms
+            if key not in self._settled:
+                self._settled[key] = settlement.rate
+                if self._decided_before(settlement.ts_ms):
+                    self._unpaid[key] = settlement.rate
         put = self._writer.put
         if batch.settlements:
             put("funding_rates", [(s.symbol, s.ts_ms, s.rate, s.mark_price) for s in batch.settlements])
@@ -175,11 +182,12 @@ class MinuteLoop:
         now = self._clock.now_ms()
         # Where the exchange waits for us the clock only says how far we have read ahead: a live minute is not late.
         late_ms = 0 if live and math.isinf(self._clock.speed) else max(0, now - ts_ms - MINUTE_MS)
+        due, charged = self._due(engine, ts_ms)
         decided = engine.decide(
             ts_ms,
             records,
             features,
-            {self._index[name]: rate for (name, at), rate in self._settled.items() if at == ts_ms + MINUTE_MS},
+            due,
             self._qm,
             self._day(ts_ms),
             self._permission(),
@@ -190,11 +198,45 @@ class MinuteLoop:
         if self.live is not None and live:  # before anything is written: its orders do not wait for rows
             self.live.minute(decided, engine, late_ms, now)
         self._write_decision(engine, decided, late_ms, now)
+        self._note_late(decided, charged)
         self._forget_settlements(ts_ms)
+        self._first_decided_ms = ts_ms if self._first_decided_ms is None else self._first_decided_ms
         self.progress.signal_ts_ms = ts_ms
         self.progress.late_ms = late_ms
         self.progress.minutes += 1
         self.progress.fresh_symbols = len(records)
+
+    def _decided_before(self, settled_ts_ms: int) -> bool:
+        """Whether this process decided the minute that closed with a settlement, and would know had it been told then.
+        What was paid before a restart nobody here knows: it is not paid again."""
+        last = self.engine.last_ts_ms if self.engine is not None else None
+        if last is None or self._first_decided_ms is None:
+            return False
+        return max(self._first_decided_ms + 1, last - DAY_MS) <= settled_ts_ms <= last + MINUTE_MS
+
+    def _due(self, engine: Engine, ts_ms: int) -> tuple[dict[int, float], set[tuple[str, int]]]:
+        """Rates by symbol index that positions pay at the close of minute ``ts_ms``: those settled then, and late ones
+        where the position was held when they settled; and which of the late ones these are (ADR 0005)."""
+        due = {self._index[name]: rate for (name, at), rate in self._settled.items() if at == ts_ms + MINUTE_MS}
+        charged = set()
+        for (name, at), rate in self._unpaid.items():
+            s = self._index[name]
+            position = engine.state.positions[s]
+            if position["side"] != 0 and (int(position["entry_bar"]) + 1) * MINUTE_MS <= at:
+                due[s] = due.get(s, 0.0) + rate
+                charged.add((name, at))
+        return due, charged
+
+    def _note_late(self, decided: Decided, charged: set[tuple[str, int]]) -> None:
+        """Say of every late settlement whether the account paid it: history books it in its own minute."""
+        events = decided.out.events
+        paying = set(events.payments["symbol"][: events.n[N_PAYMENTS]].tolist())  # the others left before the close
+        for (name, at), rate in self._unpaid.items():
+            paid = (name, at) in charged and self._index[name] in paying
+            message = f"settled {iso(at)}, known in the minute of {iso(decided.ts_ms)}"
+            details = {"settled": iso(at), "rate": rate, "paid": paid}
+            self._writer.put("quality_events", [(decided.ts_ms, name, "SETTLEMENT_LATE", message, details)])
+        self._unpaid.clear()
 
     def _write_decision(self, engine: Engine, decided: Decided, late_ms: int, now_ms: int) -> None:
         ts_ms, put = decided.ts_ms, self._writer.put
