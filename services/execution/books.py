@@ -21,7 +21,8 @@ SIDE_WORD = {1: "LONG", -1: "SHORT"}
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What the books need of an intent beyond the core's: how it came about."""
+    """What the books need of an intent beyond the core's: how it came about. ``entry_id``: the client id of its entry,
+    by which its trades are found; empty: it was never sent."""
 
     intent: Intent
     symbol: str
@@ -29,6 +30,7 @@ class Plan:
     reference_price: Decimal
     decided_ts_ms: int
     model_id: str | None = None
+    entry_id: str = ""
 
 
 def intent_row(plan: Plan, state: str, at_ms: int, **details: Any) -> Row:
@@ -52,6 +54,7 @@ def intent_row(plan: Plan, state: str, at_ms: int, **details: Any) -> Row:
             "leverage": plan.leverage,
             "due_ts_ms": intent.due_ts_ms,
             "model_id": plan.model_id,
+            "entry_id": plan.entry_id,
             **details,
         },
     }
@@ -93,6 +96,17 @@ class Closed:
     @property
     def net(self) -> Decimal:
         return self.realized - self.fees - self.liquidation_fee - self.funding
+
+
+def life_of(trades: Sequence[wire.Trade]) -> list[wire.Trade]:
+    """The first of ``trades`` (ascending by id, the first one opens) up to the one that brings the position to zero, or
+    through it; all of them while none does."""
+    amount, first = ZERO, trades[0].side if trades else None
+    for count, row in enumerate(trades, 1):
+        amount += row.quantity if row.side is first else -row.quantity
+        if amount <= 0:
+            return list(trades[:count])
+    return list(trades)
 
 
 def close_out(

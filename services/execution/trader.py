@@ -41,7 +41,7 @@ from services.execution.journal import (
 from services.execution.kill_switch import Command, EntryAsked, Facts, KillState, StreamFacts, Trip
 from services.execution.reader import AccountReading, SnapshotReader
 from services.execution.runner import NUMBERS_BLOCK, Parts, SymbolRunner
-from services.execution.translate import Translator
+from services.execution.translate import Translator, order_id
 
 log = structlog.get_logger(__name__)
 
@@ -51,7 +51,6 @@ _KEPT = 1_000
 _PAGE = 1_000
 _DEAF_MAX = 3
 _SPARE_BLOCKS = 5
-_WINDOW_MS = 6 * DAY_MS  # one question for trades spans less than seven days
 _BOOK_TRIES = 60
 
 
@@ -224,7 +223,7 @@ class Trader:
         self._parts = Parts(trading, journal, self._translator, self._reader, clock, self, delays=self._config.delays)
         self._recorder = recorder(trading, self._leg_of, self._intent_of)
         self._runners: dict[str, SymbolRunner] = {}
-        self._plans: dict[str, books.Plan] = {plan.symbol: plan for plan in plans}
+        self._plans: dict[str, books.Plan] = {}
         self._unbooked = deque(plans)
         self._entering: dict[str, EntryOrder] = {}
         self._waiting: dict[str, list[asyncio.Future[tuple[str, tuple[str, ...]]]]] = {}
@@ -335,6 +334,12 @@ class Trader:
         """Recovered: no symbol is still finding out where it stands."""
         return self._started and all(runner.phase is not Phase.RECOVERING for runner in self._runners.values())
 
+    @property
+    def frame_age_ms(self) -> float:
+        """Wall time since the last frame of the user stream; infinite before the first."""
+        age = self._stream.stats().frame_age_ms
+        return math.inf if age is None else age
+
     def stop_path_proven(self) -> bool:
         """Rule 21: entries may be made."""
         return self._proofs.proven(self._clock.now_ms(), self._config.proofs)
@@ -433,8 +438,9 @@ class Trader:
             self._trip(Trip(ev.Latch.HALTED, "JOURNAL", "journal", str(exc)))
         for symbol, base in bases.items():
             opened, exit_wanted = left.open.get(symbol), left.exits.get(symbol)
-            if opened is not None and symbol not in self._plans:
-                self._plans[symbol] = _plan_of(opened)
+            if opened is not None:
+                known = [plan for plan in self._unbooked if plan.intent.decision_id == opened.intent.decision_id]
+                self._plans[symbol] = known[-1] if known else _plan_of(opened)
             reason = exit_wanted.reason if exit_wanted is not None else None
             self._take_positions(symbol, account)
             self._runner(symbol).restart(base, opened, self._killed.latch, reason)
@@ -443,7 +449,7 @@ class Trader:
         for item in buffered:
             self._take(item)
         for plan in self._unbooked:
-            if plan.symbol not in left.open:
+            if self._plans.get(plan.symbol) is not plan:
                 self._start_task(self._book(plan, None, self._clock.now_ms(), None), f"book:{plan.symbol}")
         self._unbooked.clear()
         log.info("trader_started", symbols=len(bases), open=sorted(left.open), latch=self._killed.word)
@@ -610,13 +616,16 @@ class Trader:
         reasons = self._reasons(order, book)  # set-up took its time
         self._count(order, reasons)
         runner = self._runners[order.symbol]
-        free = runner.phase is Phase.FLAT
-        if free:
-            self._plans[order.symbol] = plan
+        if "SYMBOL_LOCKED" in reasons:  # what the core says of it would be taken for the life under way
+            self._lapse(order, reasons)
+            return
+        self._plans[order.symbol] = plan
         runner.feed(ev.EntryRequested(intent, reasons))
         if runner.state.intent is intent:
+            entry_id = order_id(self._translator.instance, order.decision_id, ev.Leg.ENTRY, runner.state.entry.attempt)
+            self._plans[order.symbol] = plan = replace(plan, entry_id=entry_id)
             self._writer.put("order_intents", [books.intent_row(plan, "opened", self._clock.now_ms())])
-        elif free:
+        else:
             self._plans.pop(order.symbol, None)
 
     def _count(self, order: EntryOrder, reasons: Sequence[str]) -> None:
@@ -648,7 +657,8 @@ class Trader:
             model_age_ms=outside.model_age_ms(),
         )
         recovering = () if self.ready and runner is not None else ("RECOVERING",)
-        return (*recovering, *guards.entry_refusals(order, facts, self._entry_limits))
+        locked = () if runner is None or runner.phase in (Phase.FLAT, Phase.RECOVERING) else ("SYMBOL_LOCKED",)
+        return (*recovering, *locked, *guards.entry_refusals(order, facts, self._entry_limits))
 
     @property
     def _equity(self) -> Decimal | None:
@@ -720,7 +730,13 @@ class Trader:
             if plan is not None:
                 del self._plans[symbol]
                 self._start_task(
-                    self._book(plan, before.exit_reason, self._clock.now_ms(), self._runners[symbol].marks_seen),
+                    self._book(
+                        plan,
+                        before.exit_reason,
+                        self._clock.now_ms(),
+                        self._runners[symbol].marks_seen,
+                        before.entry.filled,
+                    ),
                     f"book:{symbol}",
                 )
 
@@ -929,17 +945,28 @@ class Trader:
     # --- books ------------------------------------------------------------------------------------------------------
 
     async def _book(
-        self, plan: books.Plan, exit_reason: str | None, over_ms: int, marks: tuple[Decimal, Decimal] | None
+        self,
+        plan: books.Plan,
+        exit_reason: str | None,
+        over_ms: int,
+        marks: tuple[Decimal, Decimal] | None,
+        filled: Decimal = ZERO,
     ) -> None:
         """A closed life from trades and income by id (rule 17), tried until it is booked. The symbol was proven flat at
-        ``over_ms``: what traded after that is of another life."""
-        symbol, start = plan.symbol, plan.decided_ts_ms
+        ``over_ms``; which trades are its own their ids say, for clocks may disagree. ``filled``: at least so much."""
+        symbol = plan.symbol
         closing = self._closing.pop(symbol, None)
         for _ in range(_BOOK_TRIES):
             try:
-                trades, income = await self._trades(symbol, start, over_ms), await self._income(symbol, start, over_ms)
-                closed = books.close_out(symbol, plan.intent.direction, trades, income)
-                if closed is None or closed.complete:
+                trades = await self._life(plan, filled)
+                closed = None
+                if trades:
+                    start, last = trades[0].ts_ms, trades[-1].ts_ms
+                    end = min(max(over_ms, last + 1), last + MINUTE_MS)
+                    closed = books.close_out(
+                        symbol, plan.intent.direction, trades, await self._income(symbol, start, end)
+                    )
+                if trades is not None and (closed is None or closed.complete):
                     await self._recorder.fills(symbol, trades)
                     break
             except (VenueError, InvalidInputError) as exc:
@@ -958,11 +985,20 @@ class Trader:
         self._writer.put("trades", [books.trade_row(closed, plan, word, marks)])
         self._writer.put("order_intents", [books.intent_row(plan, "booked", now, net=str(closed.net))])
 
-    async def _trades(self, symbol: str, start_ms: int, end_ms: int) -> list[wire.Trade]:
-        out: list[wire.Trade] = []
-        for start in range(start_ms, end_ms, _WINDOW_MS):
-            out += await self._trading.user_trades(symbol, start_ms=start, end_ms=min(start + _WINDOW_MS, end_ms))
-        return out
+    async def _life(self, plan: books.Plan, filled: Decimal) -> list[wire.Trade] | None:
+        """The trades from the entry's first on, until flat; empty when it never filled, None when the exchange does not
+        tell of all of them yet (it may not find an order for minutes, incident 2)."""
+        if not plan.entry_id:
+            return []
+        order = await self._trading.query_order(plan.symbol, plan.entry_id)
+        if order is None or order.filled < filled:
+            return None if filled else []
+        if order.filled == 0:
+            return []
+        entries = await self._trading.user_trades(plan.symbol, order_id=order.order_id)
+        if sum((row.quantity for row in entries), ZERO) < order.filled:
+            return None
+        return books.life_of(await self._trading.user_trades(plan.symbol, from_id=entries[0].trade_id))
 
     async def _income(self, symbol: str, start_ms: int, end_ms: int) -> list[wire.Income]:
         out: list[wire.Income] = []
@@ -1099,7 +1135,7 @@ def _plan_of(opened: IntentOpened) -> books.Plan:
     """A plan as the journal knows it: leverage and reference are not in it and are taken as unknown."""
     intent = opened.intent
     middle = (intent.stop_price + intent.target_price) / 2
-    return books.Plan(intent, opened.symbol, 0, middle, opened.ts_ms)
+    return books.Plan(intent, opened.symbol, 0, middle, opened.ts_ms, entry_id=opened.entry_client_id)
 
 
 def _with_leverage(config: wire.SymbolConfig, leverage: int) -> wire.SymbolConfig:
