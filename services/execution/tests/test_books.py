@@ -1,0 +1,91 @@
+"""Closed lives as rows: every digit of the account's trades and income is in them."""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from packages.common.errors import InvalidInputError
+from packages.exchange.trading import Income, Side, Trade
+from services.execution import books
+from services.execution.core.events import Intent
+
+D = Decimal
+
+
+def trade(trade_id, side, price, qty, pnl="0", fee="0", asset="USDT"):
+    price, qty = D(price), D(qty)
+    return Trade(
+        "BTCUSDT", trade_id, 1, side, price, qty, price * qty, D(pnl), D(fee), asset, maker=False, ts_ms=trade_id * 10
+    )
+
+
+def income(kind, amount, ts_ms=20):
+    return Income(kind, 1, "BTCUSDT", "USDT", D(amount), None, "", ts_ms)
+
+
+def plan(direction=1):
+    prices = (D(90), D(110)) if direction > 0 else (D(110), D(90))
+    return books.Plan(Intent("d", direction, D(1), *prices, 99), "BTCUSDT", 5, D(100), 5)
+
+
+BUY, SELL = Side.BUY, Side.SELL
+
+
+def test_a_life_ends_where_the_position_is_zero():
+    life = [trade(1, BUY, "100", "2"), trade(2, BUY, "101", "1"), trade(3, SELL, "99", "3")]
+    later = [trade(4, BUY, "100", "1"), trade(5, SELL, "100", "1")]
+    assert books.life_of(life + later) == life
+    assert books.life_of(life[:2]) == life[:2]
+    assert books.life_of([]) == []
+
+
+def test_a_life_that_went_through_zero_ends_there_and_is_not_complete():
+    life = [trade(1, SELL, "100", "2"), trade(2, BUY, "101", "3"), trade(3, SELL, "99", "1")]
+    assert books.life_of(life) == life[:2]
+    closed = books.close_out("BTCUSDT", -1, life[:2], [])
+    assert closed is not None
+    assert not closed.complete
+
+
+def test_the_net_is_what_the_wallet_gained():
+    trades = [trade(1, BUY, "100", "2", fee="0.1"), trade(2, SELL, "98", "2", pnl="-4", fee="0.098")]
+    rows = [income("FUNDING_FEE", "-0.25"), income("INSURANCE_CLEAR", "-0.5"), income("COMMISSION", "-0.1")]
+    closed = books.close_out("BTCUSDT", 1, trades, rows)
+    assert closed is not None
+    assert closed.complete
+    assert closed.net == D("-4") - D("0.198") - D("0.25") - D("0.5")
+    assert (closed.entry_price, closed.exit_price, closed.qty) == (D(100), D(98), D(2))
+
+
+def test_nothing_opened_is_no_life():
+    assert books.close_out("BTCUSDT", 1, [], []) is None
+    assert books.close_out("BTCUSDT", 1, [trade(1, SELL, "100", "1")], []) is None
+
+
+def test_a_fee_in_another_asset_is_refused():
+    with pytest.raises(InvalidInputError, match="commission_asset"):
+        books.close_out("BTCUSDT", 1, [trade(1, BUY, "100", "1", fee="0.01", asset="BNB")], [])
+
+
+@given(
+    st.sampled_from((1, -1)),
+    st.lists(st.tuples(st.integers(1, 10**6), st.integers(1, 10**4)), min_size=1, max_size=6),
+    st.integers(1, 10**6),
+    st.sampled_from(("SL", "TP", "TIME", "OPERATOR", "HALT", "LIQUIDATION")),
+    st.integers(-(10**6), 10**6),
+)
+def test_every_row_adds_up(direction, entries, out, reason, funding):
+    opening, closing = (BUY, SELL) if direction > 0 else (SELL, BUY)
+    qty = sum(D(q) for _, q in entries)
+    cost = sum(D(p) / 100 * q for p, q in entries)
+    pnl = direction * (D(out) / 100 * qty - cost)
+    trades = [trade(n, opening, D(p) / 100, q, fee="0.01") for n, (p, q) in enumerate(entries, 1)]
+    trades.append(trade(99, closing, D(out) / 100, qty, pnl=pnl, fee="0.02"))
+    closed = books.close_out("BTCUSDT", direction, trades, [income("FUNDING_FEE", D(funding) / 10**4)])
+    row = books.trade_row(closed, plan(direction), reason, None)
+    parts = row["gross"] - row["slippage"] - row["fees"] - row["liquidation_fee"] - row["funding"]
+    assert parts == pytest.approx(row["net"], abs=1e-6 * max(1.0, abs(row["gross"])))
+    assert row["mae"] >= 0
+    assert row["mfe"] >= 0
