@@ -95,6 +95,9 @@ def import_(
     derive_mark: Annotated[
         bool, typer.Option("--derive-mark", help="Mark and index bars out of the last price where there are none.")
     ] = False,
+    to_tables: Annotated[
+        bool, typer.Option("--to-tables", help="Then into the tables of the running desk what they lack of it.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Do all of it but the writing.")] = False,
     store_url: Store = None,
     as_json: Json = False,
@@ -109,7 +112,10 @@ def import_(
     from services.collector.importer_derive import derive_missing
 
     settings = load_settings()
+    if to_tables:
+        _refuse_for_tables(store_url, dry_run=dry_run)
     store = _open_store(settings, store_url, _recorded_identity(settings, store_url), dry_run=dry_run)
+    database_url = _database_of_desk(settings) if to_tables else None
     with bar("Importing") as shown:
         report = import_files(
             store, paths, dataset=dataset, last_wins=last_wins, dry_run=dry_run, progress=shown.show
@@ -121,6 +127,8 @@ def import_(
                 shown.show(number / len(names), symbol)
                 report.derived[symbol] = derive_missing(store, symbol, dry_run=dry_run)
     found = summary(report)
+    if database_url is not None:
+        found["tables"] = _into_tables(settings, database_url, store, report)
     if as_json:
         typer.echo(json.dumps(found, indent=2))
     else:
@@ -222,6 +230,37 @@ def _split(symbols: str | None) -> list[str]:
     for symbol in chosen:
         validate_internal(symbol)
     return list(dict.fromkeys(chosen))
+
+
+def _refuse_for_tables(store_url: str | None, *, dry_run: bool) -> None:
+    from packages.common.errors import InvalidInputError
+
+    if store_url is not None:
+        raise InvalidInputError("--to-tables", store_url, "no --store: a desk's tables hold what its own store holds")
+    if dry_run:
+        raise InvalidInputError("--to-tables", "--dry-run", "one of the two")
+
+
+def _database_of_desk(settings: Any) -> str:
+    from packages.common.errors import InvalidInputError
+
+    _, database_url = _with_desk(settings)
+    if database_url is None:
+        raise InvalidInputError("--to-tables", str(settings.var_dir), f"a running desk of {settings.identity} in it")
+    return database_url
+
+
+def _into_tables(settings: Any, database_url: str, store: Any, report: Any) -> dict[str, int]:
+    """New rows by table; series of symbols the desk does not know are refused before any row of them is loaded."""
+    from apps.cli.console import bar
+    from apps.cli.data_tables import load_tables, require_known
+    from packages.common.db import connect
+
+    series = {(unit.dataset, unit.symbol) for unit in report.units if unit.status != "refused"}
+    series |= {(dataset, symbol) for symbol in report.derived for dataset in ("mark_candles_1m", "index_candles_1m")}
+    with connect(database_url, autocommit=True) as conn, bar("Into the tables") as shown:
+        require_known(conn, {symbol for _, symbol in series})
+        return load_tables(conn, store, series, keep_days=settings.retention_days, progress=shown.show)
 
 
 def _with_desk(settings: Any) -> tuple[Any, str | None]:

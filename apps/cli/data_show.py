@@ -59,6 +59,9 @@ def show_import(found: Mapping[str, Any], *, dry_run: bool) -> None:
         typer.echo(f"gaps: {series}: {gap['gaps']}, {gap['missing_minutes']} minutes; longest {longest}")
     if found["derived"]:
         typer.echo(f"derived by D41: {sum(found['derived'].values())} mark and index bars")
+    if "tables" in found:
+        rows_in = ", ".join(f"{n} {name}" for name, n in sorted(found["tables"].items()) if n) or "nothing new"
+        typer.echo(f"into the tables: {rows_in}")
     why: dict[str, int] = {}
     for skipped in found["skipped"]:
         why[skipped["why"]] = why.get(skipped["why"], 0) + 1
