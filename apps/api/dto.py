@@ -189,6 +189,70 @@ class AcceptedDTO(BaseModel):
     acknowledged_version: int | None
 
 
+class GateConditionDTO(BaseModel):
+    """One thing that live trading needs; ``code`` is named after what is wrong when it is not met."""
+
+    code: str
+    met: bool
+    value: str
+    expected: str
+
+
+class GateDTO(BaseModel):
+    """``open``: every condition is met but the typed confirmation, which only the toggle can bring. ``money``: false at
+    an emulated exchange, where production model, evidence, sign-in and second factor are not asked for."""
+
+    exchange: str
+    money: bool
+    open: bool
+    account_asked_at: str | None
+    conditions: list[GateConditionDTO]
+
+
+class KillSwitchIn(BaseModel):
+    """``halt``: no new entries, stops stay. ``flatten``: leave every position as well. ``resume`` needs a reason."""
+
+    model_config = {"extra": "forbid"}
+
+    action: Literal["halt", "flatten", "resume"]
+    reason: Reason | None = None
+    expected_version: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+
+
+class KillSwitchAcceptedDTO(BaseModel):
+    """``kill_switch``: as it was asked for; the worker may hold a stricter one, which ``/api/risk/state`` shows."""
+
+    version: int
+    kill_switch: str
+    changed: bool
+    acknowledged_version: int | None
+
+
+CommandKind = Literal["close", "pause", "unpause"]
+
+
+class CommandIn(BaseModel):
+    """Why."""
+
+    model_config = {"extra": "forbid"}
+
+    reason: Reason
+
+
+class DeskCommandDTO(BaseModel):
+    """What was asked of one symbol; ``outcome`` says what came of it once it is no longer waiting."""
+
+    command_id: int
+    created_at: str
+    author: str
+    kind: CommandKind
+    symbol: str
+    reason: str
+    state: Literal["waiting", "done", "refused"]
+    answered_at: str | None
+    outcome: str | None
+
+
 class GuardDTO(BaseModel):
     """One limit: ``distance`` = limit − value, negative when over; ``used`` = value ÷ limit."""
 
@@ -229,7 +293,57 @@ class RiskEventDTO(BaseModel):
     details: dict[str, Any] | None
 
 
+class TripDTO(BaseModel):
+    """Something that asked for a stricter kill-switch and was not cleared. Times are the market's."""
+
+    code: str
+    latch: str
+    since: str
+    by: str
+    detail: str
+
+
+class EntryBlockDTO(BaseModel):
+    """Entries are forbidden while this lasts; ``symbol`` null: all of them."""
+
+    code: str
+    symbol: str | None
+    since: str
+
+
+class NakedDTO(BaseModel):
+    """Wall milliseconds from the first sign of a position to its accepted stop, over the newest thousand."""
+
+    p50: float
+    p99: float
+    max: float
+
+
+class LiveStateDTO(BaseModel):
+    """The worker's word on live trading; it is gone with the worker. ``proofs``: market time at which the stop path was
+    last seen to work, by tier: A (refused as it must be), B (a real stop accepted, listed and told), trigger."""
+
+    ready: bool
+    stream_up: bool
+    latch: str
+    latch_code: str
+    latch_since: str | None
+    trips: list[TripDTO]
+    blocks: list[EntryBlockDTO]
+    positions: int
+    unprotected: list[str]
+    locked: dict[str, str]
+    paused: list[str]
+    entries_unknown: int
+    stop_path_proven: bool
+    proofs: dict[str, str]
+    naked_ms: NakedDTO | None
+    equity: str | None
+
+
 class RiskStateDTO(BaseModel):
+    """``live`` is null where the worker does not trade an account."""
+
     mode: str
     kill_switch: str
     toggle: str
@@ -239,6 +353,7 @@ class RiskStateDTO(BaseModel):
     funnel_minute: FunnelDTO
     funnel_hour: FunnelDTO
     events: list[RiskEventDTO]
+    live: LiveStateDTO | None = None
 
 
 class SymbolQuality(BaseModel):

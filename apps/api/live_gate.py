@@ -1,34 +1,22 @@
-"""What must hold before anybody may even ask for real orders (§16.2, D31, D35, D40). Pure."""
+"""What must hold before anybody may even ask for real orders (§16.2, D31, D35, D40). Pure.
 
-from dataclasses import dataclass
+``services.execution.gate`` judges; this process knows settings and tables, the worker knows account and key and says
+so in its heartbeat. Where the exchange is emulated no money is at stake, and production model, evidence, sign-in and
+second factor are not asked for.
+"""
 
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from apps.api.dto import GateConditionDTO, ProcessDTO
 from apps.api.errors import Condition
+from services.execution.gate import DeskFacts, GateLimits, desk_conditions
 
-EVIDENCE_KINDS = ("oos", "pbo", "shadow", "parity", "drift")
-_EVIDENCE_TEXT = {
-    "oos": "purged out-of-sample results",
-    "pbo": "the probability of backtest overfitting",
-    "shadow": "two weeks of shadow trading within limits, in wall-clock time on this exchange",
-    "parity": "a parity certificate of backtest, shadow and exchange",
-    "drift": "acceptable drift of inputs",
-}
+AGE_MAX_MS = 90_000  # wall time for which an answer of the account counts
 _RANK = {"off": 0, "shadow": 1, "live": 2}
-
-
-@dataclass(frozen=True, slots=True)
-class LiveFacts:
-    """Everything the gate looks at. ``signed_in_role`` is None while nobody can sign in."""
-
-    permitted: str
-    trading_enabled: bool
-    kill_switch: str
-    production_model: bool
-    missing_evidence: tuple[str, ...]
-    worker_alive: bool
-    second_factor_admin: bool
-    signed_in_role: str | None
-    exchange_keys: bool
-    confirmed: bool
+_ROWS = TypeAdapter(list[GateConditionDTO])
 
 
 def mode_conditions(asked: str, permitted: str, trading_enabled: bool) -> list[Condition]:
@@ -41,22 +29,57 @@ def mode_conditions(asked: str, permitted: str, trading_enabled: bool) -> list[C
     return found
 
 
-def live_conditions(facts: LiveFacts) -> list[Condition]:
-    """Every condition of live trading that is not met, in the order one would see to them."""
-    found = mode_conditions("live", facts.permitted, facts.trading_enabled)
+def live_state(worker: ProcessDTO | None) -> dict[str, Any] | None:
+    """What the worker says of live trading, None when it is silent or does not trade live (MODE, or still starting)."""
+    said = worker.status.get("live") if worker is not None and worker.alive else None
+    return said if isinstance(said, dict) else None
 
-    def need(met: bool, code: str, message: str) -> None:
-        if not met:
-            found.append(Condition(code=code, message=message))
 
-    need(facts.exchange_keys, "NO_EXCHANGE_KEYS", "no key of an exchange account is configured")
-    need(facts.second_factor_admin, "NO_SECOND_FACTOR", "no admin with a second factor exists")
-    need(facts.signed_in_role == "admin", "NOT_ADMIN", "only a signed-in admin may ask for live trading")
-    need(facts.worker_alive, "WORKER_SILENT", "worker_realtime gives no sign of life")
-    need(facts.kill_switch == "RUNNING", "KILL_SWITCH", f"the kill switch is {facts.kill_switch}, expected RUNNING")
-    need(facts.production_model, "NO_PRODUCTION_MODEL", "no model is in production; a demo model serves shadow only")
-    for kind in facts.missing_evidence:
-        code = f"NO_EVIDENCE_{kind.upper()}"
-        need(False, code, f"the production model lacks fresh, passed evidence: {_EVIDENCE_TEXT[kind]}")
-    need(facts.confirmed, "NOT_CONFIRMED", "confirm must repeat the word LIVE")
-    return found
+def asked_at_ms(live: dict[str, Any] | None) -> int | None:
+    """Wall time at which the account was asked last; None: never, or nobody says."""
+    at = (live or {}).get("gate", {}).get("asked_at_ms")
+    return at if isinstance(at, int) else None
+
+
+def gate_conditions(
+    facts: DeskFacts, limits: GateLimits, worker: ProcessDTO | None, now_ms: int
+) -> list[GateConditionDTO]:
+    """Every condition of live trading, ours first. ``now_ms``: wall time. What the worker does not say is not met."""
+    rows = [
+        GateConditionDTO(code=row.code, met=row.met, value=row.value, expected=row.expected)
+        for row in desk_conditions(facts, limits)
+    ]
+    return rows + _worker_conditions(worker, now_ms)
+
+
+def _worker_conditions(worker: ProcessDTO | None, now_ms: int) -> list[GateConditionDTO]:
+    alive, live = worker is not None and worker.alive, live_state(worker)
+    rows = [_row("WORKER_SILENT", alive, "alive" if alive else "no sign of life", "worker_realtime running")]
+    if not alive:
+        return rows
+    running = "it trades" if live is not None else "it does not trade an account"
+    rows.append(_row("LIVE_NOT_RUNNING", live is not None, running, "worker_realtime started with MODE=live, ready"))
+    if live is None:
+        return rows
+    asked = asked_at_ms(live)
+    age = None if asked is None else now_ms - asked
+    known = age is not None and -AGE_MAX_MS <= age <= AGE_MAX_MS
+    said = "never asked" if age is None else f"asked {age / 1e3:.0f} s ago"
+    rows.append(_row("ACCOUNT_NOT_CHECKED", known, said, f"the account asked within {AGE_MAX_MS / 1e3:.0f} s"))
+    try:
+        return rows + _ROWS.validate_python(live["gate"]["conditions"])
+    except (KeyError, TypeError, ValidationError):
+        return [*rows, _row("GATE_UNREADABLE", False, "another form", "the account's conditions")]
+
+
+def _row(code: str, met: bool, value: str, expected: str) -> GateConditionDTO:
+    return GateConditionDTO(code=code, met=met, value=value, expected=expected)
+
+
+def refusal(rows: Sequence[GateConditionDTO]) -> list[Condition]:
+    """The unmet ones as a refusal tells them."""
+    return [
+        Condition(code=row.code, message=f"{row.code}: got {row.value}, expected {row.expected}")
+        for row in rows
+        if not row.met
+    ]

@@ -6,7 +6,8 @@ from typing import Any, LiteralString
 from pydantic import ValidationError
 
 from apps.api.db import Connection
-from apps.api.dto import ProcessDTO
+from apps.api.dto import LiveStateDTO, ProcessDTO
+from apps.api.live_gate import live_state
 from apps.api.queries.rows import iso_at, iso_of
 from packages.common.config import Settings
 from packages.common.types import StatusDTO
@@ -57,6 +58,15 @@ async def status(conn: Connection, settings: Settings) -> StatusDTO:
             return said
     own = await (await conn.execute(_OWN)).fetchone()
     return silent_status(worker, own, settings)
+
+
+async def live(conn: Connection) -> LiveStateDTO | None:
+    """The worker's word on live trading while it is alive; None where it does not trade an account."""
+    worker = next((process for process in await processes(conn) if process.name == WORKER), None)
+    try:
+        return LiveStateDTO.model_validate(live_state(worker))
+    except ValidationError:
+        return None
 
 
 def read_status(value: dict[str, Any]) -> StatusDTO | None:

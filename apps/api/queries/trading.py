@@ -1,4 +1,4 @@
-"""The trading toggle: what was asked for, and what stands against asking for live."""
+"""The trading toggle and the kill-switch: what was asked for, and what the tables know of the gate of live trading."""
 
 from typing import Any
 
@@ -6,10 +6,11 @@ from apps.api import audit
 from apps.api.db import Connection
 from apps.api.dto import TradingStateDTO
 from apps.api.errors import ConflictError
-from apps.api.live_gate import EVIDENCE_KINDS, LiveFacts
 from apps.api.queries.rows import iso_of
 from packages.common.config import Settings
+from packages.common.time import DAY_MS, MINUTE_MS
 from packages.common.types import Mode
+from services.execution.gate import EVIDENCE, DeskFacts
 
 _STATE = """
 SELECT t.*, (p.status->>'trading_version')::bigint AS acknowledged
@@ -21,7 +22,16 @@ UPDATE trading_state
 SET toggle = %s, reason = %s, changed_by = %s, changed_at = clock_timestamp(), version = version + 1
 WHERE id = 1 RETURNING *
 """
-_PRODUCTION = "SELECT model_id FROM model_pointers WHERE kind = 'production'"
+_SWITCH = """
+UPDATE trading_state
+SET kill_switch = %s, reason = %s, changed_by = %s, changed_at = clock_timestamp(), version = version + 1
+WHERE id = 1 RETURNING *
+"""
+# Minutes decided as they happened, up to as many as are asked for (D40): catching up is no shadow trading.
+_SHADOW = """
+SELECT count(*) AS minutes FROM (
+  SELECT 1 FROM decisions WHERE mode = 'shadow' AND decided_at < ts + interval '3 minutes' LIMIT %s) decided
+"""
 _EVIDENCE = """
 SELECT kind FROM (SELECT DISTINCT ON (kind) kind, passed, valid_until FROM model_evidence WHERE model_id = %s
                   ORDER BY kind, created_at DESC) newest
@@ -74,26 +84,58 @@ async def change(
         return int(after["version"]), True
 
 
-async def live_facts(conn: Connection, settings: Settings, *, worker_alive: bool, confirmed: bool) -> LiveFacts:
-    """What the gate of live trading looks at."""
-    pointer = await (await conn.execute(_PRODUCTION)).fetchone()
+SWITCHED = {  # what an action makes of the kill-switch's word; absent: the same or a stricter one stands
+    "halt": {"RUNNING": "HALTED"},
+    "flatten": {"RUNNING": "FLATTENING", "HALTED": "FLATTENING"},
+    "resume": {"HALTED": "RUNNING", "FLATTENING": "RUNNING", "FLAT": "RUNNING"},
+}
+
+
+async def switch(
+    conn: Connection, action: str, reason: str, *, actor: str, expected_version: int | None
+) -> tuple[int, str, bool]:
+    """Move the kill-switch and write its audit row in one transaction; (version, word, whether anything changed)."""
+    async with conn.transaction():
+        before = await _row(conn, "SELECT * FROM trading_state WHERE id = 1 FOR UPDATE")
+        if expected_version is not None and before["version"] != expected_version:
+            raise ConflictError(f"expected_version: got {expected_version}, the desk is at {before['version']}")
+        word = SWITCHED[action].get(before["kill_switch"])
+        if word is None:
+            return int(before["version"]), str(before["kill_switch"]), False
+        after = await _row(conn, _SWITCH, (word, reason, actor))
+        await audit.append(
+            conn,
+            actor=actor,
+            action="trading.kill_switch",
+            target="trading_state",
+            before={"kill_switch": before["kill_switch"], "version": before["version"]},
+            after={"kill_switch": after["kill_switch"], "version": after["version"]},
+            reason=reason,
+        )
+        return int(after["version"]), word, True
+
+
+async def desk_facts(conn: Connection, settings: Settings, confirmation: str) -> DeskFacts:
+    """What settings and tables contribute to the gate of live trading. Nobody can sign in yet."""
+    rows = await (await conn.execute("SELECT kind, model_id FROM model_pointers")).fetchall()
+    models = {row["kind"]: row["model_id"] for row in rows}
     held: frozenset[str] = frozenset()
-    if pointer is not None:
-        rows = await (await conn.execute(_EVIDENCE, (pointer["model_id"],))).fetchall()
+    if "production" in models:
+        rows = await (await conn.execute(_EVIDENCE, (models["production"],))).fetchall()
         held = frozenset(row["kind"] for row in rows)
     admin = await (await conn.execute(_ADMIN)).fetchone()
-    row = await _row(conn, _STATE)
-    return LiveFacts(
+    minutes = int(settings.live_shadow_days * DAY_MS / MINUTE_MS) + 1
+    shadow = await (await conn.execute(_SHADOW, (minutes,))).fetchone()
+    return DeskFacts(
+        exchange=settings.exchange,
         permitted=settings.mode,
         trading_enabled=settings.trading_enabled,
-        kill_switch=row["kill_switch"],
-        production_model=pointer is not None,
-        missing_evidence=tuple(kind for kind in EVIDENCE_KINDS if kind not in held),
-        worker_alive=worker_alive,
-        second_factor_admin=admin is not None,
-        signed_in_role=None,
-        exchange_keys=False,
-        confirmed=confirmed,
+        model="production" if "production" in models else "demo" if "demo" in models else None,
+        missing_evidence=tuple(kind for kind in EVIDENCE if kind not in held),
+        shadow_ms=0.0 if shadow is None else float(shadow["minutes"] * MINUTE_MS),
+        confirmation=confirmation,
+        admin=False,
+        second_factor=admin is not None,
     )
 
 

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from apps.api.deps import Config, Db
 from apps.api.dto import DataQualityDTO, DriftDTO, RiskStateDTO
 from apps.api.params import From, Mode, SymbolFilter, To, symbol_name
-from apps.api.queries import account, data_quality, drift, positions, risk, trading
+from apps.api.queries import account, data_quality, drift, positions, risk, status, trading
 from apps.api.risk_view import guards
 
 router = APIRouter(prefix="/api", tags=["risk"])
@@ -13,7 +13,9 @@ router = APIRouter(prefix="/api", tags=["risk"])
 
 @router.get("/risk/state", operation_id="getRiskState")
 async def get_risk_state(conn: Db, settings: Config, mode: Mode = "shadow") -> RiskStateDTO:
-    """Kill switch, every guard as value, limit and distance, and what blocked entries in the last minute and hour."""
+    """Kill switch, every guard as value, limit and distance, what blocked entries in the last minute and hour, and the
+    state of live trading: what latched it, whether the stop path is proven, how long positions were without a stop.
+    """
     state = await trading.state(conn, settings)
     held = await account.latest(conn, mode)
     newest = await risk.newest_signal(conn, mode)
@@ -27,6 +29,7 @@ async def get_risk_state(conn: Db, settings: Config, mode: Mode = "shadow") -> R
         funnel_minute=await risk.funnel(conn, mode, newest, 1),
         funnel_hour=await risk.funnel(conn, mode, newest, 60),
         events=await risk.events(conn, 100),
+        live=await status.live(conn),
     )
 
 

@@ -27,7 +27,10 @@ def test_operations_have_ids_texts_and_problems(found):
     for path, methods in found["paths"].items():
         for method, operation in methods.items():
             ids.append(operation["operationId"])
-            assert re.fullmatch(r"(get|list|toggle)[A-Z]\w+", operation["operationId"]), (path, method)
+            assert re.fullmatch(r"(get|list|toggle|move|close|pause|unpause)[A-Z]\w+", operation["operationId"]), (
+                path,
+                method,
+            )
             assert operation["description"], path
             assert "application/problem+json" in operation["responses"]["422"]["content"]
             for parameter in operation.get("parameters", []):

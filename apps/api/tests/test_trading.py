@@ -1,16 +1,18 @@
-# ruff: noqa: E501 - tables of cases stay tables
 """The toggle: refused with every reason, or written, audited and published."""
 
 import asyncio
+import contextlib
 import itertools
 
 import psycopg
 import pytest
 
 from apps.api import audit
-from apps.api.live_gate import LiveFacts, live_conditions, mode_conditions
+from apps.api.live_gate import mode_conditions
+from apps.api.queries import gate
 from apps.api.tests.running import running, settings_for
-from apps.api.tests.seed import heartbeat
+from apps.api.tests.seed import heartbeat, seed
+from packages.common.time import wall_ms
 
 pytestmark = pytest.mark.integration
 
@@ -91,16 +93,88 @@ async def test_live_is_refused_with_all_that_is_missing(desk):
     found = await toggle(desk, 409, mode="live", reason="now")
     codes = [condition["code"] for condition in found["conditions"]]
     assert found["code"] == "REFUSED"
-    assert codes == [
-        "MODE_NOT_PERMITTED", "NO_EXCHANGE_KEYS", "NO_SECOND_FACTOR", "NOT_ADMIN", "WORKER_SILENT", "NO_PRODUCTION_MODEL",
-        "NO_EVIDENCE_OOS", "NO_EVIDENCE_PBO", "NO_EVIDENCE_SHADOW", "NO_EVIDENCE_PARITY", "NO_EVIDENCE_DRIFT",
-        "NOT_CONFIRMED",
-    ]  # fmt: skip
+    assert codes == ["MODE_NOT_PERMITTED", "NOT_CONFIRMED", "WORKER_SILENT"]
     async with desk.client.get("/api/trading/state") as answer:
         assert (await answer.json())["version"] == 0
 
 
-async def test_evidence_that_is_held_is_no_longer_asked_for(settings, desk, postgres_url):
+def worker(asked_at_ms, *, latch="RUNNING", **more):
+    """A heartbeat of a worker that trades an account on which one thing may be wrong."""
+    row = {"code": "HEDGE_MODE", "met": True, "value": "one-way", "expected": "one-way mode"} | more
+    return {
+        "live": {
+            "ready": True, "stream_up": True, "latch": latch, "latch_code": "", "latch_since": None, "trips": [],
+            "blocks": [{"code": "DATA_STALE", "symbol": "SOLUSDT", "since": "2026-03-01T01:59:00.000Z"}],
+            "positions": 1, "unprotected": [], "locked": {"BTCUSDT": "protected"}, "paused": [], "entries_unknown": 0,
+            "stop_path_proven": True, "proofs": {"A": "2026-03-01T01:59:00.000Z"},
+            "naked_ms": {"p50": 2.0, "p99": 9.0, "max": 11.0}, "equity": "10000",
+            "gate": {"asked_at_ms": asked_at_ms, "conditions": [row]},
+        }
+    }  # fmt: skip
+
+
+@contextlib.asynccontextmanager
+async def live_desk(settings, postgres_url):
+    seed(postgres_url)
+    async with running(settings.model_copy(update={"mode": "live"})) as server:
+        yield server
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    monkeypatch.setattr(gate, "_WAIT_MS", 300)
+
+
+async def test_live_on_an_emulated_exchange_needs_the_account_in_order_and_the_typed_word(
+    settings, postgres_url, quick
+):
+    async with live_desk(settings, postgres_url) as server:
+        heartbeat(postgres_url, worker(wall_ms()))
+        found = await toggle(server, 409, mode="live", reason="now")
+        assert [condition["code"] for condition in found["conditions"]] == ["NOT_CONFIRMED"]
+        heartbeat(postgres_url, worker(wall_ms(), met=False, value="hedge"))
+        found = await toggle(server, 409, mode="live", reason="now", confirm="LIVE")
+        assert found["conditions"] == [
+            {"code": "HEDGE_MODE", "message": "HEDGE_MODE: got hedge, expected one-way mode"}
+        ]
+        heartbeat(postgres_url, worker(wall_ms()))
+        assert (await toggle(server, mode="live", reason="now", confirm="LIVE"))["toggle"] == "live"
+
+
+@pytest.mark.parametrize(
+    ("said", "code"),
+    [
+        ({}, "LIVE_NOT_RUNNING"),
+        (worker(None), "ACCOUNT_NOT_CHECKED"),
+        (worker(1_000_000), "ACCOUNT_NOT_CHECKED"),
+        (worker(10**14), "ACCOUNT_NOT_CHECKED"),
+        ({"live": {"gate": {"asked_at_ms": 2, "conditions": "none"}}}, "GATE_UNREADABLE"),
+    ],
+)
+async def test_what_the_worker_does_not_say_is_not_met(settings, postgres_url, quick, said, code):
+    async with live_desk(settings, postgres_url) as server:
+        heartbeat(postgres_url, said)
+        found = await toggle(server, 409, mode="live", reason="now", confirm="LIVE")
+        assert code in [condition["code"] for condition in found["conditions"]]
+
+
+async def test_the_worker_is_asked_anew_before_live_is_decided(settings, postgres_url):
+    """The last answer was in order; the one that the request brings about is not."""
+    async with (
+        live_desk(settings, postgres_url) as server,
+        await psycopg.AsyncConnection.connect(postgres_url, autocommit=True) as conn,
+    ):
+        heartbeat(postgres_url, worker(wall_ms() - 20_000))
+        await conn.execute("LISTEN gate_wanted")
+        asked = asyncio.create_task(toggle(server, 409, mode="live", reason="now", confirm="LIVE"))
+        async for _ in conn.notifies(timeout=5, stop_after=1):
+            heartbeat(postgres_url, worker(wall_ms(), met=False, value="hedge"))
+        found = await asked
+        assert [condition["code"] for condition in found["conditions"]] == ["HEDGE_MODE"]
+
+
+async def test_with_money_at_stake_model_evidence_and_people_are_asked_for(settings, postgres_url, quick):
+    seed(postgres_url)
     with psycopg.connect(postgres_url, autocommit=True) as conn:
         conn.execute(
             "INSERT INTO model_evidence (model_id, kind, passed, figures, valid_until) "
@@ -111,26 +185,113 @@ async def test_evidence_that_is_held_is_no_longer_asked_for(settings, desk, post
             "INSERT INTO model_pointers (kind, model_id, set_by, reason) "
             "SELECT 'production', model_id, 'test', 'r' FROM model_pointers WHERE kind = 'demo'"
         )
+        conn.execute("UPDATE store_identity SET exchange = 'binance:public'")
         # evidence that failed since, ran out, or is gone
         conn.execute("UPDATE model_evidence SET passed = FALSE WHERE kind = 'pbo'")
         conn.execute("UPDATE model_evidence SET valid_until = now() WHERE kind = 'shadow'")
         conn.execute("DELETE FROM model_evidence WHERE kind = 'parity'")
-        conn.execute("UPDATE trading_state SET kill_switch = 'HALTED'")
-    heartbeat(postgres_url, {})
-    found = await toggle(desk, 409, mode="live", reason="now", confirm="LIVE")
-    codes = {condition["code"] for condition in found["conditions"]}
-    assert codes == {
-        "MODE_NOT_PERMITTED", "NO_EXCHANGE_KEYS", "NO_SECOND_FACTOR", "NOT_ADMIN", "KILL_SWITCH", "NO_EVIDENCE_PBO",
-        "NO_EVIDENCE_SHADOW", "NO_EVIDENCE_PARITY",
+    heartbeat(postgres_url, worker(wall_ms()))
+    real = settings.model_copy(update={"mode": "live", "exchange": "binance"})
+    async with running(real) as server:
+        found = await toggle(server, 409, mode="live", reason="now", confirm="LIVE")
+        codes = [condition["code"] for condition in found["conditions"]]
+        assert codes == [
+            "NO_EVIDENCE_PBO", "NO_EVIDENCE_SHADOW", "NO_EVIDENCE_PARITY", "SHADOW_TOO_SHORT", "NOT_ADMIN",
+            "NO_SECOND_FACTOR",
+        ]  # fmt: skip
+        async with server.client.get("/api/trading/gate") as answer:
+            listed = await answer.json()
+        assert (listed["money"], listed["open"]) == (True, False)
+        rows = {row["code"]: row for row in listed["conditions"]}
+        assert rows["NO_EVIDENCE_OOS"]["met"]
+        assert rows["HEDGE_MODE"] == {
+            "code": "HEDGE_MODE", "met": True, "value": "one-way", "expected": "one-way mode"
+        }  # fmt: skip
+        assert rows["SHADOW_TOO_SHORT"]["value"] == "0.0 days"
+
+
+# --- the kill-switch --------------------------------------------------------------------------------------------------
+
+
+async def post(server, path, status=202, **body):
+    async with server.client.post(path, json=body) as answer:
+        found = await answer.json(content_type=None)
+        assert answer.status == status, found
+        return found
+
+
+async def switch(server, action, status=202, **body):
+    return await post(server, "/api/trading/kill-switch", status, action=action, **body)
+
+
+async def test_halt_and_resume_are_versioned_and_audited(desk):
+    assert await switch(desk, "halt", reason="news") == {
+        "version": 1, "kill_switch": "HALTED", "changed": True, "acknowledged_version": None
     }  # fmt: skip
+    assert not (await switch(desk, "halt"))["changed"]
+    assert (await switch(desk, "resume", 422))["errors"][0]["field"] == "reason"
+    assert (await switch(desk, "resume", 409, reason="over", expected_version=0))["code"] == "CONFLICT"
+    assert (await switch(desk, "resume", reason="over", expected_version=1))["kill_switch"] == "RUNNING"
+    async with desk.resources.pool.connection() as conn:
+        assert await audit.first_broken(conn) is None
+        rows = await (await conn.execute("SELECT action, after, reason FROM audit_log ORDER BY seq")).fetchall()
+    assert [(row["action"], row["after"]["kill_switch"], row["reason"]) for row in rows] == [
+        ("trading.kill_switch", "HALTED", "news"),
+        ("trading.kill_switch", "RUNNING", "over"),
+    ]
 
 
-def test_the_gate_opens_only_when_nothing_is_missing():
-    whole = LiveFacts(
-        permitted="live", trading_enabled=True, kill_switch="RUNNING", production_model=True, missing_evidence=(),
-        worker_alive=True, second_factor_admin=True, signed_in_role="admin", exchange_keys=True, confirmed=True,
-    )  # fmt: skip
-    assert live_conditions(whole) == []
+async def test_flattening_needs_an_account_and_is_not_softened(desk, settings, postgres_url):
+    found = await switch(desk, "flatten", 409)
+    assert [condition["code"] for condition in found["conditions"]] == ["LIVE_NOT_RUNNING"]
+    async with running(settings.model_copy(update={"mode": "live"})) as server:
+        assert (await switch(server, "flatten"))["kill_switch"] == "FLATTENING"
+        milder = await switch(server, "halt")
+        assert (milder["kill_switch"], milder["changed"]) == ("FLATTENING", False)
+
+
+async def test_risk_state_tells_what_the_worker_says_of_live_trading(desk, postgres_url):
+    async with desk.client.get("/api/risk/state") as answer:
+        assert (await answer.json())["live"] is None
+    heartbeat(postgres_url, worker(wall_ms(), latch="HALTED"))
+    async with desk.client.get("/api/risk/state") as answer:
+        live = (await answer.json())["live"]
+    assert (live["latch"], live["naked_ms"]["p99"], live["stop_path_proven"]) == ("HALTED", 9.0, True)
+    assert live["blocks"][0]["symbol"] == "SOLUSDT"
+
+
+# --- one symbol -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_symbol_is_closed_and_paused_by_rows_that_the_worker_answers(desk, postgres_url):
+    heartbeat(postgres_url, worker(wall_ms()))
+    asked = await post(desk, "/api/positions/BTCUSDT/close", reason="enough")
+    assert (asked["kind"], asked["state"], asked["outcome"]) == ("close", "waiting", None)
+    again = await post(desk, "/api/positions/BTCUSDT/close", reason="enough!")
+    assert again["command_id"] == asked["command_id"]
+    await post(desk, "/api/symbols/SOLUSDT/pause", reason="news")
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute("UPDATE desk_commands SET answered_at = now(), outcome = 'done' WHERE kind = 'close'")
+    async with desk.client.get("/api/trading/commands") as answer:
+        rows = await answer.json()
+    assert [(row["kind"], row["symbol"], row["state"]) for row in rows] == [
+        ("pause", "SOLUSDT", "waiting"),
+        ("close", "BTCUSDT", "done"),
+    ]
+    async with desk.resources.pool.connection() as conn:
+        assert await audit.first_broken(conn) is None
+    await post(desk, "/api/positions/NOPEUSDT/close", 404, reason="what")
+    await post(desk, "/api/symbols/..%2f/pause", 404, reason="what")
+    await post(desk, "/api/symbols/BTCUSDT/unpause", 422)
+
+
+async def test_without_an_account_a_symbol_is_neither_closed_nor_paused(desk, postgres_url):
+    heartbeat(postgres_url, {})
+    for path in ("/api/positions/BTCUSDT/close", "/api/symbols/BTCUSDT/pause"):
+        found = await post(desk, path, 409, reason="r")
+        assert "MODE=live" in found["detail"]
+    async with desk.client.get("/api/trading/commands") as answer:
+        assert await answer.json() == []
 
 
 @pytest.mark.parametrize("permitted", ["off", "shadow", "live"])
