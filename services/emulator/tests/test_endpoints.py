@@ -24,8 +24,9 @@ def test_a_resting_order_is_changed_and_remembers_it():
     bench.said()
     changed = put(bench, orderId=order["orderId"], quantity="0.4", price="49800", modifyId=12)
     assert (changed["origQty"], changed["price"], changed["status"]) == ("0.400", "49800.00", "NEW")
+    assert (changed["pair"], changed["modifyId"]) == ("BTCUSDT", 12)
     assert bench.events[-1]["o"]["x"] == "AMENDMENT"
-    assert bench.events[-1]["o"]["M"] == 12
+    assert bench.events[-1]["o"]["M"] == "12"
     same = {"orderId": order["orderId"], "quantity": "0.4", "price": "49800"}
     assert code(put, bench, **same) == -5027
     assert code(put, bench, **same | {"side": "SELL"}) == -1117

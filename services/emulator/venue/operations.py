@@ -81,7 +81,8 @@ def _test_order(call: Call) -> Any:
 def _amend_order(call: Call) -> Any:
     order = call.desk.orders.amend(call.params, call.contract(trading=True), call.now_ms)
     call.desk.settle(order.symbol, call.now_ms)
-    return views.order_answer(call.desk.ledger, order)
+    named = {} if order.modify_id is None else {"modifyId": order.modify_id}
+    return views.order_answer(call.desk.ledger, order) | {"pair": order.symbol} | named
 
 
 def _each(call: Call, do: Callable[[Call], Any], items: Sequence[Params]) -> Any:

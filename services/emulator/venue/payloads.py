@@ -68,7 +68,7 @@ def order_event(
         "er": str(reason),
     }
     if execution == "AMENDMENT" and order.modify_id is not None:
-        body["M"] = order.modify_id
+        body["M"] = str(order.modify_id)
     if trade is not None:
         body |= {"N": "USDT", "n": money(trade.fee)}
     return {"e": "ORDER_TRADE_UPDATE", "E": now_ms, "T": now_ms, "o": body}
