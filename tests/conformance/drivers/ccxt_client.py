@@ -112,6 +112,11 @@ class Ccxt(Driver):
     async def open_orders(self, symbol: str) -> list[Order]:
         return [order_of(order) for order in await self._exchange.fetch_open_orders(self._symbol(symbol))]
 
+    async def change(self, symbol: str, order_id: str, side: str, quantity: str, price: str) -> Order:
+        return order_of(await self._exchange.edit_order(
+            order_id, self._symbol(symbol), "limit", side.lower(), float(quantity), float(price)
+        ))  # fmt: skip
+
     async def cancel(self, symbol: str, order_id: str) -> Order:
         return order_of(await self._exchange.cancel_order(order_id, self._symbol(symbol)))
 

@@ -101,6 +101,11 @@ class PythonBinance(Driver):
     async def open_orders(self, symbol: str) -> list[Order]:
         return [order_of(row) for row in await self._client.futures_get_open_orders(symbol=symbol)]
 
+    async def change(self, symbol: str, order_id: str, side: str, quantity: str, price: str) -> Order:
+        return order_of(await self._client.futures_modify_order(
+            symbol=symbol, orderId=order_id, side=side, quantity=quantity, price=price
+        ))  # fmt: skip
+
     async def cancel(self, symbol: str, order_id: str) -> Order:
         return order_of(await self._client.futures_cancel_order(symbol=symbol, orderId=order_id))
 

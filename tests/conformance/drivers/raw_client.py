@@ -184,6 +184,11 @@ class Raw(Driver):
     async def open_orders(self, symbol: str) -> list[Order]:
         return [order_of(row) for row in await self.raw("GET", "/fapi/v1/openOrders", symbol=symbol)]
 
+    async def change(self, symbol: str, order_id: str, side: str, quantity: str, price: str) -> Order:
+        return order_of(await self.raw(
+            "PUT", "/fapi/v1/order", symbol=symbol, orderId=order_id, side=side, quantity=quantity, price=price
+        ))  # fmt: skip
+
     async def cancel(self, symbol: str, order_id: str) -> Order:
         return order_of(await self.raw("DELETE", "/fapi/v1/order", symbol=symbol, orderId=order_id))
 

@@ -86,6 +86,7 @@ class Driver:
     async def limit(self, symbol: str, side: str, quantity: str, price: str, client_id: str) -> Order: ...
     async def order(self, symbol: str, order_id: str) -> Order: ...
     async def open_orders(self, symbol: str) -> list[Order]: ...
+    async def change(self, symbol: str, order_id: str, side: str, quantity: str, price: str) -> Order: ...
     async def cancel(self, symbol: str, order_id: str) -> Order: ...
     async def trades(self, symbol: str) -> list[tuple[str, Decimal]]: ...
     async def batch(self, symbol: str, orders: list[dict[str, str]]) -> list[Order | int]: ...
@@ -330,6 +331,21 @@ async def cancel(d: Driver) -> str:
     return ""
 
 
+async def change(d: Driver) -> str:
+    order = await d.limit(BTC, "BUY", SIZE[BTC], near(d.target, BTC, "0.90"), "conform-limit-3")
+    price = near(d.target, BTC, "0.91")
+    changed = await d.change(BTC, order.id, "BUY", "0.020", price)
+    expect("id and state", (changed.id, changed.status), (order.id, "NEW"))
+    rows = await d.raw("GET", "/fapi/v1/openOrders", symbol=BTC)
+    row = next(row for row in rows if str(row["orderId"]) == order.id)
+    expect("as it stands now", (Decimal(row["price"]), Decimal(row["origQty"])), (Decimal(price), Decimal("0.020")))
+    await until(lambda: order.id in d.orders, "events of it")
+    if d.every_push:
+        await until(lambda: "AMENDMENT" in d.executions[order.id], "AMENDMENT")
+    await d.cancel(BTC, order.id)
+    return ""
+
+
 async def cancel_conditional(d: Driver) -> str:
     by_name = {a.client_id: a.id for a in await d.open_algos(BTC)}
     await d.cancel_algo(BTC, by_name["conform-sl-1"])
@@ -526,6 +542,7 @@ STEPS: tuple[tuple[str, Step, bool], ...] = (  # name, step, whether it waits fo
     ("take profit", take_profit, False),
     ("query", query, False),
     ("cancel", cancel, False),
+    ("change", change, False),
     ("cancel conditional", cancel_conditional, False),
     ("batch", batch, False),
     ("user stream: orders", order_events, False),
