@@ -47,7 +47,7 @@ class UserStreamConfig:
     rotate_after_ms: int = 23 * HOUR_MS
     ping_s: float = 10.0
     backoff_s: float = 0.25
-    backoff_max_s: float = 30.0
+    backoff_max_s: float = 5.0
     connect_timeout_s: float = 10.0
     bound: int = 20_000
 
