@@ -66,22 +66,19 @@ class About(NamedTuple):
     says: str
 
 
-_STRIKES = ("after", "times")
+_STRIKES = ("share", "after", "times")
+_AGAIN = ("share", "every_ms", "times")
 _ASKED = ("path", "leg", "symbols", *_STRIKES)
 _TOLD = ("event", "symbols", *_STRIKES)
 
 KINDS: Final[Mapping[Kind, About]] = {
-    Kind.DROP_CONNECTION: About(
-        "socket", ("category", "every_ms", "times"), "open connections are cut without a close frame"
-    ),
-    Kind.CLOSE_CONNECTION: About(
-        "socket", ("category", "every_ms", "times"), "open connections are closed (1001), as after 24 h"
-    ),
+    Kind.DROP_CONNECTION: About("socket", ("category", *_AGAIN), "open connections are cut without a close frame"),
+    Kind.CLOSE_CONNECTION: About("socket", ("category", *_AGAIN), "open connections are closed (1001), as after 24 h"),
     Kind.SILENT_SOCKET: About("socket", ("category",), "connections answer and carry no data"),
     Kind.HALF_OPEN: About("socket", ("category",), "connections go dead for good: no data, no pong, no answer"),
     Kind.TRUNCATED_FRAME: About("socket", ("category", *_STRIKES), "a connection ends in the middle of a frame"),
-    Kind.MISSING_CLOSE: About("push", ("symbols",), "the closing push of a candle never comes"),
-    Kind.LATE_CLOSE: About("push", ("symbols", "delay_ms"), "it comes so late"),
+    Kind.MISSING_CLOSE: About("push", ("symbols", "share"), "the closing push of a candle never comes"),
+    Kind.LATE_CLOSE: About("push", ("symbols", "share", "delay_ms"), "it comes so late"),
     Kind.REST_503: About("request", _ASKED, "503 Service Unavailable, not executed"),
     Kind.REST_500: About("request", _ASKED, "500 with -1001, not executed"),
     Kind.REST_429: About(
@@ -110,12 +107,18 @@ KINDS: Final[Mapping[Kind, About]] = {
     Kind.EVENT_TWICE: About("event", (*_TOLD, "delay_ms"), "it comes again so much later"),
     Kind.EVENT_SWAPPED: About("event", _TOLD, "it comes after the one that follows it, or after half a second"),
     Kind.EVENT_GARBLED: About("event", _TOLD, "its frame holds half of the JSON"),
-    Kind.KEY_EXPIRED: About("key", ("every_ms", "times"), "listen keys end, with listenKeyExpired"),
-    Kind.KEY_LOST: About("key", ("every_ms", "times"), "listen keys end without a word; sockets stay open, silent"),
-    Kind.MARKET_SHORT: About("engine", ("symbols", "size"), "`size` of a market order fills, the rest expires (er 9)"),
-    Kind.FILL_LATE: About("engine", ("symbols", "delay_ms"), "a market order is accepted and reaches the book so late"),
-    Kind.TRIGGER_STUCK: About("engine", ("symbols",), "conditional orders stay in TRIGGERING, a cancel answers -2011"),
-    Kind.ADL: About("engine", ("symbols", "size", "every_ms", "times"), "`size` of each position is deleveraged"),
+    Kind.KEY_EXPIRED: About("key", _AGAIN, "listen keys end, with listenKeyExpired"),
+    Kind.KEY_LOST: About("key", _AGAIN, "listen keys end without a word; sockets stay open, silent"),
+    Kind.MARKET_SHORT: About(
+        "engine", ("symbols", "share", "size"), "`size` of a market order fills, the rest expires (er 9)"
+    ),
+    Kind.FILL_LATE: About(
+        "engine", ("symbols", "share", "delay_ms"), "a market order is accepted and reaches the book so late"
+    ),
+    Kind.TRIGGER_STUCK: About(
+        "engine", ("symbols", "share"), "conditional orders stay in TRIGGERING, a cancel answers -2011"
+    ),
+    Kind.ADL: About("engine", ("symbols", "size", *_AGAIN), "`size` of each position is deleveraged"),
     Kind.PRICE_GAP: About("market", ("symbols", "size"), "all prices stand higher by `size` (0.1: 10 %), or lower"),
     Kind.MARK_GAP: About("market", ("symbols", "size"), "marks stand apart from last prices by `size`"),
     Kind.HALT: About("market", ("symbols",), "TRADING_HALT: no bars, no trades, no new orders"),
@@ -123,9 +126,12 @@ KINDS: Final[Mapping[Kind, About]] = {
     Kind.FUNDING_HOURS: About("market", ("symbols", "size"), "funding is settled every `size` hours (1, 2, 4, 8)"),
 }
 _SIZES: Final[Mapping[Kind, float]] = {Kind.MARKET_SHORT: 0.5, Kind.FUNDING_HOURS: 1.0}
-_REQUEST = tuple(kind for kind, about in KINDS.items() if about.layer == "request" and "path" in about.takes)
-_TRADE = tuple(kind for kind, about in KINDS.items() if about.layer == "trade")
-_EVENT = tuple(kind for kind, about in KINDS.items() if about.layer == "event")
+# What is looked up together, in the order of the plan; every other kind is looked up alone.
+_TOGETHER: Final[Mapping[Kind, str]] = {
+    kind: about.layer
+    for kind, about in KINDS.items()
+    if about.layer in ("trade", "event", "market") or (about.layer == "request" and "path" in about.takes)
+}
 
 
 class Request(NamedTuple):
@@ -181,7 +187,7 @@ class Fault:
             body["to_ms"] = _whole("from_ms", body["from_ms"], 0) + _whole("for_ms", body.pop("for_ms"), 0)
         known = {f.name: f.default for f in fields(cls)} | {"size": _SIZES.get(kind, 1.0), "from_ms": now_ms}
         for name, value in body.items():
-            takes = ("from_ms", "to_ms", "share", *KINDS[kind].takes)
+            takes = ("from_ms", "to_ms", *KINDS[kind].takes)
             default = known.get(name)
             if name not in takes and value not in (default, list(default) if isinstance(default, tuple) else default):
                 raise InvalidInputError(name, value, f"nothing but {', '.join(takes)} for {kind}")
@@ -237,19 +243,22 @@ class Faults:
         self._seen: list[int] = []
         self._fired: list[int] = []
         self._stuck: dict[tuple[int, str], int] = {}
+        self._groups: dict[str, list[int]] = {}
         self._watchers: list[Callable[[], None]] = []
         for fault in plan:
             self.add(fault)
 
     def watch(self, changed: Callable[[], None]) -> None:
-        """Call ``changed`` whenever the plan is another one."""
+        """Call ``changed`` whenever the faults of the market are others."""
         self._watchers.append(changed)
 
     def add(self, fault: Fault) -> None:
         self.plan.append(fault)
         self._seen.append(0)
         self._fired.append(0)
-        self._changed()
+        self._index(len(self.plan) - 1)
+        if KINDS[fault.kind].layer == "market":
+            self._changed()
 
     def clear(self) -> None:
         self.restore([])
@@ -266,6 +275,9 @@ class Faults:
         self.plan = [Fault.from_json(row) for row in found]
         self._seen, self._fired = [seen for seen, _ in counts], [fired for _, fired in counts]
         self._stuck.clear()
+        self._groups.clear()
+        for number in range(len(self.plan)):
+            self._index(number)
         self._changed()
 
     def shown(self, now_ms: int) -> dict[str, Any]:
@@ -284,21 +296,16 @@ class Faults:
     def due(self, kinds: Iterable[Kind], now_ms: int) -> list[Fault]:
         """Faults of ``kinds`` that are to happen now: once each, and again after ``every_ms`` while they last."""
         found = []
-        for number, fault in enumerate(self.plan):
-            passed = self._seen[number]
-            if fault.kind not in kinds or now_ms < fault.from_ms + passed * fault.every_ms:
-                continue
-            if not fault.every_ms:
-                if passed:
+        for kind in kinds:
+            for number, fault in self._live(str(kind), now_ms):
+                passed = self._seen[number]
+                if now_ms < fault.from_ms + passed * fault.every_ms or (passed and not fault.every_ms):
                     continue
-                self._seen[number] = 1
-            elif now_ms >= fault.to_ms or (fault.times and self._fired[number] >= fault.times):
-                continue
-            else:  # what was missed while nobody looked is not made up for
-                self._seen[number] = (now_ms - fault.from_ms) // fault.every_ms + 1
-            if self._draw(number, "due", self._seen[number]) < fault.share:
-                self._fired[number] += 1
-                found.append(fault)
+                # what was missed while nobody looked is not made up for
+                self._seen[number] = (now_ms - fault.from_ms) // fault.every_ms + 1 if fault.every_ms else 1
+                if self._draw(number, "due", self._seen[number]) < fault.share:
+                    self._fired[number] += 1
+                    found.append(fault)
         return found
 
     def silent(self, category: str, now_ms: int) -> bool:
@@ -310,17 +317,15 @@ class Faults:
     def truncated(self, category: str, now_ms: int) -> bool:
         """Whether the next write of a connection of ``category`` ends in the middle of a frame."""
         return any(
-            fault.kind is Kind.TRUNCATED_FRAME and fault.category == category and self._strikes(number, fault, now_ms)
-            for number, fault in enumerate(self.plan)
+            fault.category == category and self._strikes(number, fault, now_ms)
+            for number, fault in self._live(Kind.TRUNCATED_FRAME, now_ms)
         )
 
     def close_delay(self, symbol: str, close_ms: int) -> int | None:
         """Delay of the closing push of the candle that ends at ``close_ms``; 0 in time, None never."""
         delay = 0
-        for number, fault in enumerate(self.plan):
-            if fault.kind in (Kind.MISSING_CLOSE, Kind.LATE_CLOSE) and self._hit(
-                number, fault, symbol, close_ms, close_ms
-            ):
+        for number, fault in (*self._live(Kind.MISSING_CLOSE, close_ms), *self._live(Kind.LATE_CLOSE, close_ms)):
+            if self._hit(number, fault, symbol, close_ms, close_ms):
                 self._fired[number] += 1
                 if fault.kind is Kind.MISSING_CLOSE:
                     return None
@@ -339,26 +344,21 @@ class Faults:
 
     def request(self, request: Request, now_ms: int) -> Fault | None:
         """What befalls a request before it is looked at, the first fault that strikes."""
-        kinds = _REQUEST if request.leg == "query" else tuple(k for k in _REQUEST if k is not Kind.STALE_READ)
-        return self._asked(kinds, request, now_ms)
+        return self._asked("request", request, now_ms)
 
     def trading(self, request: Request, now_ms: int) -> Fault | None:
         """What befalls a trading request and its answer."""
-        return self._asked(_TRADE, request, now_ms)
+        return self._asked("trade", request, now_ms)
 
-    def reads_stale(self) -> bool:
-        """Whether a fault of the plan will want the past."""
-        return any(fault.kind is Kind.STALE_READ for fault in self.plan)
+    def longest_lag(self, now_ms: int) -> int:
+        """How far back an account may be asked for by a stale read; 0 when the plan has none."""
+        found = (fault.delay_ms for _, fault in self._live("request", now_ms) if fault.kind is Kind.STALE_READ)
+        return max(found, default=0)
 
     def told(self, event: str, symbol: str, now_ms: int) -> Fault | None:
         """What befalls an event of the user stream."""
-        for number, fault in enumerate(self.plan):
-            if (
-                fault.kind in _EVENT
-                and fault.event in ("", event)
-                and fault.of(symbol)
-                and self._strikes(number, fault, now_ms)
-            ):
+        for number, fault in self._live("event", now_ms):
+            if fault.event in ("", event) and fault.of(symbol) and self._strikes(number, fault, now_ms):
                 return fault
         return None
 
@@ -367,8 +367,8 @@ class Faults:
     def stuck(self, symbol: str, ts_ms: int) -> bool:
         """Whether triggers of ``symbol`` hang at ``ts_ms``; a share below 1 draws anew for every minute."""
         minute, found = ts_ms // MINUTE_MS, False
-        for number, fault in enumerate(self.plan):
-            if fault.kind is Kind.TRIGGER_STUCK and self._hit(number, fault, symbol, ts_ms, minute):
+        for number, fault in self._live(Kind.TRIGGER_STUCK, ts_ms):
+            if self._hit(number, fault, symbol, ts_ms, minute):
                 found = True
                 if self._stuck.get((number, symbol)) != minute:  # it counts once a minute
                     self._stuck[number, symbol] = minute
@@ -387,11 +387,34 @@ class Faults:
 
     # --- how ---
 
-    def _asked(self, kinds: tuple[Kind, ...], request: Request, now_ms: int) -> Fault | None:
-        for number, fault in enumerate(self.plan):
+    def _index(self, number: int) -> None:
+        kind = self.plan[number].kind
+        self._groups.setdefault(_TOGETHER.get(kind, kind), []).append(number)
+
+    def _live(self, group: str, now_ms: int) -> list[tuple[int, Fault]]:
+        """Faults of a group that may still strike; what is over is not looked at again (time does not go back here)."""
+        numbers = self._groups.get(group)
+        if not numbers:
+            return []
+        over = [number for number in numbers if self._over(number, now_ms)]
+        for number in over:
+            numbers.remove(number)
+        return [(number, self.plan[number]) for number in numbers]
+
+    def _over(self, number: int, now_ms: int) -> bool:
+        fault = self.plan[number]
+        if fault.times and self._fired[number] >= fault.times:
+            return True
+        if KINDS[fault.kind].takes[-3:] == _AGAIN and not fault.every_ms:  # once, however late somebody looks
+            return self._seen[number] > 0
+        return now_ms >= fault.to_ms
+
+    def _asked(self, group: str, request: Request, now_ms: int) -> Fault | None:
+        for number, fault in self._live(group, now_ms):
+            if fault.kind is Kind.STALE_READ and request.leg != "query":
+                continue
             if (
-                fault.kind in kinds
-                and request.path.startswith(fault.path)
+                request.path.startswith(fault.path)
                 and fault.leg in ("", request.leg)
                 and fault.of(request.symbol)
                 and self._strikes(number, fault, now_ms)
@@ -413,15 +436,15 @@ class Faults:
 
     def _window(self, kind: Kind, now_ms: int, category: str = "market") -> Fault | None:
         """The fault of ``kind`` that lasts now."""
-        for number, fault in enumerate(self.plan):
-            if fault.kind is kind and fault.category == category and fault.active(now_ms):
+        for number, fault in self._live(kind, now_ms):
+            if fault.category == category and fault.active(now_ms):
                 self._fired[number] += 1
                 return fault
         return None
 
     def _engine(self, kind: Kind, symbol: str, ts_ms: int, order_id: int) -> Fault | None:
-        for number, fault in enumerate(self.plan):
-            if fault.kind is kind and self._hit(number, fault, symbol, ts_ms, order_id):
+        for number, fault in self._live(kind, ts_ms):
+            if self._hit(number, fault, symbol, ts_ms, order_id):
                 self._fired[number] += 1
                 return fault
         return None

@@ -255,9 +255,9 @@ class Trading:
 
     def _remember(self) -> None:
         """Keep what stale reads will show."""
-        lags = [fault.delay_ms for fault in self._faults.plan if fault.kind is Kind.STALE_READ]
-        if lags:
-            self.venue.remember(max(lags))
+        lag_ms = self._faults.longest_lag(self._clock.now_ms())
+        if lag_ms:
+            self.venue.remember(lag_ms)
 
     def _taken(self) -> list[tuple[str, dict[str, Any]]]:
         """New events with the listen key that stands now; those that nobody can hear are gone."""

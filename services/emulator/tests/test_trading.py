@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from packages.common.errors import InvalidInputError
 from services.emulator.faults import Fault, Faults, Kind
 from services.emulator.keys import TEST_KEY, ApiKey, KeyRing, read
+from services.emulator.limits import Window
 from services.emulator.params import ApiError
 from services.emulator.store import Asked, VenueStore
 from services.emulator.tests.conftest import exchange
@@ -127,6 +128,16 @@ async def test_orders_are_counted_and_limited(source):
         await trader.get("account", 3)
         assert "X-MBX-ORDER-COUNT-10S" not in trader.headers
         assert int(trader.headers["X-MBX-USED-WEIGHT-1M"]) >= 5
+
+
+async def test_orders_beyond_the_counter_are_refused_and_cancels_are_not(still, trader):
+    still.emulator.trading._counters["main"] = (Window(2, 10_000), Window(1200, 60_000))
+    item = {"type": "LIMIT", "timeInForce": "GTC", "price": "70000"}
+    order = await trader.order("BUY", "0.01", **item)
+    assert (await trader.stop("10"))["code"] == -4509  # counted all the same
+    assert (await trader.order("BUY", "0.01", **item))["code"] == -1015
+    assert trader.status == 429
+    assert (await trader.delete("order", symbol="BTCUSDT", orderId=order["orderId"]))["status"] == "CANCELED"
 
 
 async def test_accounts_are_apart(source):

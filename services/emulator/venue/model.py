@@ -1,6 +1,6 @@
 """What an account holds: values only. Amounts are ``Decimal`` in quote or base units, times in market ms."""
 
-from dataclasses import dataclass, field, is_dataclass, replace
+from dataclasses import dataclass, field, is_dataclass
 from decimal import Decimal
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -192,22 +192,6 @@ class Account:
     listen_serial: int = 0
     listen_open: bool = False
     cross_called: bool = False
-
-
-def frozen(account: Account) -> Account:
-    """A copy that later changes of ``account`` leave alone; what cannot change any more is shared."""
-    return replace(
-        account,
-        positions={symbol: replace(position) for symbol, position in account.positions.items()},
-        setups={symbol: replace(setup) for symbol, setup in account.setups.items()},
-        orders={number: replace(o) if o.status in OPEN else o for number, o in account.orders.items()},
-        algos={number: replace(a) if a.status in LIVE else a for number, a in account.algos.items()},
-        trades=account.trades[:],
-        incomes=account.incomes[:],
-        amendments=account.amendments[:],
-        countdowns=dict(account.countdowns),
-        forgotten=dict(account.forgotten),
-    )
 
 
 def dump(value: Any) -> Any:

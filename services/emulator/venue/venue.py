@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from decimal import Decimal
 from hashlib import sha512
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from services.emulator.venue.algos import Algos
 from services.emulator.venue.book import Quote, Span
 from services.emulator.venue.contract import Contract
 from services.emulator.venue.ledger import Ledger
-from services.emulator.venue.model import OPEN, Account, dump, frozen, load
+from services.emulator.venue.model import OPEN, Account, dump, load
 from services.emulator.venue.orders import Orders
 from services.emulator.venue.payloads import Event
 from services.emulator.venue.switches import Switches
@@ -50,6 +50,28 @@ class Desk:
     def settle(self, symbol: str, now_ms: int) -> None:
         self.orders.settle(symbol, now_ms)
         self.algos.settle(symbol, now_ms)
+
+    def frozen(self) -> Account:
+        """A copy of the account that later changes leave alone; what cannot change any more is shared."""
+        account, algos = self.ledger.account, self.algos
+        copy = replace(
+            account,
+            positions={symbol: replace(position) for symbol, position in account.positions.items()},
+            setups={symbol: replace(setup) for symbol, setup in account.setups.items()},
+            orders=dict(account.orders),
+            algos=dict(account.algos),
+            trades=account.trades[:],
+            incomes=account.incomes[:],
+            amendments=account.amendments[:],
+            countdowns=dict(account.countdowns),
+            forgotten=dict(account.forgotten),
+        )
+        for orders in self.ledger.open.values():
+            copy.orders |= {number: replace(order) for number, order in orders.items()}
+        for pending in algos.open.values():
+            copy.algos |= {number: replace(algo) for number, algo in pending.items()}
+        copy.algos |= {algo.id: replace(algo) for algo in algos.parents.values()}
+        return copy
 
     def active(self) -> set[str]:
         """Symbols that a price can do something to."""
@@ -102,6 +124,7 @@ class Venue:
         delay: Callable[[str, int, int], int] = lambda _symbol, _ts_ms, _order: 0,
     ) -> None:
         self.contracts, self.feed, self.seed = dict(contracts), feed, seed
+        self._changed_ms = 0  # when ``remember`` was called last
         self._past: deque[tuple[int, dict[str, Account]]] = deque()
         self.switches = Switches() if switches is None else switches
         self.stuck, self.share, self.delay = stuck, share, delay
@@ -213,20 +236,25 @@ class Venue:
         self._spans = (-1, {})
 
     def remember(self, keep_ms: int) -> None:
-        """Keep the accounts as they are now for ``past``; what is older than ``keep_ms`` is dropped but for one."""
-        now = {name: frozen(desk.ledger.account) for name, desk in self.desks.items()}
-        self._past.append((self.now_ms, now))
+        """Keep the accounts as they are now for ``past``, at most twenty times in ``keep_ms``; drop older ones."""
+        self._changed_ms = self.now_ms
+        if self._past and 0 <= self.now_ms - self._past[-1][0] < keep_ms // 20:
+            return
+        self._past.append((self.now_ms, {name: desk.frozen() for name, desk in self.desks.items()}))
         while len(self._past) > 1 and self._past[1][0] <= self.now_ms - keep_ms:
             self._past.popleft()
 
     def past(self, name: str, ts_ms: int) -> Desk:
-        """The account as it was at ``ts_ms``, or as early as is remembered; as it is when nothing is."""
+        """The account as it was at ``ts_ms``, or as early as is remembered; as it is when nothing changed since."""
+        if ts_ms >= self._changed_ms:
+            return self.desks[name]
         found = [accounts[name] for ms, accounts in self._past if ms <= ts_ms and name in accounts]
         if not found and self._past and name in self._past[0][1]:
             found = [self._past[0][1][name]]
         if not found:
             return self.desks[name]
-        ledger = Ledger(frozen(found[-1]), self.contracts, self.switches, self.seed, self.quote_of)
+        kept = Desk(Ledger(found[-1], self.contracts, self.switches, self.seed, self.quote_of), self.share, self.delay)
+        ledger = Ledger(kept.frozen(), self.contracts, self.switches, self.seed, self.quote_of)
         return Desk(ledger, self.share, self.delay)
 
     def switch(self, switches: Switches) -> None:

@@ -266,7 +266,7 @@ def account_v2(ledger: Ledger, now_ms: int, symbols: Iterable[str], *, can_trade
     )
     totals = account(ledger, now_ms)
     more = {
-        "feeBurn": False,  # no fee is paid in BNB here
+        "feeBurn": ledger.account.fee_burn,
         "assets": [asset | {"marginAvailable": True} for asset in totals["assets"]],
         "positions": rows,
     }
