@@ -131,7 +131,7 @@ async def test_orders_are_counted_and_limited(source):
 
 
 async def test_orders_beyond_the_counter_are_refused_and_cancels_are_not(still, trader):
-    still.emulator.trading._counters["main"] = (Window(2, 10_000), Window(1200, 60_000))
+    still.emulator.trading._counters["main"] = (Window(2, 10**9), Window(1200, 10**9))
     item = {"type": "LIMIT", "timeInForce": "GTC", "price": "70000"}
     order = await trader.order("BUY", "0.01", **item)
     assert (await trader.stop("10"))["code"] == -4509  # counted all the same
