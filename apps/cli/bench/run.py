@@ -10,7 +10,7 @@ from packages.common.errors import InvalidInputError
 
 AREAS: Final = (
     *("labels", "features", "backtest", "dataset", "training", "inference", "store", "ingest", "sockets", "minute"),
-    *("growth", "walkforward"),
+    *("execution", "growth", "walkforward"),
 )
 
 

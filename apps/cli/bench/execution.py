@@ -1,0 +1,231 @@
+"""How fast money is protected: an order to its request on the wire, and the first sign of a fill to its stop's.
+
+The product's trader against an emulated exchange in another process. "On the wire" is the moment in which the HTTP
+client has written the request; a fill's first sign is the arrival of the frame or answer that tells of it.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qsl
+
+import aiohttp
+import numpy as np
+
+from apps.cli.bench.measure import Figure, Plan, at_most
+from packages.common.time import ScaledClock, monotonic_ms
+from packages.exchange.binance.endpoints import endpoints_for
+from packages.exchange.binance.rest import BinanceRest
+from packages.exchange.binance.signing import Credentials
+from packages.exchange.clock_sync import sample_clock
+from packages.exchange.filters import floor_quantity, round_price
+from packages.exchange.port import BookTop, Brackets, InstrumentInfo
+from services.emulator.testing import Exchange, spawned
+from services.execution.assembly import trading_desk
+from services.execution.canary import ProofRules
+from services.execution.core import events as ev
+from services.execution.core.events import Timer
+from services.execution.core.state import Bracket, Phase
+from services.execution.guards import EntryLimits
+from services.execution.kill_switch import DataAge, Limits
+from services.execution.trader import EntryOrder, Trader, TraderConfig
+from services.userstream.recorder import Recorder
+
+SYMBOLS = (
+    *("BTCUSDT", "ETHUSDT", "XRPUSDT", "SOLUSDT", "DOGEUSDT", "LINKUSDT", "SUIUSDT", "PUMPUSDT", "ADAUSDT", "LTCUSDT"),
+)
+ENTRY, STOP = "/fapi/v1/order", "/fapi/v1/algoOrder"
+
+
+def measure(plan: Plan) -> Iterator[Figure]:
+    """Entries of ten symbols at once, several rounds; figures of one order each."""
+    rounds = plan.size(20, 1)
+    entry_ms, stop_ms = asyncio.run(_campaign(rounds))
+    for name, values, limit in (
+        ("decision handed over → entry request on the wire (checks, book, journal)", entry_ms, 35.0),
+        ("first sign of a fill → stop request on the wire", stop_ms, 5.0),
+    ):
+        p50, p99 = np.percentile(values, [50, 99])
+        yield Figure("execution", f"{name}, p50 of {len(values)}", float(p50), "ms")
+        yield at_most("execution", f"{name}, p99 of {len(values)}", float(p99), "ms", limit=limit)
+
+
+class _Wire:
+    """When requests left and were answered, by symbol; what they ask for stands in their bodies."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, float] = {}
+        self.answers: dict[str, float] = {}
+        self.stops: dict[str, float] = {}
+
+    def tracing(self) -> aiohttp.TraceConfig:
+        config = aiohttp.TraceConfig()
+        config.on_request_chunk_sent.append(self._sent)
+        config.on_request_end.append(self._answered)
+        return config
+
+    async def _sent(self, _: Any, context: SimpleNamespace, params: aiohttp.TraceRequestChunkSentParams) -> None:
+        asked = dict(parse_qsl(params.chunk.decode()))
+        if params.url.path == ENTRY and asked.get("reduceOnly") != "true" and "symbol" in asked:
+            context.entry = asked["symbol"]
+            self.entries.setdefault(asked["symbol"], monotonic_ms())
+        elif params.url.path == STOP and asked.get("type") == "STOP_MARKET":
+            self.stops.setdefault(asked["symbol"], monotonic_ms())
+
+    async def _answered(self, _: Any, context: SimpleNamespace, __: aiohttp.TraceRequestEndParams) -> None:
+        if hasattr(context, "entry"):
+            self.answers.setdefault(context.entry, monotonic_ms())
+
+
+class _Calm:
+    """Nothing speaks against an entry; the book is asked of the venue, as live."""
+
+    def __init__(self, venue: BinanceRest, tiers: Mapping[str, Brackets], marks: Mapping[str, Decimal]) -> None:
+        self._venue, self._tiers, self._marks = venue, tiers, marks
+
+    def lease_age_ms(self) -> float | None:
+        return 0.0
+
+    def stores_lost(self) -> tuple[str, ...]:
+        return ()
+
+    def data_ages(self) -> Mapping[str, DataAge]:
+        return {}
+
+    def clock_skew_ms(self) -> float | None:
+        return 0.0
+
+    def model_age_ms(self) -> float | None:
+        return 0.0
+
+    def last(self, symbol: str) -> Decimal | None:
+        return self._marks.get(symbol)
+
+    def brackets(self, symbol: str) -> Brackets | None:
+        return self._tiers.get(symbol)
+
+    async def book_top(self, symbol: str) -> BookTop:
+        return await self._venue.book_top(symbol)
+
+
+class _Rows:
+    """Rows are counted and forgotten: what they cost is measured elsewhere."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def put(self, _: str, rows: Any) -> None:
+        self.count += len(rows)
+
+    def publish(self, _: str, __: Any) -> None:
+        pass
+
+
+async def _campaign(rounds: int) -> tuple[list[float], list[float]]:
+    with tempfile.TemporaryDirectory(prefix="perpilot-bench-") as folder:
+        place = ("--var-dir", folder)
+        async with spawned("--speed", "1", "--universe", ",".join(SYMBOLS), "--history-days", "3", *place) as exchange:
+            return await _trade(exchange, Path(folder), rounds)
+
+
+async def _trade(exchange: Exchange, folder: Path, rounds: int) -> tuple[list[float], list[float]]:
+    wire, rows, clock, rng = _Wire(), _Rows(), ScaledClock(0), np.random.default_rng(1)
+    async with aiohttp.ClientSession(trace_configs=[wire.tracing()]) as session:
+        endpoints = endpoints_for("emulator", exchange.rest_url, exchange.ws_url)
+        venue = BinanceRest(
+            session, endpoints, clock, rng, credentials=Credentials(exchange.key.key, exchange.key.secret)
+        )
+        await sample_clock(venue, clock, 5)
+        instruments = (await venue.exchange_info()).instruments
+        tiers = {row.symbol: row for row in await venue.leverage_brackets()}
+        marks: dict[str, Decimal] = {}
+        limits = EntryLimits(rates=Limits(entries_minute=10**6, entries_hour=10**6, entries_day=10**6))
+        config = TraderConfig(
+            proofs=ProofRules(), delays={Timer.WINDOW: 300, Timer.READ: 150}, reconcile_s=5.0, account_s=5.0
+        )
+        async with trading_desk(
+            session, venue.transport, clock, rng, instruments, journal_path=folder / "journal.ndjson",
+            instance="bench", universe=SYMBOLS, writer=rows, publish=rows.publish,
+            outside=_Calm(venue, tiers, marks),
+            recorder=lambda trading, *names: Recorder(trading, rows, rows.publish, *names),
+            config=config, limits=limits,
+        ) as trader:  # fmt: skip
+            return await _rounds(trader, venue, clock, instruments, marks, wire, rounds)
+
+
+async def _rounds(
+    trader: Trader,
+    venue: BinanceRest,
+    clock: ScaledClock,
+    instruments: Mapping[str, InstrumentInfo],
+    marks: dict[str, Decimal],
+    wire: _Wire,
+    rounds: int,
+) -> tuple[list[float], list[float]]:
+    signs: dict[str, float] = {}
+    kept = trader.stepped
+
+    def stepped(symbol: str, before: Bracket, after: Bracket, event: ev.Event) -> None:
+        if after.exposed and not before.exposed:
+            answered = isinstance(event, ev.SubmitAnswered)
+            signs.setdefault(
+                symbol, wire.answers.get(symbol, 0.0) if answered else monotonic_ms() - trader.frame_age_ms
+            )
+        kept(symbol, before, after, event)
+
+    setattr(trader, "stepped", stepped)  # noqa: B010 - an ear for this measurement
+    entry_ms: list[float] = []
+    stop_ms: list[float] = []
+    await _look(trader, venue, marks)
+    await _until(lambda: trader.ready and not trader.view().locked, 60)
+    await _look(trader, venue, marks)
+    await _until(trader.stop_path_proven, 30)
+    for n in range(rounds):
+        await _look(trader, venue, marks)
+        asked: dict[str, float] = {}
+        for symbol in SYMBOLS:
+            asked[symbol] = monotonic_ms()
+            trader.enter(_order(instruments[symbol], marks[symbol], clock.now_ms(), n))
+        await _until(lambda: all(trader.view().locked.get(s) is Phase.PROTECTED for s in SYMBOLS), 30)
+        entry_ms += [wire.entries[symbol] - asked[symbol] for symbol in SYMBOLS]
+        stop_ms += [wire.stops[symbol] - signs[symbol] for symbol in SYMBOLS]
+        for symbol in SYMBOLS:
+            trader.close(symbol, "operator")
+        await _until(lambda: not trader.view().locked, 60)
+        signs.clear()
+        for seen in (wire.entries, wire.answers, wire.stops):
+            seen.clear()
+    return entry_ms, stop_ms
+
+
+async def _look(trader: Trader, venue: BinanceRest, marks: dict[str, Decimal]) -> None:
+    for row in await venue.premium_index():
+        if row.symbol in SYMBOLS:
+            marks[row.symbol] = Decimal(repr(row.mark))
+            trader.see_mark(row.symbol, marks[row.symbol])
+
+
+def _order(info: InstrumentInfo, mark: Decimal, now_ms: int, n: int) -> EntryOrder:
+    side = 1 if n % 2 else -1
+    return EntryOrder(
+        decision_id=f"bench:{n}:{info.symbol}",
+        symbol=info.symbol,
+        direction=side,
+        quantity=floor_quantity(info, Decimal(300) / mark, market=True),
+        leverage=3,
+        stop_price=round_price(info, mark * (1 - side * Decimal("0.05")), up=side < 0),
+        target_price=round_price(info, mark * (1 + side * Decimal("0.05")), up=side > 0),
+        reference_price=mark,
+        decided_ts_ms=now_ms,
+        due_ts_ms=now_ms + 86_400_000,
+    )
+
+
+async def _until(done: Any, within_s: float) -> None:
+    async with asyncio.timeout(within_s):
+        while not done():  # noqa: ASYNC110 - what is waited for is a state, not an event
+            await asyncio.sleep(0.005)
