@@ -142,7 +142,7 @@ async def spawned(*options: str, key: ApiKey = TEST_KEY, port: int = 0, admin_po
 
     Settings of this process's environment do not reach it. ``ControlError`` when it does not start.
     """
-    names = ("EXCHANGE", "MARKET", "SEED", "SPEED", "VAR_DIR", "UNIVERSE", "HISTORY")
+    names = ("EMULATOR", "EXCHANGE", "MARKET", "SEED", "SPEED", "VAR_DIR", "UNIVERSE", "HISTORY")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(names)}
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "apps.cli.main", "emulator", "serve", "--port", str(port), "--admin-port",
