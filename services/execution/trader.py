@@ -50,6 +50,8 @@ TRANSFERS = frozenset({"DEPOSIT", "WITHDRAW", "MARGIN_TRANSFER", "ADMIN_DEPOSIT"
 _KEPT = 1_000
 _PAGE = 1_000
 _DEAF_MAX = 3
+_QUIET_MS = 2_000.0
+_LEDGER_TRIES = 3
 _SPARE_BLOCKS = 5
 _BOOK_TRIES = 60
 
@@ -87,6 +89,9 @@ class TraderConfig:
     account_s: float = 10.0
     echo_s: float = 2.0
     stranger_s: float = 3.0
+    ledger_s: float = 60.0  # between attempts at the nightly comparison
+    ledger_every_ms: int = DAY_MS  # market time
+    ledger_slack: Decimal = Decimal("0.01")
     stream_wait_s: float = 10.0
     retry_s: float = 1.0
     hold_ms: int = 1_440 * MINUTE_MS
@@ -186,6 +191,14 @@ class Outside(Protocol):
         """Best bid and ask, asked for now. Raises ``VenueError``."""
 
 
+@dataclass(frozen=True, slots=True)
+class _LedgerMark:
+    """The wallet at a moment in which nothing happened."""
+
+    ts_ms: int
+    wallet: Decimal
+
+
 class Trader:
     """One account. ``run`` recovers and then works until it is cancelled; its stops stay when it ends."""
 
@@ -238,6 +251,9 @@ class Trader:
         self._buffer: list[wire.UserItem] = []
         self._started = False
         self._echoes: dict[str, float] = {}
+        self._event_mono_ms = monotonic_ms()  # of the last event of the account
+        self._ledger: _LedgerMark | None = None
+        self._ledger_misses = 0
         self._deaf = 0  # reconnects for want of an echo, with no echo since
         self._told: OrderedDict[str, None] = OrderedDict()  # orders that the stream told of, often before the answer
         self._failures: deque[int] = deque(maxlen=200)
@@ -271,6 +287,7 @@ class Trader:
                 ("account", self._read_account, every.account_s),
                 ("reconcile", self._reconcile, every.reconcile_s),
                 ("canary", self._ask_canary, 1.0),
+                ("ledger", self._check_ledger, every.ledger_s),
             ):
                 group.create_task(self._repeat(work, pause_s), name=f"trader-{name}")
 
@@ -503,6 +520,7 @@ class Trader:
                 self._note_event(item)
 
     def _note_event(self, item: wire.UserEvent) -> None:
+        self._event_mono_ms = monotonic_ms()
         self._recorder.event(item)
         match item:
             case wire.OrderUpdate():
@@ -922,6 +940,31 @@ class Trader:
                 if not stops:
                     runner.feed(ev.ReadDue())
 
+    async def _check_ledger(self) -> None:
+        """Rule 17, nightly: what the wallet changed by is what the exchange booked, to the cent. Compared between two
+        moments in which nothing happened; a difference is looked at three times before it halts."""
+        now = self._clock.now_ms()
+        since = self._ledger
+        if since is not None and now - since.ts_ms < self._config.ledger_every_ms:
+            return
+        if monotonic_ms() - self._event_mono_ms < _QUIET_MS:
+            return
+        wallet = (await self._trading.account()).wallet_balance
+        if since is not None:
+            booked = sum((row.amount for row in await self._income(None, since.ts_ms, now)), ZERO)
+            difference = wallet - since.wallet - booked
+            if monotonic_ms() - self._event_mono_ms < _QUIET_MS:
+                return  # something happened meanwhile
+            if abs(difference) > self._config.ledger_slack:
+                self._ledger_misses += 1
+                log.warning("ledger_differs", difference=str(difference), tries=self._ledger_misses)
+                if self._ledger_misses < _LEDGER_TRIES:
+                    return
+                text = f"the wallet changed by {wallet - since.wallet}, the exchange booked {booked}"
+                self._trip(Trip(ev.Latch.HALTED, "LEDGER_MISMATCH", "ledger", text))
+        if monotonic_ms() - self._event_mono_ms >= _QUIET_MS:
+            self._ledger, self._ledger_misses = _LedgerMark(now, wallet), 0
+
     async def _ask_canary(self) -> None:
         """Tier A on a symbol that is flat and free, whenever it is due."""
         now = self._clock.now_ms()
@@ -1000,11 +1043,12 @@ class Trader:
             return None
         return books.life_of(await self._trading.user_trades(plan.symbol, from_id=entries[0].trade_id))
 
-    async def _income(self, symbol: str, start_ms: int, end_ms: int) -> list[wire.Income]:
+    async def _income(self, symbol: str | None, start_ms: int, end_ms: int) -> list[wire.Income]:
+        """Bookings on one symbol, or all of them."""
         out: list[wire.Income] = []
         for page in range(1, 100):
             rows = await self._trading.income(start_ms, end_ms, page=page, limit=_PAGE)
-            out += [row for row in rows if row.symbol == symbol]
+            out += [row for row in rows if symbol is None or row.symbol == symbol]
             if len(rows) < _PAGE:
                 break
         return out

@@ -57,3 +57,20 @@ async def test_the_face_of_the_specification_places_and_refuses(exchange_on, tmp
         assert [row["state"] for row in desk.rows.of("order_intents", intent_id=f"{placed['decision_id']}:ETHUSDT")][
             -1
         ] == "protected"
+
+
+async def test_rule_17_the_wallet_is_compared_with_what_was_booked(exchange_on, tmp_path):
+    """A transfer that the exchange does not list as income stands for any booking that we cannot account for."""
+    quick = {"ledger_s": 0.2, "ledger_every_ms": 3_000}
+    async with exchange_on() as exchange, desk_on(exchange, tmp_path, **quick) as desk:
+        await desk.until(lambda: desk.trader._ledger is not None)
+        before = desk.trader._ledger
+        order = await desk.protected(symbol="XRPUSDT")
+        desk.trader.close(order.symbol, "operator")
+        await desk.flat(order.symbol)
+        await desk.until(lambda: desk.trader._ledger.ts_ms > before.ts_ms + 3_000, 30)
+        assert desk.trader._ledger.wallet < before.wallet  # fees were paid, and booked
+        assert desk.trader.killed.word == "RUNNING"
+        account = exchange.emulator.trading.venue.desks["main"].ledger.account
+        account.wallet += 1
+        await desk.until(lambda: desk.trader.killed.code == "LEDGER_MISMATCH", 30)
