@@ -347,6 +347,10 @@ class Trading:
             adopt(self.venue, self._faults, self.audit, before, [])
             raise
         self._clock.set_to(last)
+        for timer in self._timers:  # what was under way belongs to a time that is none any more
+            timer.cancel()
+        self._timers.clear()
+        self._swapped.clear()
         self._held, now = [], monotonic_ms()
         self._renewed = dict.fromkeys(self.venue.desks, now)
         self.changed()

@@ -159,6 +159,15 @@ async def test_a_late_order_is_executed_after_its_answer_and_never_after_its_win
     assert (await trader.get("order", symbol="BTCUSDT", origClientOrderId="soon"))["status"] == "FILLED"
 
 
+async def test_what_was_under_way_does_not_outlive_a_rewind(still, trader):
+    state = still.emulator.trading.state()
+    plan(still, Kind.ORDER_LATE, delay_ms=60_000)
+    await trader.order("BUY", "0.01", newClientOrderId="late", recvWindow=60_000)
+    still.emulator.trading.rewind(state)
+    await asyncio.sleep(0.15)
+    assert await trader.get("allOrders", symbol="BTCUSDT") == []
+
+
 async def test_stops_alone_are_refused_after_the_first(still, trader):
     plan(still, Kind.ORDER_REJECTED, leg="stop", code=-4120, after=1)
     await trader.order("BUY", "0.01")
