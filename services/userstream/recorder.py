@@ -114,11 +114,12 @@ def rest_order_row(order: wire.Order) -> Row:
 
 
 def algo_row(item: wire.AlgoUpdate) -> Row:
-    """A row of orders from ALGO_UPDATE."""
+    """A row of orders from ALGO_UPDATE. Its name is ``client_algo_id`` alone: once it triggers, its child has that name
+    as its own, and no two orders may share one."""
     return {
         "mode": MODE,
         "order_id": -item.algo_id,
-        "client_order_id": item.client_id,
+        "client_order_id": None,
         "symbol": item.symbol,
         "side": item.side.value,
         "type": item.type,
