@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import structlog
 
 from packages.common.config import Settings
-from packages.common.time import iso, monotonic_ms, wall_ms
+from packages.common.time import monotonic_ms, wall_ms
 from packages.exchange.trading import Trading
 from services.execution import gate
 from services.execution.kill_switch import Trigger
@@ -102,7 +102,7 @@ class AccountGate:
         """Every condition as it is now, with the wall time at which the account was asked; None: it was not yet."""
         rows = gate.worker_conditions(self._facts(self._found), self._limits)
         return {
-            "asked_at": None if self._found is None else iso(self._found_ms),
+            "asked_at_ms": None if self._found is None else self._found_ms,
             "conditions": [asdict(row) for row in rows],
         }
 
