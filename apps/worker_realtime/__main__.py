@@ -157,7 +157,17 @@ class Worker:
             ]
 
             async def trade_live() -> None:
-                around = Surroundings(venue, self._clock, lease, link, writer, models, state.book, tradable)
+                around = Surroundings(
+                    venue,
+                    self._clock,
+                    lease,
+                    link,
+                    writer,
+                    models,
+                    state.book,
+                    tradable,
+                    lambda: loop.progress.catching_up,
+                )
                 watchers.append(around.see)
                 watching = asyncio.create_task(around.watch_clock(), name="clock-watch")
                 try:

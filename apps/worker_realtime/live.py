@@ -4,6 +4,7 @@ import asyncio
 import math
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
@@ -19,6 +20,7 @@ from apps.worker_realtime.engine import Decided, Engine
 from apps.worker_realtime.lease import TradingLease
 from apps.worker_realtime.link import DeskCommand, DeskLink
 from apps.worker_realtime.live_account import MODE, LiveAccount, LiveMinute, LivePermission
+from apps.worker_realtime.loop import stale_limit_ms
 from apps.worker_realtime.model_source import ModelSource
 from packages.common.config import Settings
 from packages.common.errors import InvalidInputError, SettingsError, VenueError
@@ -106,7 +108,9 @@ class Surroundings:
         models: ModelSource,
         feed: Feed,
         tradable: Sequence[str],
+        catching_up: Callable[[], bool],
     ) -> None:
+        self._catching_up = catching_up
         self.venue, self._clock, self._lease, self._link = venue, clock, lease, link
         self._writer, self._models, self._feed, self._tradable = writer, models, feed, tuple(tradable)
         self._lasts: dict[str, float] = {}
@@ -129,7 +133,10 @@ class Surroundings:
         return () if self._link.fresh and self._writer.metrics.database_ok else ("database",)
 
     def data_ages(self) -> Mapping[str, DataAge]:
+        """Ages since this process has caught up: what it has not heard yet blocks, and is no loss of data."""
         now = self._clock.now_ms()
+        if self._catching_up():
+            return dict.fromkeys(self._tradable, DataAge(None, None))
         ages = {}
         for symbol in self._tradable:
             bar, mark = self._feed.last_ts(symbol), self._mark_ts.get(symbol)
@@ -405,7 +412,7 @@ async def live_trading(
     if link.state.kill_switch != "RUNNING":
         latch = Latch.HALTED if link.state.kill_switch == "HALTED" else Latch.FLATTENING
         moves.append(LatchMoved(latch, "OPERATOR", link.state.changed_by, link.state.reason, clock.now_ms()))
-    limits = guards.entry_limits(settings)
+    limits = on_market(guards.entry_limits(settings), clock.speed)
     async with trading_desk(
         session,
         venue.transport,
@@ -429,6 +436,13 @@ async def live_trading(
             yield LiveTrading(trader, surroundings, link, settings, writer, clock, instruments, limits, gate)
         finally:
             asking.cancel()
+
+
+def on_market(limits: guards.EntryLimits, speed: float) -> guards.EntryLimits:
+    """Ages of data on an accelerated market: a second of our own time is allowed for on top, as in the kernel."""
+    rates = limits.rates
+    bar_ms, mark_ms = (stale_limit_ms(int(age), speed) for age in (rates.bar_age_ms, rates.mark_age_ms))
+    return replace(limits, rates=replace(rates, bar_age_ms=bar_ms, mark_age_ms=mark_ms))
 
 
 def account_key(settings: Settings, environment: Mapping[str, str]) -> Credentials | None:
