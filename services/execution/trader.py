@@ -242,6 +242,7 @@ class Trader:
         self._waiting: dict[str, list[asyncio.Future[tuple[str, tuple[str, ...]]]]] = {}
         self._held: dict[str, wire.Position] = {}
         self._configs: dict[str, wire.SymbolConfig] = {}
+        self._levers: dict[str, int] = {}  # the leverage we asked for last
         self._closing: dict[str, ev.Leg] = {}
         self._account: wire.Account | None = None
         self._marks = left.marks
@@ -567,10 +568,26 @@ class Trader:
             self._trip(Trip(ev.Latch.HALTED, "MANUAL", "account", "multi-assets mode was turned on"))
         if item.symbol is not None and item.leverage is not None:
             config = self._configs.get(item.symbol)
-            if config is not None and config.leverage != item.leverage and item.symbol not in self._entering:
-                self._trip(Trip(ev.Latch.HALTED, "MANUAL", item.symbol, f"leverage was set to {item.leverage}"))
             if config is not None:
-                self._configs[item.symbol] = _with_leverage(config, item.leverage)
+                self._compare_config(config, _with_leverage(config, item.leverage))
+
+    def _compare_config(self, known: wire.SymbolConfig, now: wire.SymbolConfig) -> None:
+        """What was set, by a hand if not by us: the answer to our own change may have been lost (incident 19)."""
+        self._configs[now.symbol] = now
+        ours = now.leverage in (known.leverage, self._levers.get(now.symbol)) and now.isolated >= known.isolated
+        if not ours:
+            was, mode = known.leverage, "isolated" if now.isolated else "cross"
+            self._trip(Trip(ev.Latch.HALTED, "MANUAL", now.symbol, f"set to {now.leverage}x {mode}, was {was}x"))
+
+    async def _compare_configs(self) -> None:
+        """Margin mode changes without an event, and a gap may have swallowed a leverage."""
+        before, entering = dict(self._configs), set(self._entering)
+        for row in await self._trading.symbol_config():
+            known = before.get(row.symbol)
+            if known is None or self._configs.get(row.symbol) is not known:
+                continue  # it was set meanwhile
+            if row.symbol not in entering | self._entering.keys():
+                self._compare_config(known, row)
 
     def _read_all(self, why: str) -> None:
         """Read every symbol where something is under way, and compare the rest (rules 15, 16)."""
@@ -699,6 +716,7 @@ class Trader:
         if config is None or not config.isolated:
             await self._trading.set_isolated(symbol)
         if config is None or config.leverage != leverage:
+            self._levers[symbol] = leverage
             holds = await self._trading.set_leverage(symbol, leverage)
             if holds != leverage:
                 raise InvalidInputError("leverage", leverage, f"what the exchange allows, {holds}")
@@ -919,6 +937,7 @@ class Trader:
 
     async def _reconcile(self) -> None:
         """D28: the account against what is believed. A difference is read anew by its symbol, which acts on that."""
+        await self._compare_configs()
         account = await self._reader.read_account()
         for symbol, reading in account.symbols.items():
             self._take_positions(symbol, account)
