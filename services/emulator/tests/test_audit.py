@@ -8,7 +8,7 @@ from aiohttp import ClientSession
 
 from services.emulator.audit import Audit
 from services.emulator.config import EmulatorConfig
-from services.emulator.testing import ControlError, served, spawned
+from services.emulator.testing import ControlError, served
 from services.emulator.tests.conftest import UNIVERSE, Client, exchange
 from services.emulator.tests.trader import Trader
 
@@ -141,15 +141,3 @@ async def test_the_audit_survives_a_kill(source, tmp_path):
         report = client.emulator.trading.audited()["accounts"]["main"]
     assert report["summary"]["naked_now"] == ["BTCUSDT"]
     assert report["summary"]["differences"] == []
-
-
-@pytest.mark.integration
-async def test_a_child_is_killed_and_goes_on(tmp_path):
-    options = ("--speed", "60", "--universe", "BTCUSDT,ETHUSDT", "--history-days", "2", "--var-dir", str(tmp_path))
-    async with spawned(*options) as found:
-        first = await found.control.status()
-        await found.control.fault(kind="market_short", for_ms=1_000_000)
-        await found.kill()
-    async with spawned(*options) as found:
-        assert (await found.control.status())["market_ms"] >= first["market_ms"]
-        assert found.environment()["EXCHANGE_API_KEY"] == found.key.key

@@ -106,8 +106,13 @@ async def test_an_account_survives_sigkill(tmp_path):
             now = await trader(found)
             assert (await now.order("BUY", "0.01", newClientOrderId="e"))["status"] == "FILLED"
             assert (await (await trader(found)).stop("10000", clientAlgoId="s"))["algoStatus"] == "NEW"
+            await found.control.fault(kind="fill_late", delay_ms=1)
+            before = (await found.control.status())["market_ms"]
             await found.kill()
         async with spawned(*options) as found:
+            assert (await found.control.status())["market_ms"] >= before
+            assert [row["kind"] for row in (await found.control.faults())["plan"]] == ["fill_late"]
+            assert found.environment()["EXCHANGE_REST_URL"] == found.rest_url
             assert [row["clientAlgoId"] for row in await (await trader(found)).get("openAlgoOrders")] == ["s"]
             main = (await found.control.audit())["accounts"]["main"]
             assert main["summary"]["naked_now"] == []
