@@ -1,0 +1,145 @@
+"""SIGKILL of the live trader at random moments: each restart must converge, and nothing be naked, doubled or lost.
+
+A sitting is a campaign of its own, on an exchange of its own that goes on meanwhile; what sittings of a seed have found
+adds up in ``VAR_DIR/campaign/kills-<seed>.json``, kill by kill, so that it may be interrupted. The trader is the whole
+victim here; killing the worker, Redis or Postgres around it is the desk's soak (``--victim``).
+"""
+
+import asyncio
+import json
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from apps.cli.campaign import SPEED, SYMBOLS, CampaignError, exchange
+from apps.cli.campaign_books import Kept, judge
+from apps.cli.campaign_trader import FLAT_S
+from apps.cli.campaign_weather import steady
+from apps.cli.console import Bar, bar
+from packages.common.time import monotonic_ms, wall_ms
+from services.emulator.testing import Exchange
+
+_ROOT = Path(__file__).resolve().parents[2]
+CONVERGED_S = 30.0
+_EARLY = 0.2  # share of lives that end before they have recovered
+
+
+@dataclass(frozen=True, slots=True)
+class KillPlan:
+    """``kills`` in this sitting; moments, entries and faults (at realistic rates) are drawn from ``seed``."""
+
+    kills: int
+    seed: int = 1
+    symbols: tuple[str, ...] = SYMBOLS[:12]
+    speed: float = SPEED
+    lives_s: tuple[float, float] = (0.3, 5.0)  # after it has recovered
+
+
+def run_kills(var_dir: Path, plan: KillPlan) -> dict[str, Any]:
+    """One sitting; the result is that of all sittings of the seed so far. ``CampaignError`` when it cannot go on."""
+    path = var_dir / "campaign" / f"kills-{plan.seed}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    total: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"seed": plan.seed, "kills": []}
+    total.setdefault("sittings", [])
+    with tempfile.TemporaryDirectory(prefix="perpilot-kills-") as folder, bar("Kills") as shown:
+        verdict = asyncio.run(_sitting(plan, Path(folder), total, path, shown))
+    total["sittings"].append({"ended": wall_ms(), "ok": verdict["ok"], "broken": verdict["broken"]})
+    _keep(path, total)
+    late = [took for took in total["kills"] if took > CONVERGED_S]
+    return verdict | {
+        "ok": verdict["ok"] and not late and all(row["ok"] for row in total["sittings"]),
+        "seed": plan.seed,
+        "kills": len(total["kills"]),
+        "sittings": len(total["sittings"]),
+        "converged_s": {"p50": float(np.median(total["kills"])), "max": max(total["kills"])},
+    }
+
+
+def _keep(path: Path, total: dict[str, Any]) -> None:
+    path.write_text(json.dumps(total))
+
+
+async def _sitting(plan: KillPlan, folder: Path, total: dict[str, Any], path: Path, shown: Bar) -> dict[str, Any]:
+    before = len(total["kills"])
+    rng = np.random.default_rng([plan.seed, before])
+    async with exchange(folder / "exchange", plan.symbols, plan.seed, plan.speed) as market:
+        for row in steady("realistic", plan.speed):
+            await market.control.fault(**row)
+        for kill in range(plan.kills):
+            if rng.random() < _EARLY:
+                await _short_life(plan, folder, market, 2 * (before + kill), float(rng.uniform(0.5, 4.0)))
+            took_s = await _life(plan, folder, market, 2 * (before + kill) + 1, float(rng.uniform(*plan.lives_s)))
+            total["kills"].append(round(took_s, 2))
+            _keep(path, total)
+            shown.show((kill + 1) / plan.kills, f"{before + kill + 1} kills, the last converged in {took_s:.1f} s")
+        await market.control.clear()
+        last = await _start(plan, folder, market, 2 * (before + plan.kills))
+        await _ready(last)
+        last.terminate()
+        try:
+            await asyncio.wait_for(last.wait(), FLAT_S + 30)
+        finally:
+            await _end(last)
+        report = await market.control.audit()
+    kept = Kept(folder / "rows.ndjson")
+    verdict = judge(report["accounts"]["main"], kept)
+    kept.close()
+    return verdict
+
+
+async def _life(plan: KillPlan, folder: Path, market: Exchange, number: int, lives_s: float) -> float:
+    """Start, converge, trade, be killed; returns how many seconds it took to converge."""
+    started = monotonic_ms()
+    process = await _start(plan, folder, market, number)
+    try:
+        await _ready(process)
+        while await _naked(market):
+            if monotonic_ms() - started > CONVERGED_S * 1e3:
+                break
+            await asyncio.sleep(0.05)
+        took_s = (monotonic_ms() - started) / 1e3
+        await asyncio.sleep(lives_s)
+    finally:
+        await _end(process)
+    return took_s
+
+
+async def _short_life(plan: KillPlan, folder: Path, market: Exchange, number: int, lives_s: float) -> None:
+    process = await _start(plan, folder, market, number)
+    await asyncio.sleep(lives_s)
+    await _end(process)
+
+
+async def _start(plan: KillPlan, folder: Path, market: Exchange, number: int) -> asyncio.subprocess.Process:
+    told = {
+        "rest_url": market.rest_url, "ws_url": market.ws_url, "folder": str(folder), "seed": plan.seed,
+        "life": number, "symbols": list(plan.symbols), "speed": plan.speed,
+    }  # fmt: skip
+    return await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "apps.cli.campaign_trader", json.dumps(told), stdout=asyncio.subprocess.PIPE,
+        cwd=_ROOT,
+    )  # fmt: skip
+
+
+async def _ready(process: asyncio.subprocess.Process) -> None:
+    assert process.stdout is not None
+    line = await asyncio.wait_for(process.stdout.readline(), 2 * CONVERGED_S)
+    if line.strip() != b"ready":
+        raise CampaignError(f"the trader ended while it started: {line!r}")
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    with suppress(ProcessLookupError):
+        process.kill()
+    await process.wait()
+
+
+async def _naked(market: Exchange) -> Sequence[str]:
+    found: Sequence[str] = (await market.control.audit(rows=False))["accounts"]["main"]["summary"]["naked_now"]
+    return found

@@ -1,0 +1,47 @@
+"""The trader of the kill campaign as a process: enters brackets until it is killed, or told (SIGTERM) to become flat.
+
+It says ``ready`` when it has recovered and ``flat`` when nothing is open any more. Rows go to a file that a kill cannot
+lose, and what was not booked by its predecessor is read from there.
+"""
+
+import asyncio
+import json
+import signal
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from apps.cli.campaign import Address, Entrants, flat, floor, quiet
+from apps.cli.campaign_books import Kept
+
+FLAT_S = 90.0
+_MANY = 10**9
+
+
+async def work(told: dict[str, Any]) -> bool:
+    """One life; True when it ended flat."""
+    folder, symbols = Path(told["folder"]), tuple(told["symbols"])
+    kept, stop = Kept(folder / "rows.ndjson"), asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    at = Address(told["rest_url"], told["ws_url"])
+    async with floor(at, folder / "journal.ndjson", kept, symbols, told["seed"], told["speed"]) as found:
+        entrants = Entrants(found, symbols, told["seed"], _MANY, life=told["life"])
+        entering = asyncio.create_task(entrants.run())
+        while not found.trader.ready and not stop.is_set():  # noqa: ASYNC110 - it is a state, nobody tells of it
+            await asyncio.sleep(0.02)
+        print("ready", flush=True)
+        await asyncio.wait({entering, asyncio.create_task(stop.wait())}, return_when=asyncio.FIRST_COMPLETED)
+        if entering.done():
+            entering.result()
+        entering.cancel()
+        with suppress(asyncio.CancelledError):
+            await entering
+        done = await flat(found, FLAT_S)
+    print("flat" if done else "not flat", flush=True)
+    return done
+
+
+if __name__ == "__main__":
+    quiet()
+    sys.exit(0 if asyncio.run(work(json.loads(sys.argv[1]))) else 1)
