@@ -68,12 +68,32 @@ def soak(
     hours: Annotated[float, typer.Option(help="Hours of market time.", min=0.05)] = 24.0,
     kill_every_s: Annotated[float, typer.Option(help="Seconds between kills (SIGKILL); 0: none.", min=0)] = 0.0,
     victim: Annotated[list[str] | None, typer.Option(help="Process to kill; may be repeated. Default: any.")] = None,
-    seed: Annotated[int, typer.Option(help="Order of the kills.", min=0)] = 1,
+    seed: Annotated[int, typer.Option(help="Order of the kills; of a campaign all that is drawn.", min=0)] = 1,
+    faults: Annotated[bool, typer.Option("--faults", help="Live brackets under faults instead.")] = False,
+    brackets: Annotated[int, typer.Option(help="How many of them.", min=1)] = 200,
+    profile: Annotated[str, typer.Option(help="Rates of faults: calm, realistic or absurd.")] = "realistic",
+    kill_trader: Annotated[bool, typer.Option("--kill-trader", help="Kill the live trader instead.")] = False,
+    kills: Annotated[int, typer.Option(help="How often in this sitting.", min=1)] = 50,
     as_json: Json = False,
 ) -> None:
-    """Run a desk of its own as fast as it can follow, then prove that nothing is missing. Settings as for `up`."""
+    """Run a desk of its own as fast as it can follow, then prove that nothing is missing. Settings as for `up`.
+
+    With --faults or --kill-trader: live brackets against an emulated exchange of its own, judged by its books.
+    """
     from apps.cli.soak import VICTIMS, SoakPlan, run_soak, show
 
+    if faults or kill_trader:
+        from apps.cli import campaign, campaign_kills
+        from apps.cli.campaign_weather import PROFILES
+
+        if profile not in PROFILES:
+            _invalid("--profile", profile, "one of " + ", ".join(PROFILES))
+        if faults:
+            found = campaign.run_faults(campaign.FaultPlan(brackets, seed, profile))
+        else:
+            found = campaign_kills.run_kills(_settings().var_dir, campaign_kills.KillPlan(kills, seed))
+        campaign.show(found, as_json=as_json)
+        raise typer.Exit(0 if found["ok"] else 1)
     victims = tuple(victim) if victim else VICTIMS
     for name in victims:
         if name not in VICTIMS:
