@@ -48,6 +48,7 @@ from services.training.splits import Span
 from services.training.store_env import StoreEnv
 from services.training.train import TrainConfig, run_training_job
 
+pytestmark = pytest.mark.xdist_group("parity")  # one chain for all of them
 START_MS = 1_750_032_000_000  # 2025-06-16T00:00:00Z
 MINUTES = 4 * 1440
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "PUMPUSDT", "BNXUSDT")

@@ -22,6 +22,7 @@ from services.backtest.verdict import NOT_TRADED, judge
 from services.backtest.words import number
 
 DAY = 86_400_000
+pytestmark = pytest.mark.xdist_group("report")  # one report for all of them
 EFFORT = Effort(
     bootstrap_draws=200,
     monte_carlo_draws=100,

@@ -14,6 +14,7 @@ from services.simulator import step as st
 from services.simulator.tables import TRADE, new_out, new_state
 from services.simulator.tests import markets
 
+pytestmark = pytest.mark.xdist_group("oracle")  # the slow simulator runs once
 TIGHT = Barriers(0.5, 0.4, 12, 3.0, 0.0004, 0.05, 0.0)
 
 NO_LIMITS = {

@@ -18,6 +18,7 @@ from services.training.splits import Span
 from services.training.tests.stores import FREE, START_MS, market_env
 from services.training.train import TrainConfig, run_training_job
 
+pytestmark = pytest.mark.xdist_group("relabel")  # one labelled market for all of them
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 DAYS = 6
 SPAN = Span(START_MS + 5 * DAY_MS, START_MS + DAYS * DAY_MS)

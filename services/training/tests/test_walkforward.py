@@ -19,6 +19,7 @@ from services.training.splits import Span
 from services.training.tests.stores import SPEC, START_MS, desk_of, market_env
 from services.training.train import TrainConfig, run_training_job
 
+pytestmark = pytest.mark.xdist_group("walkforward")  # one run for all of them
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 DAYS = 6
 
