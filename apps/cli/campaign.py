@@ -221,7 +221,7 @@ class Entrants:
 
     async def _one_symbol(self, symbol: str, rng: np.random.Generator) -> None:
         count = 0
-        await asyncio.sleep(float(rng.uniform(0, 4)))  # a desk does not enter everything in one instant
+        await asyncio.sleep(float(rng.uniform(0, 0.1 * len(self.symbols))))  # a desk does not enter all in one instant
         while self.started < self.asked and not self.ended:
             await asyncio.sleep(0.02)
             ready = self.floor.free and symbol in self.floor.marks and self.floor.phase(symbol) is Phase.FLAT

@@ -38,7 +38,7 @@ class KillPlan:
     seed: int = 1
     symbols: tuple[str, ...] = SYMBOLS[:12]
     speed: float = SPEED
-    lives_s: tuple[float, float] = (0.3, 5.0)  # after it has recovered
+    lives_s: tuple[float, float] = (0.5, 8.0)  # after it has recovered
 
 
 def run_kills(var_dir: Path, plan: KillPlan) -> dict[str, Any]:
