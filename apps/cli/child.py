@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from apps.cli.keys import withheld
 from packages.common.time import monotonic_ms
 
 QUICK_MS = 10_000.0  # a process that ends sooner has failed to start
@@ -20,7 +21,8 @@ LOG_BYTES = 32 << 20
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """What to run. ``prepare`` is called before each start; ``ready`` says when others may rely on it.
+    """What to run. ``prepare`` is called before each start; ``ready`` says when others may rely on it. It inherits our
+    environment but for the account's key, which only ``environment`` can give.
 
     ``after``: children whose readiness a restart waits for, since without them it could only die again.
     """
@@ -83,7 +85,7 @@ class Child:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
                 self.spec.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT,
-                env={**os.environ, **self.spec.environment},
+                env={**withheld(os.environ), **self.spec.environment},
                 start_new_session=True,  # Ctrl-C of the terminal reaches it only through us, in order
                 user=self.spec.uid, group=self.spec.gid,
             )  # fmt: skip

@@ -59,6 +59,12 @@ class DeskInfo:
     api_port: int
     ports: dict[str, int] = field(default_factory=dict)
     children: tuple[ChildInfo, ...] = ()
+    mode: str = "shadow"
+
+    @property
+    def own_exchange(self) -> bool:
+        """The exchange is an emulator of this desk, and ends with it."""
+        return any(child.name == "emulator" for child in self.children)
 
     def alive(self) -> bool:
         return find_process(self.pid, self.create_time) is not None

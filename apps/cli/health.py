@@ -5,16 +5,19 @@ A part is ``{"ok": bool, …figures}``; a part that cannot be looked at says why
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import redis
 
+from apps.cli import watchdog
 from apps.cli.desk import DeskInfo
 from packages.common.config import Settings
 from packages.common.db import connect
 from packages.common.errors import PlatformError
 from packages.common.time import MINUTE_MS, iso, wall_ms
+from services.execution.journal import JournalMissingError, read_state
 
 Part = dict[str, Any]
 HEARTBEAT_MS = 15_000
@@ -34,6 +37,11 @@ def allowed_age_ms(settings: Settings) -> float:
 def collect(settings: Settings, desk: DeskInfo | None) -> dict[str, Any]:
     """One object with ``ok`` and each part with its figures."""
     parts: dict[str, Part] = {"processes": _processes(desk)}
+    var_dir = settings.var_dir.resolve()
+    traded = desk is not None and desk.mode == "live"
+    if traded or watchdog.running(var_dir) is not None:  # it outlives the desk
+        parts["watchdog"] = watchdog.state(var_dir)
+        parts["journal"] = _guarded(lambda: _journal(var_dir))
     parts["bus"] = _guarded(lambda: _bus(desk))
     database_url = desk.database_url if desk else settings.database_url
     if not database_url:
@@ -48,6 +56,8 @@ def collect(settings: Settings, desk: DeskInfo | None) -> dict[str, Any]:
                 parts["signals"] = _guarded(lambda: _signals(conn, settings, market_ts))
                 parts["gaps"] = _guarded(lambda: _gaps(conn))
                 parts["trading"] = _guarded(lambda: _trading(conn))
+                if traded:
+                    parts["live"] = _guarded(lambda: _live(conn))
                 parts["jobs"] = _guarded(lambda: _jobs(conn))
         except PlatformError as exc:
             parts["database"] = {"ok": False, "error": str(exc)}
@@ -188,6 +198,50 @@ def _trading(conn: psycopg.Connection[Any]) -> Part:
         "reason": row[2],
         "version": row[3],
         "models": pointers,
+    }
+
+
+def _live(conn: psycopg.Connection[Any]) -> Part:
+    """The worker's word on the account. A halt is no fault of the desk; a position without a stop is."""
+    row = conn.execute(
+        "SELECT updated_at, status->'live' FROM process_status WHERE name = 'worker_realtime'"
+    ).fetchone()
+    if row is None or row[1] is None:
+        return {"ok": False, "error": "worker_realtime does not say: it is recovering, or gone"}
+    live, age = row[1], wall_ms() - round(row[0].timestamp() * 1e3)
+    naked = live["naked_ms"] or {}
+    return {
+        "ok": age <= HEARTBEAT_MS
+        and bool(live["ready"] and live["stream_up"] and live["stop_path_proven"])
+        and not live["unprotected"],
+        "heartbeat_age_ms": age,
+        "latch": live["latch"],
+        "code": live["latch_code"] or None,
+        "positions": live["positions"],
+        "unprotected": live["unprotected"],
+        "paused": live["paused"],
+        "entries_unknown": live["entries_unknown"],
+        "user_stream": "up" if live["stream_up"] else "DOWN",
+        "stop_path": "proven" if live["stop_path_proven"] else "NOT PROVEN",
+        "proofs": live["proofs"],
+        "naked_ms": naked,
+        "blocks": [f"{block['code']} {block['symbol'] or ''}".strip() for block in live["blocks"]],
+    }
+
+
+def _journal(var_dir: Path) -> Part:
+    """The write-ahead log as it is on disk."""
+    try:
+        state = read_state(var_dir / "execution" / "journal.ndjson")
+    except JournalMissingError:
+        return {"ok": True, "latch": "none yet"}
+    return {
+        "ok": True,
+        "instance": state.instance,
+        "latch": state.latch.value.upper(),
+        "code": state.latch_code or None,
+        "open": sorted(state.open),
+        "exits_wanted": sorted(state.exits),
     }
 
 

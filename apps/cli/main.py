@@ -21,6 +21,7 @@ models = typer.Typer(help="Trained models and which is in use.", no_args_is_help
 trading = typer.Typer(help="Whether the desk trades.", no_args_is_help=True)
 jobs = typer.Typer(help="Background jobs.", no_args_is_help=True)
 
+Reason = Annotated[str, typer.Option(help="Why; it is kept.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -33,11 +34,16 @@ def up(headless: Annotated[bool, typer.Option("--headless", help="Open no browse
 
 
 @app.command()
-def down(timeout_s: Annotated[float, typer.Option(help="Seconds to wait for the ordered stop.", min=1)] = 60.0) -> None:
-    """Stop the desk of this VAR_DIR."""
+def down(
+    timeout_s: Annotated[float, typer.Option(help="Seconds to wait for the ordered stop.", min=1)] = 60.0,
+    leave_positions: Annotated[
+        bool, typer.Option("--leave-positions", help="End the watchdog too; open positions keep their stops.")
+    ] = False,
+) -> None:
+    """Stop the desk of this VAR_DIR. The watchdog stays while positions are open."""
     from apps.cli.down import stop_desk
 
-    stop_desk(_settings().var_dir.resolve(), timeout_s)
+    stop_desk(_settings().var_dir.resolve(), timeout_s, leave_positions=leave_positions)
 
 
 @app.command()
@@ -106,11 +112,47 @@ def soak(
 
 
 @app.command()
-def halt(reason: Annotated[str, typer.Option(help="Why; it is kept.")] = "halted from the command line") -> None:
-    """No new entries from now on; stops and exits stay. `trading shadow` does not lift it."""
+def halt(
+    flatten: Annotated[bool, typer.Option("--flatten", help="Leave every position as well (live only).")] = False,
+    reason: Reason = "from the command line",
+) -> None:
+    """No new entries from now on; stops and exits stay. Only `resume` lifts it."""
     from apps.cli.trading import halt as stop_entries
 
-    typer.echo(stop_entries(_desk().database_url, reason))
+    running = _desk()
+    typer.echo(stop_entries(running.url, running.database_url, reason, flatten=flatten))
+
+
+@app.command()
+def resume(reason: Annotated[str, typer.Option(help="Why the latch may be cleared; it is kept.")]) -> None:
+    """Clear the kill-switch. What still holds latches again at once."""
+    from apps.cli.trading import resume as clear
+
+    typer.echo(clear(_desk().url, reason))
+
+
+@app.command()
+def close(symbol: str, reason: Reason = "from the command line") -> None:
+    """Leave the live position of one symbol at the market."""
+    from apps.cli.trading import command
+
+    typer.echo(command(_desk().url, f"/api/positions/{symbol}/close", reason))
+
+
+@app.command()
+def pause(symbol: str, reason: Reason = "from the command line") -> None:
+    """No new live entries on one symbol; its position and stops stay."""
+    from apps.cli.trading import command
+
+    typer.echo(command(_desk().url, f"/api/symbols/{symbol}/pause", reason))
+
+
+@app.command()
+def unpause(symbol: str, reason: Reason = "from the command line") -> None:
+    """Allow live entries on one symbol again."""
+    from apps.cli.trading import command
+
+    typer.echo(command(_desk().url, f"/api/symbols/{symbol}/unpause", reason))
 
 
 @app.command()
@@ -179,6 +221,26 @@ def trading_shadow(reason: Annotated[str, typer.Option(help="Why; it is kept.")]
     from apps.cli.trading import toggle
 
     typer.echo(toggle(_desk().url, "shadow", reason))
+
+
+@trading.command("live")
+def trading_live(
+    confirm: Annotated[str, typer.Option(help="The word LIVE, typed out.")] = "",
+    reason: Reason = "from the command line",
+) -> None:
+    """Trade the account: real orders. Refused with everything that is not met; `trading gate` shows it."""
+    from apps.cli.trading import toggle
+
+    typer.echo(toggle(_desk().url, "live", reason, confirm))
+
+
+@trading.command("gate")
+def trading_gate(as_json: Json = False) -> None:
+    """Everything that live trading needs, met or not, as it is now."""
+    from apps.cli import report
+    from apps.cli.trading import gate
+
+    report.table(gate(_desk().url), as_json=as_json)
 
 
 @jobs.command("list")

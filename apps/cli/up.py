@@ -11,7 +11,7 @@ from typing import Any
 
 import psutil
 
-from apps.cli import desk, health, postgres, redis_server
+from apps.cli import desk, health, keys, postgres, redis_server, watchdog
 from apps.cli.child import Child, Spec
 from apps.cli.console import StoppedError, say, wait_until
 from apps.cli.follow import JobFailedError, follow
@@ -72,7 +72,8 @@ class Up:
         self.database_url = self.settings.database_url or ""
         self.redis_url = self.settings.redis_url or ""
         self.rest_url, self.ws_url = self.settings.exchange_rest_url, self.settings.exchange_ws_url
-        self.own_exchange = False  # whether it is the emulator that we started
+        self.own_exchange = self.settings.exchange == "emulator" and not self.rest_url  # an emulator that we start
+        self.watchdog: Child | None = None
 
     # --- the whole story --------------------------------------------------------------------------------------------
 
@@ -84,6 +85,7 @@ class Up:
             self._bring_up()
             while not self.stopped.wait(5.0):
                 self._watch_disk()
+                self._watch_watchdog()
             return 0
         except StoppedError:
             return 130 if self.phase != "ok" else 0
@@ -91,11 +93,15 @@ class Up:
             self._phase("stopping", "stopping")
             say("Stopping …")
             self.supervisor.stop(STOP_ORDER)
+            if self.watchdog is not None:
+                say(watchdog.end_if_idle(self.var, exchange_gone=self.own_exchange) or "The watchdog had ended.")
             desk.remove(self.var)
             say("Stopped.")
 
     def _bring_up(self) -> None:
         say(f"Perpilot: exchange {self.settings.identity}, data in {self.var}")
+        if self.trader_key() and self.own_exchange:  # before anything is started: without a key there is nothing to do
+            say("  MODE=live: the emulated account is traded with the emulator's own key, which is no secret")
         self._start_stores()
         self._migrate()
         self._start_exchange()
@@ -163,10 +169,9 @@ class Up:
         ResearchStore(self.settings.store).ensure_identity(self.settings.identity)
 
     def _start_exchange(self) -> None:
-        if self.settings.exchange != "emulator" or self.rest_url:
+        if not self.own_exchange:
             return
         port = self.ports["emulator"]
-        self.own_exchange = True
         self.rest_url, self.ws_url = f"http://127.0.0.1:{port}", f"ws://127.0.0.1:{port}"
         speed = "as fast as it can" if self.settings.speed == float("inf") else f"{self.settings.speed:g}×"
         say(f"  emulated exchange on port {port}, {speed}, {self.settings.mark_updates} mark updates a minute")
@@ -183,7 +188,27 @@ class Up:
 
     def _start_realtime(self) -> None:
         self._worker_since_ms = wall_ms()
-        self._start_worker("worker_realtime", "-m", "apps.worker_realtime", stop_s=20.0)
+        key = self.trader_key()
+        if key:
+            self._start_watchdog(key)
+        self._start_worker("worker_realtime", "-m", "apps.worker_realtime", stop_s=20.0, key=key)
+
+    def trader_key(self) -> dict[str, str]:
+        """The account's key for the process that trades; empty unless MODE=live. Raises ``SettingsError``."""
+        return keys.trader_key(self.settings, own_exchange=self.own_exchange)
+
+    def _start_watchdog(self, key: Mapping[str, str]) -> None:
+        account = keys.watchdog_key(key, own_exchange=self.own_exchange)
+        stores = ("DATABASE_URL", "REDIS_URL")
+        learned = {name: value for name, value in self.environment().items() if name not in stores}
+        self.watchdog = watchdog.start(self.var, {**learned, **account})
+        say(f"  the watchdog runs as process {self.watchdog.process.pid if self.watchdog.process else 0}, on its own")
+
+    def _watch_watchdog(self) -> None:
+        """It is in no supervisor's hands, but while we are there it need not stay dead."""
+        if self.watchdog is not None and not self.watchdog.running:
+            say(f"the watchdog has ended; starting it again; see {self.watchdog.log}")
+            self._start_watchdog(self.trader_key())
 
     def _start_batch(self) -> None:
         """Once: at the first job, or when the desk is ready and their start slows nobody."""
@@ -235,7 +260,7 @@ class Up:
     # --- children ---------------------------------------------------------------------------------------------------
 
     def environment(self) -> dict[str, str]:
-        """What children learn from us: addresses, folders, and the key of an exchange that is ours."""
+        """What children learn from us: addresses and folders, never a key."""
         values = {
             "DATABASE_URL": self.database_url, "REDIS_URL": self.redis_url, "API_PORT": str(self.ports["api"]),
             "VAR_DIR": str(self.var), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1",
@@ -244,14 +269,6 @@ class Up:
             values["EXCHANGE_REST_URL"] = self.rest_url
         if self.ws_url:
             values["EXCHANGE_WS_URL"] = self.ws_url
-        if self.own_exchange:  # its account opens with a key that everybody knows, and a real one has no business there
-            from services.emulator.keys import TEST_KEY
-
-            values |= {
-                "EXCHANGE_API_KEY": TEST_KEY.key,
-                "EXCHANGE_API_SECRET": TEST_KEY.secret,
-                "EXCHANGE_KEY_FILE": "",
-            }
         return values
 
     def as_seen_by_children(self) -> Settings:
@@ -265,13 +282,13 @@ class Up:
 
     def _start_worker(
         self, name: str, *arguments: str, stop_s: float = 10.0, port: int | None = None,
-        ready: Callable[[], bool] | None = None,
+        ready: Callable[[], bool] | None = None, key: Mapping[str, str] | None = None,
     ) -> Child:  # fmt: skip
         return self.supervisor.start(
             Spec(
                 name,
                 lambda: [sys.executable, *arguments],
-                self.environment(),
+                {**self.environment(), **(key or {})},
                 ready=ready,
                 stop_s=stop_s,
                 port=port,
@@ -337,6 +354,7 @@ class Up:
             exchange=self.settings.exchange, identity=self.settings.identity, url=self.url,
             database_url=self.database_url, redis_url=self.redis_url, exchange_rest_url=self.rest_url,
             exchange_ws_url=self.ws_url, api_port=self.ports["api"], ports=dict(self.ports), children=children,
+            mode=self.settings.mode,
         )  # fmt: skip
         try:
             desk.write(self.var, info)

@@ -22,7 +22,8 @@ T0 = 1_767_225_600_000
 MODEL = UUID(int=1)
 COMMANDS = [
     "up", "down", "status", "doctor", "train", "backtest", "labels build", "features build",
-    "halt", "data bootstrap", "data import", "data check", "data repair",
+    "halt", "resume", "close", "pause", "unpause", "trading live", "trading gate",
+    "data bootstrap", "data import", "data check", "data repair",
     "models list", "models show", "models promote", "trading off", "trading shadow",
     "jobs list", "jobs show", "jobs cancel", "emulator serve",
 ]  # fmt: skip
@@ -60,6 +61,8 @@ def test_every_command_explains_itself(command):
         (["jobs", "show", "nonsense"], "no desk runs"),
         (["down"], "no desk runs in"),
         (["halt"], "perpilot up"),
+        (["resume", "--reason", "r"], "perpilot up"),
+        (["trading", "live", "--confirm", "LIVE"], "perpilot up"),
         (["models", "promote", "abc", "--as", "production"], "production needs evidence"),
     ],
 )
@@ -187,7 +190,11 @@ def test_status_has_every_part_with_its_figures(filled, redis_url, capsys, monke
     assert "FAIL gaps" in out
     assert "api runs, 2 restarts" in out
     code, out, _ = run(capsys, monkeypatch, "halt", "--reason", "test")
+    assert "not in the audit log" in out  # the API does not answer here, and it is halted all the same
     assert conn.execute("SELECT kill_switch, reason, version FROM trading_state").fetchone() == ("HALTED", "test", 1)
+    run(capsys, monkeypatch, "halt", "--flatten")
+    assert conn.execute("SELECT kill_switch FROM trading_state").fetchone() == ("FLATTENING",)
+    assert "was already FLATTENING" in run(capsys, monkeypatch, "halt")[1]
     code, out, _ = run(capsys, monkeypatch, "models", "list")
     assert str(MODEL)[:8] in out
 

@@ -11,6 +11,7 @@ import psycopg
 import pytest
 
 from apps.cli import postgres, privilege, surroundings, up
+from apps.cli.keys import withheld
 from apps.cli.ports import accepts, free_port
 from apps.cli.postgres import Postgres
 from apps.cli.privilege import PrivilegeError
@@ -70,13 +71,13 @@ def test_children_learn_addresses_from_the_environment(settings):
 
 
 def test_an_exchange_of_ours_is_traded_with_its_own_key_and_no_other(settings, monkeypatch):
-    run = up.Up(settings, headless=True)
-    assert not {"EXCHANGE_API_KEY", "EXCHANGE_API_SECRET"} & run.environment().keys()
+    run = up.Up(settings.model_copy(update={"mode": "live"}), headless=True)
     monkeypatch.setattr(run, "_start_worker", lambda *_, **__: None)
     run._start_exchange()
     monkeypatch.setenv("EXCHANGE_KEY_FILE", "/somewhere/real.toml")
-    assert load_credentials({**os.environ, **run.environment()}) is not None
-    assert run.environment()["EXCHANGE_API_KEY"].startswith("perpilotEmulatorTestKey")
+    assert not {"EXCHANGE_API_KEY", "EXCHANGE_API_SECRET"} & run.environment().keys()
+    assert run.trader_key()["EXCHANGE_API_KEY"].startswith("perpilotEmulatorTestKey")
+    assert load_credentials({**withheld(os.environ), **run.trader_key()}) is not None
     assert endpoints_for("emulator", run.rest_url, run.ws_url).wallet == run.rest_url
 
 
