@@ -1,0 +1,198 @@
+"""SIGKILL of the realtime worker, Redis or Postgres of a whole desk that trades live, at random moments.
+
+The exchange is an emulator of ours outside the desk: its audit says what a kill did to the account. After each kill the
+desk must be whole again within 30 s: the trader recovered, its stream connected, no position without a stop.
+"""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
+
+import numpy as np
+import psycopg
+
+from apps.cli import desk
+from apps.cli.campaign import CampaignError
+from apps.cli.console import Bar, bar
+from packages.common.db import connect
+from packages.common.errors import PlatformError
+from services.emulator.testing import Exchange, spawned
+
+VICTIMS = ("worker_realtime", "postgres", "redis")
+CONVERGED_S, _GIVE_UP_S, _START_S = 30.0, 120.0, 600.0
+_UNIVERSE = "BTCUSDT,ETHUSDT,XRPUSDT,SOLUSDT,DOGEUSDT,LINKUSDT,SUIUSDT,PUMPUSDT"
+_MARKET = {"SPEED": "20", "UNIVERSE": _UNIVERSE, "HISTORY_DAYS": "8", "PLANTED_ALPHA": "0.02", "MARK_UPDATES": "30"}
+
+
+@dataclass(frozen=True, slots=True)
+class DeskKillPlan:
+    """``kills`` of one of ``victims`` each, drawn from ``seed``; ``rest_s``: between a recovery and the next kill."""
+
+    kills: int
+    seed: int = 1
+    victims: tuple[str, ...] = VICTIMS
+    rest_s: tuple[float, float] = (1.0, 12.0)
+
+
+def run_desk_kills(plan: DeskKillPlan) -> dict[str, Any]:
+    """Bring up a desk and its exchange in a new folder, kill as planned, judge by the exchange.
+
+    Raises ``CampaignError`` when it cannot be brought to its end.
+    """
+    with tempfile.TemporaryDirectory(prefix="perpilot-desk-kills-") as folder, bar("Kills") as shown:
+        return asyncio.run(_run(plan, Path(folder), shown))
+
+
+async def _run(plan: DeskKillPlan, folder: Path, shown: Bar) -> dict[str, Any]:
+    options = ["--speed", "20", "--universe", _UNIVERSE, "--history-days", "8", "--planted-alpha", "0.02"]
+    options += ["--mark-updates", "30", "--kline-updates", "12", "--var-dir", str(folder / "exchange")]
+    async with spawned(*options) as exchange:
+        var, log = folder / "var", folder / "up.log"
+        env = {**os.environ, **_MARKET, **exchange.environment(), "KLINE_UPDATES": "12", "MODE": "live"}
+        env |= {"VAR_DIR": str(var), "API_PORT": "0"}
+        with log.open("wb") as out:
+            process = subprocess.Popen(  # noqa: ASYNC220 - starting a process takes milliseconds
+                [sys.executable, "-m", "apps.cli.main", "up", "--headless"], env=env, stdout=out, stderr=out
+            )
+        try:
+            watched = _Desk(process, var, log, shown)
+            await watched.start()
+            return await _kill_and_judge(plan, watched, exchange, shown)
+        finally:
+            process.terminate()
+            with suppress(subprocess.TimeoutExpired):
+                await asyncio.to_thread(process.wait, 90)
+            if process.poll() is None:
+                process.kill()
+
+
+async def _kill_and_judge(plan: DeskKillPlan, watched: "_Desk", exchange: Exchange, shown: Bar) -> dict[str, Any]:
+    rng = np.random.default_rng(plan.seed)
+    took: list[float] = []
+    victims: list[str] = []
+    naked_after: list[str] = []
+    for n in range(plan.kills):
+        await asyncio.sleep(rng.uniform(*plan.rest_s))
+        victim = plan.victims[int(rng.integers(len(plan.victims)))]
+        shown.show(n / plan.kills, f"kill {n + 1} of {plan.kills}: {victim}")
+        watched.kill(victim)
+        victims.append(victim)
+        took.append(await watched.whole_again())
+        summary = (await exchange.control.audit(rows=False))["accounts"]["main"]["summary"]
+        naked_after += summary["naked_now"]
+    account = (await exchange.control.audit())["accounts"]["main"]
+    summary = account["summary"]
+    long = [row for row in account["naked"] if row["end"] and row["to_wall_ms"] - row["from_wall_ms"] > 1_000]
+    result = {
+        "seed": plan.seed,
+        "kills": {victim: victims.count(victim) for victim in plan.victims},
+        "converged_s": {"p50": float(np.median(took)), "max": max(took)} if took else None,
+        "late": sum(seconds > CONVERGED_S for seconds in took),
+        "entries": summary["entries"],
+        "episodes": summary["episodes"],
+        "naked_wall_ms": summary["naked_wall_ms"],
+        "naked_too_long": long,
+        "naked_after_recovery": sorted(set(naked_after)),
+        "duplicates": summary["duplicates"],
+        "stacked": summary["stacked"],
+        "orphans": summary["orphans"],
+        "latch": watched.live().get("latch"),
+        "load_average": [round(x, 2) for x in os.getloadavg()],
+    }
+    bad = ("late", "naked_too_long", "naked_after_recovery", "duplicates", "stacked", "orphans")
+    return {"ok": not any(result[name] for name in bad), **result}
+
+
+@dataclass(slots=True)
+class _Desk:
+    """The desk that is being killed, seen through its tables."""
+
+    process: "subprocess.Popen[bytes]"
+    var: Path
+    log: Path
+    shown: Bar
+
+    async def start(self) -> None:
+        """Until live trading has recovered, then switch it on through the API and its gates."""
+        end = time.monotonic() + _START_S
+        while not self.live().get("ready") or not self.live().get("stop_path_proven"):
+            info = desk.read(self.var)
+            self.shown.show(None, info.message if info else "starting")
+            self._check(end)
+            await asyncio.sleep(0.5)
+        while (refused := await asyncio.to_thread(self._go_live)) is not None:
+            self.shown.show(None, refused)
+            self._check(end, refused)
+            await asyncio.sleep(2.0)
+        while not self.live().get("locked"):  # the first entry, or there is nothing to lose
+            self._check(end, "no entry was made")
+            await asyncio.sleep(0.5)
+
+    def kill(self, victim: str) -> None:
+        """SIGKILL one child of the desk."""
+        info = desk.read(self.var)
+        for child in info.children if info else ():
+            found = child.process() if child.name == victim else None
+            if found is not None:
+                found.kill()
+                return
+        raise CampaignError(f"{victim} is not running")
+
+    async def whole_again(self) -> float:
+        """Seconds until the trader says, after the kill, that it has recovered."""
+        started = time.monotonic()
+        await asyncio.sleep(0.5)
+        while True:
+            live = self.live(fresh_s=2.0)
+            if live.get("ready") and live.get("stream_up") and not live.get("blocks"):
+                return time.monotonic() - started
+            self._check(started + _GIVE_UP_S, "it did not recover")
+            await asyncio.sleep(0.2)
+
+    def live(self, fresh_s: float = 10.0) -> Mapping[str, Any]:
+        """What the worker says of live trading; empty while it says nothing, or nothing lately."""
+        info = desk.read(self.var)
+        if info is None or not info.database_url:
+            return {}
+        query = (
+            "SELECT status->'live' FROM process_status WHERE name = 'worker_realtime' "
+            "AND updated_at > now() - make_interval(secs => %s)"
+        )
+        try:
+            with connect(info.database_url, autocommit=True, timeout_s=3) as conn:
+                row = conn.execute(query, (fresh_s,)).fetchone()
+        except (PlatformError, psycopg.Error):
+            return {}
+        return row[0] or {} if row else {}
+
+    def _go_live(self) -> str | None:
+        info = desk.read(self.var)
+        if info is None:
+            return "no desk"
+        body = json.dumps({"mode": "live", "reason": "campaign", "confirm": "LIVE"}).encode()
+        headers = {"Content-Type": "application/json", "Origin": info.url}
+        request = Request(f"{info.url}/api/trading/toggle", data=body, headers=headers, method="POST")  # noqa: S310
+        try:
+            with urlopen(request, timeout=10) as answer:  # noqa: S310 - the desk's own loopback address
+                json.load(answer)
+        except HTTPError as exc:
+            return exc.read().decode(errors="replace")
+        except OSError as exc:
+            return str(exc)
+        return None
+
+    def _check(self, end: float, why: str = "it did not come up") -> None:
+        if self.process.poll() is not None or time.monotonic() > end:
+            lines = [line for line in self.log.read_text(errors="replace").splitlines() if line.strip()]
+            raise CampaignError(f"{why}: {' | '.join(lines[-3:])}")
