@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,13 +25,14 @@ import psycopg
 
 from apps.cli import desk
 from apps.cli.campaign import CampaignError
-from apps.cli.console import Bar, bar
+from apps.cli.console import Bar, bar, say
 from packages.common.db import connect
 from packages.common.errors import PlatformError
 from services.emulator.testing import Exchange, spawned
 
 VICTIMS = ("worker_realtime", "postgres", "redis")
 CONVERGED_S, _GIVE_UP_S, _START_S = 30.0, 120.0, 600.0
+_BAD = ("late", "naked_too_long", "naked_after_recovery", "duplicates", "stacked", "orphans")
 _UNIVERSE = "BTCUSDT,ETHUSDT,XRPUSDT,SOLUSDT,DOGEUSDT,LINKUSDT,SUIUSDT,PUMPUSDT"
 _MARKET = {"SPEED": "20", "UNIVERSE": _UNIVERSE, "HISTORY_DAYS": "8", "PLANTED_ALPHA": "0.02", "MARK_UPDATES": "30"}
 
@@ -45,16 +47,36 @@ class DeskKillPlan:
     rest_s: tuple[float, float] = (1.0, 12.0)
 
 
-def run_desk_kills(plan: DeskKillPlan) -> dict[str, Any]:
-    """Bring up a desk and its exchange in a new folder, kill as planned, judge by the exchange.
+def run_desk_kills(var_dir: Path, plan: DeskKillPlan) -> dict[str, Any]:
+    """One sitting: bring up a desk and its exchange in a new folder, kill as planned, judge by the exchange. Sittings
+    of a seed add up in ``VAR_DIR/campaign``; the result is that of all of them.
 
     Raises ``CampaignError`` when it cannot be brought to its end.
     """
+    path = var_dir / "campaign" / f"desk-kills-{plan.seed}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    sittings: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
     with tempfile.TemporaryDirectory(prefix="perpilot-desk-kills-") as folder, bar("Kills") as shown:
-        return asyncio.run(_run(plan, Path(folder), shown))
+        sittings.append(asyncio.run(_run(plan, Path(folder), len(sittings), shown)))
+    path.write_text(json.dumps(sittings))
+    return {"ok": all(row["ok"] for row in sittings), "kills": sum(len(row["victims"]) for row in sittings)} | {
+        "sittings": sittings
+    }
 
 
-async def _run(plan: DeskKillPlan, folder: Path, shown: Bar) -> dict[str, Any]:
+def show(result: Mapping[str, Any], *, as_json: bool) -> None:
+    """Print the result for a person or as one JSON object."""
+    if as_json:
+        print(json.dumps(result, indent=2))
+        return
+    for row in result["sittings"]:
+        killed = Counter(row["victims"])
+        say(", ".join(f"{name} {count}" for name, count in sorted(killed.items())) + f" killed with seed {row['seed']}")
+        say(", ".join(f"{name.replace('_', ' ')} {row[name]}" for name in ("converged_s", "entries", *_BAD)))
+    say(f"{result['kills']} kills in {len(result['sittings'])} sittings: " + ("ok" if result["ok"] else "NOT OK"))
+
+
+async def _run(plan: DeskKillPlan, folder: Path, sitting: int, shown: Bar) -> dict[str, Any]:
     options = ["--speed", "20", "--universe", _UNIVERSE, "--history-days", "8", "--planted-alpha", "0.02"]
     options += ["--mark-updates", "30", "--kline-updates", "12", "--var-dir", str(folder / "exchange")]
     async with spawned(*options) as exchange:
@@ -68,7 +90,7 @@ async def _run(plan: DeskKillPlan, folder: Path, shown: Bar) -> dict[str, Any]:
         try:
             watched = _Desk(process, var, log, shown)
             await watched.start()
-            return await _kill_and_judge(plan, watched, exchange, shown)
+            return await _kill_and_judge(plan, sitting, watched, exchange, shown)
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -77,8 +99,10 @@ async def _run(plan: DeskKillPlan, folder: Path, shown: Bar) -> dict[str, Any]:
                 process.kill()
 
 
-async def _kill_and_judge(plan: DeskKillPlan, watched: "_Desk", exchange: Exchange, shown: Bar) -> dict[str, Any]:
-    rng = np.random.default_rng(plan.seed)
+async def _kill_and_judge(
+    plan: DeskKillPlan, sitting: int, watched: "_Desk", exchange: Exchange, shown: Bar
+) -> dict[str, Any]:
+    rng = np.random.default_rng([plan.seed, sitting])
     took: list[float] = []
     victims: list[str] = []
     naked_after: list[str] = []
@@ -96,7 +120,7 @@ async def _kill_and_judge(plan: DeskKillPlan, watched: "_Desk", exchange: Exchan
     long = [row for row in account["naked"] if row["end"] and row["to_wall_ms"] - row["from_wall_ms"] > 1_000]
     result = {
         "seed": plan.seed,
-        "kills": {victim: victims.count(victim) for victim in plan.victims},
+        "victims": victims,
         "converged_s": {"p50": float(np.median(took)), "max": max(took)} if took else None,
         "late": sum(seconds > CONVERGED_S for seconds in took),
         "entries": summary["entries"],
@@ -110,8 +134,7 @@ async def _kill_and_judge(plan: DeskKillPlan, watched: "_Desk", exchange: Exchan
         "latch": watched.live().get("latch"),
         "load_average": [round(x, 2) for x in os.getloadavg()],
     }
-    bad = ("late", "naked_too_long", "naked_after_recovery", "duplicates", "stacked", "orphans")
-    return {"ok": not any(result[name] for name in bad), **result}
+    return {"ok": not any(result[name] for name in _BAD), **result}
 
 
 @dataclass(slots=True)

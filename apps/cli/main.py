@@ -79,15 +79,23 @@ def soak(
     brackets: Annotated[int, typer.Option(help="How many of them.", min=1)] = 200,
     profile: Annotated[str, typer.Option(help="Rates of faults: calm, realistic or absurd.")] = "realistic",
     kill_trader: Annotated[bool, typer.Option("--kill-trader", help="Kill the live trader instead.")] = False,
+    kill_desk: Annotated[bool, typer.Option("--kill-desk", help="Kill parts of a whole live desk instead.")] = False,
     kills: Annotated[int, typer.Option(help="How often in this sitting.", min=1)] = 50,
     as_json: Json = False,
 ) -> None:
     """Run a desk of its own as fast as it can follow, then prove that nothing is missing. Settings as for `up`.
 
-    With --faults or --kill-trader: live brackets against an emulated exchange of its own, judged by its books.
+    With --faults, --kill-trader or --kill-desk: live brackets against an emulated exchange of its own, judged by its
+    books.
     """
     from apps.cli.soak import VICTIMS, SoakPlan, run_soak, show
 
+    if kill_desk:
+        from apps.cli import campaign_desk
+
+        result = campaign_desk.run_desk_kills(_settings().var_dir, campaign_desk.DeskKillPlan(kills, seed))
+        campaign_desk.show(result, as_json=as_json)
+        raise typer.Exit(0 if result["ok"] else 1)
     if faults or kill_trader:
         from apps.cli import campaign, campaign_kills
         from apps.cli.campaign_weather import PROFILES
