@@ -47,7 +47,7 @@ def without_pages():
     """Everything of a job but its HTML page, which is two thirds of its time and says nothing about an edge: pages and
     their place in a package are held by test_walkforward and the tests of services/backtest."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("services.training.walkforward.render_html", lambda _report: "")
+        patch.setattr("services.backtest.render.render_html", lambda _report: "")
         yield
 
 
