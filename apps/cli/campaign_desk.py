@@ -33,6 +33,7 @@ from services.emulator.testing import Exchange, spawned
 VICTIMS = ("worker_realtime", "postgres", "redis")
 CONVERGED_S, _GIVE_UP_S, _START_S = 30.0, 120.0, 600.0
 _BAD = ("late", "naked_too_long", "naked_after_recovery", "duplicates", "stacked", "orphans")
+_BEAT_S = 1.0  # a word that was on its way when its process died is younger than the kill, but not by so much
 _UNIVERSE = "BTCUSDT,ETHUSDT,XRPUSDT,SOLUSDT,DOGEUSDT,LINKUSDT,SUIUSDT,PUMPUSDT"
 _MARKET = {"SPEED": "20", "UNIVERSE": _UNIVERSE, "HISTORY_DAYS": "8", "PLANTED_ALPHA": "0.02", "MARK_UPDATES": "30"}
 
@@ -173,28 +174,26 @@ class _Desk:
         raise CampaignError(f"{victim} is not running")
 
     async def whole_again(self) -> float:
-        """Seconds until the trader says, after the kill, that it has recovered."""
-        started = time.monotonic()
-        await asyncio.sleep(0.5)
+        """Seconds until the trader says that it has recovered, in a word that is younger than the kill."""
+        started, killed_at = time.monotonic(), time.time()
         while True:
-            live = self.live(fresh_s=2.0)
+            live = self.live(since=killed_at + _BEAT_S)
             if live.get("ready") and live.get("stream_up") and not live.get("blocks"):
                 return time.monotonic() - started
             self._check(started + _GIVE_UP_S, "it did not recover")
             await asyncio.sleep(0.2)
 
-    def live(self, fresh_s: float = 10.0) -> Mapping[str, Any]:
-        """What the worker says of live trading; empty while it says nothing, or nothing lately."""
+    def live(self, since: float = 0.0) -> Mapping[str, Any]:
+        """What the worker has said of live trading since then (epoch seconds); empty while it has said nothing."""
         info = desk.read(self.var)
         if info is None or not info.database_url:
             return {}
         query = (
-            "SELECT status->'live' FROM process_status WHERE name = 'worker_realtime' "
-            "AND updated_at > now() - make_interval(secs => %s)"
+            "SELECT status->'live' FROM process_status WHERE name = 'worker_realtime' AND updated_at > to_timestamp(%s)"
         )
         try:
             with connect(info.database_url, autocommit=True, timeout_s=3) as conn:
-                row = conn.execute(query, (fresh_s,)).fetchone()
+                row = conn.execute(query, (since,)).fetchone()
         except (PlatformError, psycopg.Error):
             return {}
         return row[0] or {} if row else {}
