@@ -28,6 +28,7 @@ from apps.cli.campaign import CampaignError
 from apps.cli.console import Bar, bar, say
 from packages.common.db import connect
 from packages.common.errors import PlatformError
+from packages.common.time import wall_ms
 from services.emulator.testing import Exchange, spawned
 
 VICTIMS = ("worker_realtime", "postgres", "redis")
@@ -175,7 +176,7 @@ class _Desk:
 
     async def whole_again(self) -> float:
         """Seconds until the trader says that it has recovered, in a word that is younger than the kill."""
-        started, killed_at = time.monotonic(), time.time()
+        started, killed_at = time.monotonic(), wall_ms() / 1e3
         while True:
             live = self.live(since=killed_at + _BEAT_S)
             if live.get("ready") and live.get("stream_up") and not live.get("blocks"):
