@@ -2,6 +2,7 @@
 import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { render } from "@testing-library/react";
 import type { ReactNode } from "react";
+import { vi } from "vitest";
 import { TooltipProvider } from "@/components/ui/tooltip";
 import type { Account, Instrument, Position, Signal, Status } from "@/lib/api/schemas";
 import type { Connection } from "@/lib/domain/health";
@@ -15,6 +16,8 @@ export interface World {
   signals?: Signal[];
   universe?: Instrument[];
   connection?: Connection;
+  /** Anything else the cache holds, by its key. */
+  cache?: readonly (readonly [key: readonly unknown[], value: unknown])[];
 }
 
 export function renderDesk(ui: ReactNode, world: World = {}) {
@@ -26,6 +29,9 @@ export function renderDesk(ui: ReactNode, world: World = {}) {
   put(keys.positions, world.positions);
   put(keys.signals, world.signals);
   put(keys.universe, world.universe);
+  put(keys.liveAccount, null);
+  put(keys.livePositions, []);
+  for (const [key, value] of world.cache ?? []) put(key, value);
   const view = render(
     <QueryClientProvider client={client}>
       <TooltipProvider>
@@ -34,4 +40,18 @@ export function renderDesk(ui: ReactNode, world: World = {}) {
     </QueryClientProvider>,
   );
   return { ...view, client };
+}
+
+/** The network as a list of requests, each answered by `answer`; what it does not answer is a 404. */
+export function fakeNetwork(answer: (path: string, init: RequestInit) => { status: number; body: unknown } | undefined) {
+  const requests: { path: string; method: string; body: unknown }[] = [];
+  vi.stubGlobal(
+    "fetch",
+    vi.fn(async (path: string, init: RequestInit = {}) => {
+      requests.push({ path, method: init.method ?? "GET", body: init.body === undefined ? undefined : JSON.parse(String(init.body)) });
+      const { status, body } = answer(path, init) ?? { status: 404, body: { code: "NOT_FOUND", detail: path } };
+      return new Response(JSON.stringify(body), { status });
+    }),
+  );
+  return requests;
 }

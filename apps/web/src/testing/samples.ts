@@ -1,5 +1,5 @@
 /** Samples of the API's DTOs for tests, in the form they come over the wire. */
-import type { Account, Instrument, Position, Series, Signal, Status } from "@/lib/api/schemas";
+import type { Account, Instrument, LiveState, Position, RiskState, Series, Signal, Status } from "@/lib/api/schemas";
 
 export const STATUS: Status = {
   collector_ok: true,
@@ -159,3 +159,56 @@ export function series(from: number, count: number, change: Partial<Series["sign
     positions: [],
   };
 }
+
+export const LIVE: LiveState = {
+  ready: true,
+  stream_up: true,
+  latch: "HALTED",
+  latch_code: "LEDGER_MISMATCH",
+  latch_since: "2025-05-26T09:58:00Z",
+  trips: [{ code: "LEDGER_MISMATCH", latch: "HALTED", since: "2025-05-26T09:58:00Z", by: "worker", detail: "the wallet differs by 3.1 USDT" }],
+  blocks: [
+    { code: "COOLDOWN", symbol: "ETHUSDT", since: "2025-05-26T09:59:00Z" },
+    { code: "STOP_PATH_UNPROVEN", symbol: null, since: "2025-05-26T09:59:30Z" },
+  ],
+  positions: 1,
+  unprotected: [],
+  locked: {},
+  paused: ["XRPUSDT"],
+  entries_unknown: 0,
+  stop_path_proven: false,
+  proofs: {},
+  naked_ms: { p50: 180, p99: 410, max: 900 },
+};
+
+export const RISK: RiskState = {
+  mode: "shadow",
+  kill_switch: "RUNNING",
+  toggle: "shadow",
+  reason: "first start",
+  account_ts: "2025-05-26T10:00:00Z",
+  guards: [
+    { code: "MAX_POSITIONS", value: 6, limit: 6, distance: 0, used: 1, unit: "positions" },
+    { code: "MAX_USED_MARGIN", value: 0.3, limit: 0.35, distance: 0.05, used: 0.857, unit: "equity" },
+    { code: "DAILY_LOSS_LIMIT", value: 0.004, limit: 0.02, distance: 0.016, used: 0.2, unit: "day_start_equity" },
+    { code: "BETA_CAP", value: null, limit: 1, distance: null, used: null, unit: "equity" },
+  ],
+  funnel_minute: { from_ts: null, to_ts: "2025-05-26T10:00:00Z", rows: 0, traded: 0, blocked: 0, flat: 0, reasons: [] },
+  funnel_hour: {
+    from_ts: "2025-05-26T09:01:00Z",
+    to_ts: "2025-05-26T10:00:00Z",
+    rows: 200,
+    traded: 4,
+    blocked: 150,
+    flat: 46,
+    reasons: [
+      { code: "EV_BELOW_MIN", primary: 120, all: 130 },
+      { code: "MAX_POSITIONS", primary: 30, all: 90 },
+    ],
+  },
+  events: [
+    { ts: "2025-05-26T09:58:00Z", event_type: "LEDGER_MISMATCH", symbol: null, severity: 3, message: "the wallet differs", details: null },
+    { ts: "2025-05-26T09:40:00Z", event_type: "USER_STREAM_DEAD", symbol: "BTCUSDT", severity: 1, message: "reconnected", details: null },
+  ],
+  live: null,
+};

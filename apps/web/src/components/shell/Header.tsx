@@ -5,6 +5,7 @@ import { Button } from "@/components/ui/button";
 import { useText } from "@/lib/i18n/useText";
 import { Brand } from "./Brand";
 import { Freshness } from "./Freshness";
+import { KillSwitchButton } from "./KillSwitchButton";
 import { MarketClock } from "./MarketClock";
 import { DemoBadge, ModeBadge } from "./ModeBadge";
 import { Switches } from "./Switches";
@@ -29,6 +30,7 @@ export function Header({ onSearch, onHelp }: { onSearch: () => void; onHelp: () 
           <Freshness />
         </div>
         <div className="ml-auto flex items-center gap-1">
+          <KillSwitchButton />
           <Button data-testid="open-search" onClick={onSearch} aria-label={t("header.search")} className="text-faint lg:w-40 lg:justify-start">
             <Search aria-hidden />
             <span className="hidden lg:inline">{t("header.search")}</span>

@@ -6,7 +6,7 @@ import { PageFrame } from "./PageFrame";
 
 export function DataQualityView() {
   return (
-    <PageFrame id="data-quality" title="nav.data_quality" lead="page.data_quality.lead" coming="page.data_quality.coming">
+    <PageFrame id="data-quality" title="nav.data_quality" lead="page.data_quality.lead">
       <div className="grid gap-2 sm:grid-cols-2 sm:gap-3">
         <DriftCard />
         <SystemHealthCard />

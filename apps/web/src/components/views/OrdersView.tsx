@@ -6,7 +6,7 @@ import { PageFrame } from "./PageFrame";
 
 export function OrdersView() {
   return (
-    <PageFrame id="orders" title="nav.orders" lead="page.orders.lead" coming="page.orders.coming">
+    <PageFrame id="orders" title="nav.orders" lead="page.orders.lead">
       <OrdersTable />
       <TradesTable />
     </PageFrame>

@@ -6,7 +6,7 @@ import { PageFrame } from "./PageFrame";
 
 export function PositionsView() {
   return (
-    <PageFrame id="positions" title="nav.positions" lead="page.positions.lead" coming="page.positions.coming">
+    <PageFrame id="positions" title="nav.positions" lead="page.positions.lead">
       <PositionsTable />
       <TradesTable />
     </PageFrame>

@@ -26,7 +26,7 @@ function SystemCard() {
 
 export function SettingsView() {
   return (
-    <PageFrame id="settings" title="nav.settings" lead="page.settings.lead" coming="page.settings.coming">
+    <PageFrame id="settings" title="nav.settings" lead="page.settings.lead">
       <AppearanceCard />
       <SystemCard />
       <TradingToggleCard />

@@ -5,7 +5,7 @@ import { PageFrame } from "./PageFrame";
 
 export function SignalsView() {
   return (
-    <PageFrame id="signals" title="nav.signals" lead="page.signals.lead" coming="page.signals.coming">
+    <PageFrame id="signals" title="nav.signals" lead="page.signals.lead">
       <TopSignalsTable />
     </PageFrame>
   );

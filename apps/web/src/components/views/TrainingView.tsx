@@ -6,7 +6,7 @@ import { PageFrame } from "./PageFrame";
 
 export function TrainingView() {
   return (
-    <PageFrame id="training" title="nav.training" lead="page.training.lead" coming="page.training.coming">
+    <PageFrame id="training" title="nav.training" lead="page.training.lead">
       <TrainingJobsTable />
       <ModelsTable />
     </PageFrame>

@@ -16,7 +16,10 @@ export const driftSchema = z.object({
   ts: z.array(z.number()),
   psi_mean: z.array(z.number().nullable()),
   psi_max: z.array(z.number().nullable()),
+  symbols: z.array(z.object({ symbol: z.string(), ts: z.string(), psi: num, missing_rate: num, outlier_rate: num, latency_ms: num })).default([]),
 });
+export type Drift = z.infer<typeof driftSchema>;
+export type SymbolDrift = Drift["symbols"][number];
 
 export const statusSchema = z.object({
   collector_ok: z.boolean(),
@@ -222,6 +225,94 @@ export type ClosedTrade = z.infer<typeof tradeSchema>;
 /** What was asked of trading; `pending` until the worker has taken it over. */
 export const tradingStateSchema = z.object({ toggle: z.string(), permitted: z.string(), version: z.number(), pending: z.boolean() });
 export const acceptedSchema = z.object({ version: z.number(), toggle: z.string() });
+export const killSwitchAcceptedSchema = z.object({ version: z.number(), kill_switch: z.string() });
+
+/** One limit: `distance` is limit − value, negative when over; `used` is value ÷ limit. */
+export const guardSchema = z.object({ code: z.string(), value: num, limit: z.number(), distance: num, used: num, unit: z.string() });
+export type Guard = z.infer<typeof guardSchema>;
+
+/** What became of the symbols' minutes in a span; `primary` counts where a reason came first. */
+export const funnelSchema = z.object({
+  from_ts: text,
+  to_ts: text,
+  rows: z.number(),
+  traded: z.number(),
+  blocked: z.number(),
+  flat: z.number(),
+  reasons: z.array(z.object({ code: z.string(), primary: z.number(), all: z.number() })),
+});
+export type Funnel = z.infer<typeof funnelSchema>;
+
+export const riskEventSchema = z.object({
+  ts: z.string(),
+  event_type: z.string(),
+  symbol: text,
+  severity: z.number(),
+  message: z.string(),
+  details: z.record(z.string(), z.unknown()).nullable().default(null),
+});
+export type RiskEvent = z.infer<typeof riskEventSchema>;
+
+/** The worker's own word on live trading; gone with the worker. */
+export const liveStateSchema = z.object({
+  ready: z.boolean(),
+  stream_up: z.boolean(),
+  latch: z.string(),
+  latch_code: z.string(),
+  latch_since: text,
+  trips: z.array(z.object({ code: z.string(), latch: z.string(), since: z.string(), by: z.string(), detail: z.string() })).default([]),
+  blocks: z.array(z.object({ code: z.string(), symbol: text, since: z.string() })).default([]),
+  positions: z.number(),
+  unprotected: z.array(z.string()).default([]),
+  locked: z.record(z.string(), z.string()).default({}),
+  paused: z.array(z.string()).default([]),
+  entries_unknown: z.number().default(0),
+  stop_path_proven: z.boolean(),
+  proofs: z.record(z.string(), z.string()).default({}),
+  naked_ms: z.object({ p50: z.number(), p99: z.number(), max: z.number() }).nullable().default(null),
+});
+export type LiveState = z.infer<typeof liveStateSchema>;
+
+export const riskStateSchema = z.object({
+  mode: z.string(),
+  kill_switch: z.string(),
+  toggle: z.string(),
+  reason: text,
+  account_ts: text,
+  guards: z.array(guardSchema),
+  funnel_minute: funnelSchema,
+  funnel_hour: funnelSchema,
+  events: z.array(riskEventSchema),
+  live: liveStateSchema.nullable().default(null),
+});
+export type RiskState = z.infer<typeof riskStateSchema>;
+
+/** What live trading needs, each met or not. */
+export const gateSchema = z.object({
+  exchange: z.string(),
+  money: z.boolean(),
+  open: z.boolean(),
+  account_asked_at: text,
+  conditions: z.array(z.object({ code: z.string(), met: z.boolean(), value: z.string(), expected: z.string() })),
+});
+export type Gate = z.infer<typeof gateSchema>;
+
+/** What was asked of one symbol, and what came of it. */
+export const deskCommandSchema = z.object({
+  command_id: z.number(),
+  created_at: z.string(),
+  author: z.string(),
+  kind: z.string(),
+  symbol: z.string(),
+  reason: z.string(),
+  state: z.enum(["waiting", "done", "refused"]),
+  answered_at: text,
+  outcome: text,
+});
+export type DeskCommand = z.infer<typeof deskCommandSchema>;
+
+export const settingsSchema = z.object({ version: num, changed_at: text, values: z.record(z.string(), z.unknown()) });
+export type Settings = z.infer<typeof settingsSchema>;
 
 const column = z.array(z.number().nullable()).default([]);
 const stamps = z.array(z.number()).default([]);

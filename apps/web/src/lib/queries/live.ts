@@ -37,6 +37,20 @@ export const accountQuery = queryOptions({
   queryFn: ({ signal }) => absent(get(accountSchema.nullable(), "/api/account/latest", signal)),
 });
 
+/** The account on the exchange, null while none is traded. It does not come over the socket, so it is asked for. */
+export const liveAccountQuery = queryOptions({
+  queryKey: keys.liveAccount,
+  queryFn: ({ signal }) => absent(get(accountSchema.nullable(), "/api/account/latest?mode=live", signal)),
+  refetchInterval: (query) => (query.state.data ? 2_000 : 15_000),
+});
+
+export const livePositionsQuery = queryOptions({
+  queryKey: keys.livePositions,
+  queryFn: ({ signal }) => get(z.array(positionSchema), "/api/positions/latest?mode=live", signal),
+  // Whoever held nothing may hold something any minute; what is held is watched closely.
+  refetchInterval: (query) => (query.state.data?.length ? 2_000 : 5_000),
+});
+
 export const positionsQuery = queryOptions({
   ...live,
   queryKey: keys.positions,
@@ -49,17 +63,21 @@ export const signalsQuery = queryOptions({
   queryFn: async ({ signal }) => (await get(z.object({ items: z.array(signalSchema) }), "/api/signals/latest?sort=ev&limit=500", signal)).items,
 });
 
+async function curve(path: string, signal: AbortSignal): Promise<EquityPoint[]> {
+  const columns = await get(equitySchema, path, signal);
+  return columns.ts.flatMap((ts, index) => {
+    const equity = columns.equity[index];
+    return equity === null || equity === undefined ? [] : [{ ts, equity }];
+  });
+}
+
 /** The account's curve so far; the socket appends to it. */
-export const equityQuery = queryOptions({
-  ...live,
-  queryKey: keys.equity,
-  queryFn: async ({ signal }): Promise<EquityPoint[]> => {
-    const columns = await get(equitySchema, "/api/account/equity", signal);
-    return columns.ts.flatMap((ts, index) => {
-      const equity = columns.equity[index];
-      return equity === null || equity === undefined ? [] : [{ ts, equity }];
-    });
-  },
+export const equityQuery = queryOptions({ ...live, queryKey: keys.equity, queryFn: ({ signal }) => curve("/api/account/equity", signal) });
+
+export const liveEquityQuery = queryOptions({
+  queryKey: keys.liveEquity,
+  queryFn: ({ signal }) => curve("/api/account/equity?mode=live", signal),
+  refetchInterval: 60_000,
 });
 
 /** Listings and delistings are rare: the universe is synced hourly. */

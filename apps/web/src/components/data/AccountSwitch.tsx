@@ -1,0 +1,34 @@
+"use client";
+
+import { useQuery } from "@tanstack/react-query";
+import { Segmented } from "@/components/ui/segmented";
+import { useText } from "@/lib/i18n/useText";
+import { liveAccountQuery } from "@/lib/queries/live";
+import type { AccountMode } from "@/lib/queries/risk";
+import { useUrlParam } from "@/lib/useUrlState";
+
+/** Which account a page is about, kept in the URL: shadow unless asked otherwise. */
+export function useAccountMode(): AccountMode {
+  return useUrlParam("account")[0] === "live" ? "live" : "shadow";
+}
+
+/** Offered once there is an account on the exchange; a link to it works in any case. */
+export function AccountSwitch() {
+  const { t } = useText();
+  const mode = useAccountMode();
+  const [, setMode] = useUrlParam("account");
+  const { data: live } = useQuery(liveAccountQuery);
+  if (!live && mode === "shadow") return null;
+  return (
+    <Segmented
+      label={t("account.which")}
+      testId="account-switch"
+      value={mode}
+      options={[
+        { value: "shadow", text: t("mode.SHADOW") },
+        { value: "live", text: t("mode.LIVE") },
+      ]}
+      onChange={(value) => setMode(value === "shadow" ? null : value)}
+    />
+  );
+}
