@@ -22,7 +22,7 @@ from services.execution.trader import AccountView
 log = structlog.get_logger(__name__)
 
 _EVERY_S, _LIVE_S = 30.0, 300.0  # a whole reading costs about 130 of the weight
-_APART_S = 2.0
+_APART_S = 10.0  # whoever keeps asking must not use up the weight that entries need
 
 
 class Around(Protocol):

@@ -11,11 +11,11 @@ from packages.common.time import iso, monotonic_ms, wall_ms
 from services.execution.gate import gate_limits
 
 _NOTIFY = "NOTIFY gate_wanted"  # the worker listens
-_WAIT_MS, _EVERY_S = 8_000, 0.2
+_WAIT_MS, _EVERY_S = 12_000, 0.2  # it does so at most every 10 s
 
 
 async def gate(conn: Connection, settings: Settings, *, confirmation: str = "", anew: bool = False) -> GateDTO:
-    """Every condition; ``anew`` has the worker ask the account first, and waits up to 8 s for that."""
+    """Every condition; ``anew`` has the worker ask the account first, and waits up to 12 s for that."""
     worker = await _asked_anew(conn) if anew else await _worker(conn)
     facts = await trading.desk_facts(conn, settings, confirmation)
     rows = gate_conditions(facts, gate_limits(settings), worker, wall_ms())
@@ -37,9 +37,9 @@ async def _asked_anew(conn: Connection) -> ProcessDTO | None:
     worker = await _worker(conn)
     if live_state(worker) is None:
         return worker
-    before, until = asked_at_ms(live_state(worker)), monotonic_ms() + _WAIT_MS
+    now, until = wall_ms(), monotonic_ms() + _WAIT_MS
     await conn.execute(_NOTIFY)
-    while asked_at_ms(live_state(worker)) == before and monotonic_ms() < until:
+    while (asked_at_ms(live_state(worker)) or 0) < now and monotonic_ms() < until:
         await asyncio.sleep(_EVERY_S)
         worker = await _worker(conn)
     return worker

@@ -40,7 +40,7 @@ _SWITCH_EXAMPLES = {
     "flatten": {"summary": "Leave everything", "value": {"action": "flatten", "reason": "going away"}},
     "resume": {"summary": "Clear the latch", "value": {"action": "resume", "reason": "the cause is mended"}},
 }
-Anew = Annotated[bool, Query(description="Ask the account now, and wait for that up to 8 s.")]
+Anew = Annotated[bool, Query(description="Ask the account now, and wait for that up to 12 s.")]
 
 
 @router.get("/trading/state", operation_id="getTradingState")
