@@ -243,7 +243,6 @@ class Trader:
         self._held: dict[str, wire.Position] = {}
         self._configs: dict[str, wire.SymbolConfig] = {}
         self._levers: dict[str, int] = {}  # the leverage we asked for last
-        self._closing: dict[str, ev.Leg] = {}
         self._account: wire.Account | None = None
         self._marks = left.marks
         self._up = False
@@ -526,9 +525,7 @@ class Trader:
         match item:
             case wire.OrderUpdate():
                 self._echoed(item.client_id)
-                named = self._translator.named(item.client_id)
-                if named is not None and item.trade_id is not None and named.leg is not ev.Leg.ENTRY:
-                    self._closing[item.symbol] = named.leg
+                named = self._translator.owner(item.symbol, item.order_id, item.client_id)
                 if named is not None and named.leg is ev.Leg.STOP and item.status is wire.OrderStatus.FILLED:
                     self._see_proof("trigger")
                 if item.trade_id is not None:
@@ -1017,7 +1014,7 @@ class Trader:
         """A closed life from trades and income by id (rule 17), tried until it is booked. The symbol was proven flat at
         ``over_ms``; which trades are its own their ids say, for clocks may disagree. ``filled``: at least so much."""
         symbol = plan.symbol
-        closing = self._closing.pop(symbol, None)
+        closing: ev.Leg | None = None
         for _ in range(_BOOK_TRIES):
             try:
                 trades = await self._life(plan, filled)
@@ -1030,6 +1027,7 @@ class Trader:
                     )
                 if trades is not None and (closed is None or closed.complete):
                     await self._recorder.fills(symbol, trades)
+                    closing = await self._leg_of_order(symbol, trades[-1].order_id) if trades else None
                     break
             except (VenueError, InvalidInputError) as exc:
                 log.warning("book_failed", symbol=symbol, error=str(exc))
@@ -1046,6 +1044,14 @@ class Trader:
         word = _exit_word(closing, exit_reason, closed)
         self._writer.put("trades", [books.trade_row(closed, plan, word, marks)])
         self._writer.put("order_intents", [books.intent_row(plan, "booked", now, net=str(closed.net))])
+
+    async def _leg_of_order(self, symbol: str, number: int) -> ev.Leg | None:
+        """Which leg of ours an order is, or is the child of; None for everybody else's."""
+        named = self._translator.owner(symbol, number, "")
+        if named is None:
+            order = await self._trading.query_order(symbol, number)
+            named = self._translator.named(order.client_id) if order is not None else None
+        return named.leg if named is not None else None
 
     async def _life(self, plan: books.Plan, filled: Decimal) -> list[wire.Trade] | None:
         """The trades from the entry's first on, until flat; empty when it never filled, None when the exchange does not

@@ -67,6 +67,7 @@ _OF_THE_EXCHANGE = (
     ("delivery_autoclose-", ev.ForeignKind.SETTLEMENT),
 )
 _FILLS = frozenset({wire.Execution.TRADE, wire.Execution.CALCULATED})
+_TRIGGERED = frozenset({wire.AlgoStatus.TRIGGERING, wire.AlgoStatus.TRIGGERED})
 _CHILDREN_KEPT = 4_096
 
 
@@ -142,6 +143,10 @@ class Translator:
             return None
         return Named(_LEGS[parsed.leg], parsed.attempt)
 
+    def owner(self, symbol: str, order_id: int, client_id: str) -> Named | None:
+        """Which of our orders this one is, or whose child."""
+        return self.named(client_id) or self._children.get((symbol, order_id))
+
     def ours(self, client_id: str) -> bool:
         """True for every order of this desk, the canary's included."""
         parsed = ids.parse_order_id(client_id)
@@ -171,7 +176,7 @@ class Translator:
 
     def _order(self, item: wire.OrderUpdate) -> Iterable[ev.Event]:
         key = (item.symbol, item.order_id)
-        named = self.named(item.client_id) or self._children.get(key)
+        named = self.owner(*key, item.client_id)
         if named is not None:
             return [_order_event(named, item)]
         if self.ours(item.client_id):
@@ -185,7 +190,7 @@ class Translator:
         return [ev.ReadDue()]
 
     def _fill(self, item: wire.FillNotice) -> ev.Event:
-        named = self.named(item.client_id) or self._children.get((item.symbol, item.order_id))
+        named = self.owner(item.symbol, item.order_id, item.client_id)
         if named is None:
             return ev.ReadDue()  # its ORDER_TRADE_UPDATE says whose it is
         return ev.OrderUpdate(*named, ev.OrderStatus.PARTIAL, item.last_quantity)
@@ -222,13 +227,15 @@ class Translator:
         """What REST shows of one symbol, read against the bracket's plan."""
         listed, foreign = [], False
         for order in orders:
-            named = self.named(order.client_id)
+            named = self.owner(order.symbol, order.order_id, order.client_id)
             if named is not None and named.leg in (ev.Leg.ENTRY, ev.Leg.EXIT):
                 listed.append(ev.Listed(*named))
-            elif named is None and (order.symbol, order.order_id) not in self._children:
+            elif named is None:
                 foreign = foreign or foreign_kind(order.client_id) is ev.ForeignKind.MANUAL
         for algo in algos:
             named = self.named(algo.client_id)
+            if named is not None and position != 0 and algo.status in _TRIGGERED:
+                continue  # it protects nothing any more, and may be stuck (rule 8)
             if named is not None:
                 listed.append(ev.Listed(*named, matches=_as_planned(bracket, named.leg, position, algo)))
             elif not self.ours(algo.client_id):

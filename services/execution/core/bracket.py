@@ -408,7 +408,7 @@ class _Turn:
             elif lasting:
                 self.alert("STOP_REFUSED")
         else:
-            self.arm(Timer.TARGET)
+            self.arm(Timer.TARGET, slow=tries > 1)  # under its stop the position can wait for an outage to pass
             if why is Refused.WOULD_TRIGGER:
                 self.want_exit("target_crossed")
             elif lasting or (tries >= limit and why is Refused.UNAVAILABLE):

@@ -27,7 +27,9 @@ DELAY_MS: Mapping[Timer, int] = MappingProxyType(
         Timer.WATCH: 600_000,
     }
 )
-SLOW_MS: Mapping[Timer, int] = MappingProxyType({Timer.RETRY: 5_000, Timer.EXIT: 5_000, Timer.READ: 10_000})
+SLOW_MS: Mapping[Timer, int] = MappingProxyType(
+    {Timer.RETRY: 5_000, Timer.TARGET: 5_000, Timer.EXIT: 5_000, Timer.READ: 10_000}
+)
 
 
 @dataclass(frozen=True, slots=True)
