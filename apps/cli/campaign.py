@@ -309,7 +309,7 @@ def run_faults(plan: FaultPlan) -> dict[str, Any]:
 async def _faults(plan: FaultPlan, folder: Path, shown: Bar) -> dict[str, Any]:
     kept, started = Kept(), monotonic_ms()
     async with (
-        exchange(folder, plan.symbols, plan.seed, plan.speed) as market,
+        exchange(plan.symbols, plan.seed, plan.speed) as market,
         floor(market, folder / "journal.ndjson", kept, plan.symbols, plan.seed, plan.speed) as found,
     ):
         entrants = Entrants(found, plan.symbols, plan.seed, plan.brackets)
@@ -390,14 +390,12 @@ async def _watch(
 
 
 @asynccontextmanager
-async def exchange(folder: Path, symbols: Sequence[str], seed: int, speed: float) -> AsyncIterator[Exchange]:
-    """The emulated exchange as a child, with a few days of history; its state is in ``folder``."""
+async def exchange(symbols: Sequence[str], seed: int, speed: float) -> AsyncIterator[Exchange]:
+    """The emulated exchange as a child, with a few days of history. It keeps nothing on disk, and allows so many
+    requests as fifty symbols in constant motion need."""
     options = {
-        "var-dir": str(folder),
-        "speed": f"{speed:g}",
-        "seed": str(seed),
-        "universe": ",".join(symbols),
-        "history-days": "3",
-    }
-    async with spawned(*(word for name, value in options.items() for word in (f"--{name}", value))) as found:
+        "speed": f"{speed:g}", "seed": str(seed), "universe": ",".join(symbols), "history-days": "3", "weight": "24000",
+    }  # fmt: skip
+    words = (word for name, value in options.items() for word in (f"--{name}", value))
+    async with spawned("--forget", *words) as found:
         yield found

@@ -68,7 +68,7 @@ def _keep(path: Path, total: dict[str, Any]) -> None:
 async def _sitting(plan: KillPlan, folder: Path, total: dict[str, Any], path: Path, shown: Bar) -> dict[str, Any]:
     before = len(total["kills"])
     rng = np.random.default_rng([plan.seed, before])
-    async with exchange(folder / "exchange", plan.symbols, plan.seed, plan.speed) as market:
+    async with exchange(plan.symbols, plan.seed, plan.speed) as market:
         for row in steady("realistic", plan.speed):
             await market.control.fault(**row)
         for kill in range(plan.kills):

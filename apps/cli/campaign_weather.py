@@ -36,7 +36,8 @@ STEADY: tuple[dict[str, Any], ...] = (
     {"kind": "trigger_stuck", "share": 0.002},
 )
 ABSURD = 15.0
-# What happens now and then: ``for_s`` from .. to, ``delay_s`` from .. to; ``one``: to one symbol. Mean seconds between.
+# What happens now and then: ``for_s`` from .. to, ``delay_s`` from .. to; ``one``: to one symbol. Gaps and halts begin
+# with a minute of the market.
 SUDDEN: tuple[dict[str, Any], ...] = (
     {"kind": "drop_connection", "category": "private", "times": 1},
     {"kind": "close_connection", "category": "private", "times": 1},
@@ -51,10 +52,10 @@ SUDDEN: tuple[dict[str, Any], ...] = (
     {"kind": "clock_skew", "for_s": (1.0, 4.0), "delay_s": (-2.0, 2.0)},
     {"kind": "trigger_stuck", "for_s": (1.0, 5.0), "one": True},
     {"kind": "adl", "times": 1, "size": 0.5, "one": True},
-    {"kind": "price_gap", "for_s": (2.0, 6.0), "size": 0.02, "one": True},
-    {"kind": "price_gap", "for_s": (2.0, 6.0), "size": -0.02, "one": True},
-    {"kind": "mark_gap", "for_s": (2.0, 6.0), "size": 0.01, "one": True},
-    {"kind": "halt", "for_s": (1.0, 6.0), "one": True},
+    {"kind": "price_gap", "for_s": (4.0, 9.0), "size": 0.02, "one": True},
+    {"kind": "price_gap", "for_s": (4.0, 9.0), "size": -0.02, "one": True},
+    {"kind": "mark_gap", "for_s": (4.0, 9.0), "size": 0.01, "one": True},
+    {"kind": "halt", "for_s": (4.0, 9.0), "one": True},
     {"kind": "order_rejected", "leg": "stop", "code": -1102, "for_s": (0.2, 1.0), "one": True},
     {"kind": "rest_503", "for_s": (0.2, 1.0)},
 )

@@ -33,6 +33,8 @@ def serve(
     market_start: Annotated[datetime | None, typer.Option(help="Start of the market (UTC).")] = None,
     universe: Annotated[str | None, typer.Option(help="Symbols, comma-separated.")] = None,
     var_dir: Annotated[Path | None, typer.Option(help="Folder that keeps the market's position.")] = None,
+    forget: Annotated[bool, typer.Option("--forget", help="Keep no state: a restart begins anew.")] = False,
+    weight: Annotated[int | None, typer.Option(help="Request weight of an address in a minute.", min=1)] = None,
     admin_port: Annotated[int | None, typer.Option(help="Port for faults and status; off by default.")] = None,
     wall_stamps: Annotated[
         bool, typer.Option("--wall-stamps", help="Accept requests stamped with our time, not only with the market's.")
@@ -65,7 +67,9 @@ def serve(
     }
     overrides = {name: value for name, value in given.items() if value is not None}
     try:
-        trading = {
+        trading: dict[str, Any] = {"state_dir": None} if forget else {}
+        trading |= {"weight_per_minute": weight} if weight is not None else {}
+        trading |= {
             "admin_port": admin_port, "wall_stamps": wall_stamps, "switches": _switches(switch or []),
             "keys": (_key(api_key, api_secret, public_key, balance),),
         }  # fmt: skip
