@@ -2,22 +2,26 @@
 
 import asyncio
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from decimal import Decimal
 
 import aiohttp
 import numpy as np
 import pytest
+import pytest_asyncio
 
 from packages.common.time import ScaledClock, monotonic_ms
 from packages.exchange.binance.endpoints import endpoints_for
 from packages.exchange.binance.rest import BinanceRest
 from packages.exchange.binance.signing import Credentials
+from packages.exchange.binance.trading import BinanceTrading
 from packages.exchange.clock_sync import sample_clock
 from packages.exchange.filters import floor_quantity, round_price
 from services.emulator.config import EmulatorConfig
 from services.emulator.generator import GeneratedMarket, default_config
 from services.emulator.testing import served
+from services.emulator.venue.switches import Switches
+from services.execution import kill_switch
 from services.execution.assembly import trading_desk
 from services.execution.canary import ProofRules, Proofs
 from services.execution.core.events import Timer
@@ -27,6 +31,8 @@ from services.userstream.recorder import Recorder
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "XRPUSDT", "SOLUSDT")
 D = Decimal
+CALM = asdict(Switches())
+SPEED = 30.0
 
 
 @dataclass
@@ -50,13 +56,13 @@ class Calm:
     """Nothing speaks against anything, and what is asked of the market is asked of the venue."""
 
     def __init__(self, venue):
-        self.venue, self.tiers, self.lasts = venue, {}, {}
+        self.venue, self.tiers, self.lasts, self.lost = venue, {}, {}, ()
 
     def lease_age_ms(self):
         return 0.0
 
     def stores_lost(self):
-        return ()
+        return self.lost
 
     def data_ages(self):
         return {}
@@ -126,6 +132,85 @@ class Desk:
     async def audit(self):
         return (await self.exchange.control.audit())["accounts"]["main"]
 
+    # --- scenarios on a shared desk ---
+
+    @property
+    def hand(self):
+        """Somebody else with the account's key."""
+        return BinanceTrading(self.venue.transport, self.instruments)
+
+    async def fault(self, **fault):
+        """One fault now; ``for_s`` and ``delay_s`` in seconds of ours."""
+        for name in {"for_s", "delay_s"} & fault.keys():
+            fault[name.replace("_s", "_ms")] = int(fault.pop(name) * 1e3 * self.clock.speed)
+        await self.exchange.control.fault(**fault)
+
+    async def calm(self):
+        """Good weather, nothing open, nothing tripped: where every scenario begins."""
+        await self.exchange.control.clear()
+        await self.exchange.control.switch(**CALM)
+        self.outside.lost = ()
+        await self.venue.transport.resync()
+        for symbol, phase in self.trader.view().locked.items():
+            self.trader.market_status(symbol, True)
+            if phase not in (Phase.SETTLING, Phase.FLAT):
+                self.trader.close(symbol, "operator")
+        await self.until(lambda: not self.trader.view().locked and not self.trader.killed.blocks)
+        self.trader.command(kill_switch.Resume("the next scenario", "test"))
+        for symbol in SYMBOLS:
+            self.trader.see_mark(symbol, await self.mark(symbol))
+        now = self.clock.now_ms()
+        self.trader._proofs = Proofs({"A": now, "B": now})
+
+    def codes(self):
+        """Codes of the risk events so far."""
+        return [row["event_type"] for row in self.rows.of("risk_events")]
+
+    @contextlib.asynccontextmanager
+    async def scenario(self, *, bound_ms=1_000.0, lives=1, trip=None):
+        """From calm to flat. Whatever happened: no position was without a stop for longer than ``bound_ms``, no entry
+        was made twice, nothing stands without a position, ``lives`` were booked as the exchange did, and the latch is
+        where ``trip`` says."""
+        await self.calm()
+        before, booked, known = await self.audit(), len(self.rows.of("trades")), len(self.codes())
+        self.since = before
+        yield
+        await self.exchange.control.clear()
+        await self.until(lambda: not self.trader.view().locked)
+        codes = self.codes()[known:]
+        assert self.trader.killed.code == (trip or ""), (self.trader.killed, codes)
+        after = await self.audit()
+        naked = after["naked"][len(before["naked"]) :]
+        lasted = [round(row["to_wall_ms"] - row["from_wall_ms"]) for row in naked]
+        assert all(row["end"] for row in naked)
+        assert all(ms <= bound_ms for ms in lasted), (lasted, naked)
+        assert after["duplicates"] == after["stacked"] == after["orphans"] == []
+        assert after["positions"] == []
+        assert after["summary"]["differences"] == []
+        assert len(after["episodes"]) - len(before["episodes"]) == lives
+        await self.until(lambda: len(self.rows.of("trades")) - booked == lives)
+        net = sum((D(repr(row["net"])) for row in self.rows.of("trades")[booked:]), D(0))
+        gained = D(after["summary"]["wallet"]) - D(before["summary"]["wallet"])
+        assert net.quantize(D("1e-8")) == gained.quantize(D("1e-8"))
+
+    async def new(self, what):
+        """Rows of the audit that came since the scenario began."""
+        return (await self.audit())[what][len(self.since[what]) :]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def desk(market, tmp_path_factory):
+    """One desk for all scenarios of a module; each begins with ``scenario``. Gaps and halts of the market begin with a
+    minute: here after two seconds at most. It reads the account more often than the
+    weight of the exchange allows, so there is more of it."""
+    config = EmulatorConfig(speed=SPEED, history_days=3, universe=SYMBOLS, weight_per_minute=100_000)
+    delays = {Timer.WATCH: 2_500, Timer.LIST: 1_500}
+    async with (
+        served(config, source=market) as exchange,
+        desk_on(exchange, tmp_path_factory.mktemp("desk"), speed=SPEED, delays=delays) as found,
+    ):
+        yield found
+
 
 @pytest.fixture(scope="session")
 def market():
@@ -133,9 +218,10 @@ def market():
 
 
 @contextlib.asynccontextmanager
-async def desk_on(exchange, folder, *, speed=1.0, proofs=None, instance="desk", **config):
-    """A desk that has recovered. ``proofs`` None: it trades as if tier B had been seen just now."""
-    rows = Rows()
+async def desk_on(exchange, folder, *, speed=1.0, proofs=None, instance="desk", rows=None, delays=None, **config):
+    """A desk that has recovered. ``proofs`` None: it trades as if tier B had been seen just now. ``rows`` of a former
+    life: what it left unbooked is booked."""
+    rows = Rows() if rows is None else rows
     async with aiohttp.ClientSession() as session:
         clock, rng = ScaledClock(0, speed), np.random.default_rng(1)
         endpoints = endpoints_for("emulator", exchange.rest_url, exchange.ws_url)
@@ -146,7 +232,7 @@ async def desk_on(exchange, folder, *, speed=1.0, proofs=None, instance="desk", 
         await sample_clock(venue, clock, 3)
         outside.tiers = {row.symbol: row for row in await venue.leverage_brackets()}
         instruments = (await venue.exchange_info()).instruments
-        delays = {Timer.WINDOW: 1_000, Timer.READ: 300}
+        delays = {Timer.WINDOW: 1_000, Timer.READ: 300, **(delays or {})}
         rules = TraderConfig(
             proofs=ProofRules(), delays=delays, **{"reconcile_s": 2.0, "poll_s": 0.5, "account_s": 1.0, **config}
         )
