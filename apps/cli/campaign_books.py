@@ -89,7 +89,9 @@ def _plan(row: Mapping[str, Any]) -> books.Plan:
     intent = Intent(
         said["decision_id"],
         1 if said["side"] == "LONG" else -1,
-        *(Decimal(said[name]) for name in ("qty", "sl_price", "tp_price")),
+        Decimal(said["qty"]),
+        Decimal(said["sl_price"]),
+        Decimal(said["tp_price"]),
         said["due_ts_ms"],
     )
     return books.Plan(
