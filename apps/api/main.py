@@ -19,7 +19,18 @@ from apps.api.deps import Resources, build
 from apps.api.errors import Problem
 from apps.api.gateway import MESSAGE_MAX
 from apps.api.metrics import Measure, Metrics
-from apps.api.routers import account, operations, risk, settings, signals, status, trading, training, universe
+from apps.api.routers import (
+    account,
+    desk_pages,
+    operations,
+    risk,
+    settings,
+    signals,
+    status,
+    trading,
+    training,
+    universe,
+)
 from apps.api.security import Gate, allowed_hosts
 from apps.api.static import Desk
 from packages.common.config import Settings, load_settings
@@ -75,7 +86,7 @@ def create_app(config: Settings, web_out: Path = WEB_OUT) -> FastAPI:
         responses=_ANSWERS,
     )
     errors.install(app)
-    for module in (status, universe, account, signals, training, trading, risk, settings, operations):
+    for module in (status, universe, account, signals, training, trading, risk, settings, desk_pages, operations):
         app.include_router(module.router)
     app.router.default = desk  # what no route takes; a mount would hide 405
     app.add_middleware(Measure, metrics=metrics)

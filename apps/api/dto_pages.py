@@ -1,0 +1,109 @@
+"""DTOs of what single pages of the desk ask for beside the specification's endpoints."""
+
+from typing import Any
+
+from pydantic import BaseModel
+
+
+class QualityRow(BaseModel):
+    """One symbol, a figure per bucket; ``expected`` bars begin with its first one, so a new listing misses nothing."""
+
+    symbol: str
+    expected: list[int]
+    missing: list[int]
+    late: list[int]
+
+
+class QualityMapOut(BaseModel):
+    """Missing and late bars, symbols by time: ``ts`` opens each bucket of ``bucket_ms``, epoch milliseconds."""
+
+    bucket_ms: int
+    ts: list[int]
+    rows: list[QualityRow]
+
+
+class FillDTO(BaseModel):
+    """A fill; ``fee`` in ``fee_asset``, the rest in quote units."""
+
+    mode: str
+    symbol: str
+    trade_id: int
+    order_id: int
+    ts: str
+    side: str
+    leg: str | None
+    price: float
+    qty: float
+    fee: float
+    fee_asset: str | None
+    realized_pnl: float | None
+
+
+class FillsPage(BaseModel):
+    """Newest first."""
+
+    items: list[FillDTO]
+    next_cursor: str | None = None
+
+
+class OrderCount(BaseModel):
+    leg: str | None
+    status: str
+    count: int
+    failed: bool
+
+
+class ExecutionOut(BaseModel):
+    """How orders went in a span. A failed order is a rejected one, or an entry or exit that expired unfilled; a stop or
+    target that expired because the other one filled has done its work. Slippage is a fraction of what was traded at the
+    reference prices, plus is a cost. ``expected_frac``: what the shadow account paid for the same decisions, over the
+    ``matched`` trades, and ``matched_frac`` what this account paid for them; null where there is no twin.
+    """
+
+    mode: str
+    from_ts: int
+    to_ts: int
+    orders: int
+    failed: int
+    failure_rate: float | None
+    counts: list[OrderCount]
+    trades: int
+    slippage_frac: float | None
+    matched: int
+    matched_frac: float | None
+    expected_frac: float | None
+    bucket_ms: int
+    ts: list[int]
+    bucket_orders: list[int]
+    bucket_failed: list[int]
+    bucket_slippage_frac: list[float | None]
+    bucket_expected_frac: list[float | None]
+
+
+class RLModelDTO(BaseModel):
+    """A model of the agent (§25.4)."""
+
+    model_id: str
+    symbol: str
+    algorithm: str
+    train_start: str
+    train_end: str
+    metrics: dict[str, Any]
+    is_production: bool
+    created_at: str | None
+
+
+class RLDecisionDTO(BaseModel):
+    """One decision of the agent: ``action_probs`` by action, ``confidence`` in [0, 1]."""
+
+    id: int
+    ts: str
+    symbol: str
+    model_id: str | None
+    mode: str
+    action: int
+    action_name: str
+    confidence: float | None
+    action_probs: dict[str, float]
+    executed: bool
+    pnl_result: float | None

@@ -1,0 +1,72 @@
+"""What single pages of the desk read beside the specification's endpoints: orders, fills, data quality, the agent."""
+
+from fastapi import APIRouter
+
+from apps.api.deps import Config, Db
+from apps.api.dto_pages import ExecutionOut, FillsPage, QualityMapOut, RLDecisionDTO, RLModelDTO
+from apps.api.params import Cursor, From, Limit, Mode, Span, SymbolFilter, To, span, symbol_name
+from apps.api.queries import execution, quality_map, rl
+from packages.common.errors import InvalidInputError
+from packages.common.time import DAY_MS, MINUTE_MS
+from packages.common.types import OrderDTO
+
+router = APIRouter(prefix="/api")
+MAP_DAYS_MAX = 14
+
+
+@router.get("/data-quality/map", operation_id="getDataQualityMap", tags=["risk"])
+async def get_data_quality_map(conn: Db, settings: Config, from_: From = None, to: To = None) -> QualityMapOut:
+    """Missing and late bars, symbols by time, in at most 48 buckets. Default: the newest day; at most 14 days."""
+    newest = await quality_map.newest_ms(conn)
+    asked = span(from_, to, newest_ms=(newest or DAY_MS) + MINUTE_MS, default_ms=DAY_MS)
+    if asked.to_ms - asked.from_ms > MAP_DAYS_MAX * DAY_MS:
+        raise InvalidInputError("from", from_ or asked.from_ms, f"at most {MAP_DAYS_MAX} days before to")
+    if newest is None:
+        return QualityMapOut(bucket_ms=quality_map.bucket_of(asked.to_ms - asked.from_ms), ts=[], rows=[])
+    return await quality_map.quality_map(conn, asked, newest=newest, late_ms=settings.bar_deadline_ms)
+
+
+@router.get("/orders/open", operation_id="listOpenOrders", tags=["account"])
+async def list_open_orders(conn: Db, mode: Mode = "shadow") -> list[OrderDTO]:
+    """Orders that still stand, conditional ones among them, newest first."""
+    return await execution.open_orders(conn, mode)
+
+
+@router.get("/fills", operation_id="listFills", tags=["account"])
+async def list_fills(
+    conn: Db,
+    *,
+    from_: From = None,
+    to: To = None,
+    mode: Mode = "shadow",
+    symbol: SymbolFilter = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> FillsPage:
+    """Fills, newest first. Default: the week that ends with the newest order or exit."""
+    checked = None if symbol is None else symbol_name(symbol)
+    asked = await _span(conn, mode, from_, to)
+    return await execution.fills(conn, asked, mode=mode, symbol=checked, cursor=cursor, limit=limit)
+
+
+@router.get("/execution", operation_id="getExecution", tags=["account"])
+async def get_execution(conn: Db, from_: From = None, to: To = None, mode: Mode = "shadow") -> ExecutionOut:
+    """Failure rate, and slippage against what was expected. Default: the week up to the newest order or exit."""
+    return await execution.execution(conn, await _span(conn, mode, from_, to), mode)
+
+
+@router.get("/rl/models", operation_id="listRLModels", tags=["training"])
+async def list_rl_models(conn: Db) -> list[RLModelDTO]:
+    """Models of the agent (§25.5); the one in production first."""
+    return await rl.models(conn)
+
+
+@router.get("/rl/decisions", operation_id="listRLDecisions", tags=["training"])
+async def list_rl_decisions(conn: Db, symbol: SymbolFilter = None, limit: Limit = 100) -> list[RLDecisionDTO]:
+    """Decisions of the agent, newest first (§25.5)."""
+    return await rl.decisions(conn, symbol=None if symbol is None else symbol_name(symbol), limit=limit)
+
+
+async def _span(conn: Db, mode: str, from_: str | None, to: str | None) -> Span:
+    newest = await execution.newest_ms(conn, mode)
+    return span(from_, to, newest_ms=(newest or 7 * DAY_MS) + MINUTE_MS, default_ms=7 * DAY_MS)
