@@ -46,7 +46,7 @@ class Recorder:
     def event(self, item: wire.UserEvent) -> None:
         """Keep what an event of the stream says; events without an order leave nothing."""
         if isinstance(item, wire.OrderUpdate):
-            row = order_row(item) | self._known(item.client_id, item.symbol)
+            row = order_row(item, item.ts_ms) | self._known(item.client_id, item.symbol)
             self._keep(row)
             fill = fill_row(item)
             if fill is not None:
@@ -64,7 +64,7 @@ class Recorder:
             if order is None:
                 lost.add(order_id)
             else:
-                self._keep(rest_order_row(order) | self._known(order.client_id, symbol))
+                self._keep(order_row(order, order.update_ts_ms) | self._known(order.client_id, symbol))
         self._writer.put("fills", [trade_fill_row(trade) for trade in trades if trade.order_id not in lost])
 
     def _known(self, client_id: str, symbol: str) -> Row:
@@ -77,8 +77,8 @@ class Recorder:
             self._kept.pop(next(iter(self._kept)))
 
 
-def order_row(item: wire.OrderUpdate) -> Row:
-    """A row of orders from ORDER_TRADE_UPDATE."""
+def order_row(item: wire.OrderUpdate | wire.Order, at_ms: int) -> Row:
+    """A row of orders, from ORDER_TRADE_UPDATE or from REST."""
     return {
         "mode": MODE,
         "order_id": item.order_id,
@@ -90,26 +90,8 @@ def order_row(item: wire.OrderUpdate) -> Row:
         "reduce_only": item.reduce_only or item.close_position,
         "price": float(item.price) or None,
         "qty": float(item.quantity),
-        "created_at": item.ts_ms,
-        "updated_at": item.ts_ms,
-    }
-
-
-def rest_order_row(order: wire.Order) -> Row:
-    """The same from REST."""
-    return {
-        "mode": MODE,
-        "order_id": order.order_id,
-        "client_order_id": order.client_id,
-        "symbol": order.symbol,
-        "side": order.side.value,
-        "type": order.type,
-        "status": order.status.value,
-        "reduce_only": order.reduce_only or order.close_position,
-        "price": float(order.price) or None,
-        "qty": float(order.quantity),
-        "created_at": order.update_ts_ms,
-        "updated_at": order.update_ts_ms,
+        "created_at": at_ms,
+        "updated_at": at_ms,
     }
 
 
