@@ -301,7 +301,6 @@ class FaultPlan:
 
 def run_faults(plan: FaultPlan) -> dict[str, Any]:
     """The campaign on an exchange that is a child of this process; see ``campaign_books.judge`` for the result."""
-    quiet()
     with tempfile.TemporaryDirectory(prefix="perpilot-campaign-") as folder, bar("Brackets") as shown:
         return asyncio.run(_faults(plan, Path(folder), shown))
 

@@ -102,6 +102,7 @@ def soak(
 
         if profile not in PROFILES:
             _invalid("--profile", profile, "one of " + ", ".join(PROFILES))
+        campaign.quiet()
         if faults:
             found = campaign.run_faults(campaign.FaultPlan(brackets, seed, profile))
         else:
