@@ -23,7 +23,7 @@ from urllib.request import Request, urlopen
 import numpy as np
 import psycopg
 
-from apps.cli import desk
+from apps.cli import desk, watchdog
 from apps.cli.campaign import CampaignError
 from apps.cli.console import Bar, bar, say
 from packages.common.db import connect
@@ -99,6 +99,7 @@ async def _run(plan: DeskKillPlan, folder: Path, sitting: int, shown: Bar) -> di
                 await asyncio.to_thread(process.wait, 90)
             if process.poll() is None:
                 process.kill()
+            watchdog.stop(var)  # it would stay for the positions that are left
 
 
 async def _kill_and_judge(
