@@ -180,7 +180,7 @@ async def live_desk(market, folder, postgres_url, redis_url, key=ApiKey(KEY, SEC
 def _quickly(monkeypatch):
     """Waits that a real exchange needs and a local one does not."""
     monkeypatch.setattr(account_gate, "_APART_S", 0.2)
-    quick = TraderConfig(delays={Timer.WINDOW: 1_000, Timer.READ: 300}, reconcile_s=2.0, poll_s=0.5, account_s=1.0)
+    quick = TraderConfig(delays={Timer.WINDOW: 1_000, Timer.READ: 300}, poll_s=1.0, account_s=2.0)
     monkeypatch.setattr(live, "trading_desk", functools.partial(trading_desk, config=quick))
 
 
