@@ -81,4 +81,6 @@ async def test_what_cannot_be_read_is_not_met(market):
             "symbols",
         ]
         assert list(account.errors) == reads
-        assert [row.code for row in unmet_conditions(facts(account))] == ["ACCOUNT_UNREADABLE"] * len(reads)
+        [condition] = unmet_conditions(facts(account))
+        assert condition.code == "ACCOUNT_UNREADABLE"
+        assert all(f"{read}: " in condition.value for read in reads)
