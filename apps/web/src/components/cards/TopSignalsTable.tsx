@@ -4,36 +4,43 @@ import { useQuery } from "@tanstack/react-query";
 import { X } from "lucide-react";
 import { useMemo } from "react";
 import { QueryView } from "@/components/data/QueryView";
+import { SignalDrawer } from "@/components/panels/SignalDrawer";
 import { Button } from "@/components/ui/button";
 import { Card } from "@/components/ui/card";
 import { DataTable, TableTools } from "@/components/ui/data-table";
 import { Segmented } from "@/components/ui/segmented";
 import { Empty, Loading } from "@/components/ui/states";
 import type { Instrument, Signal } from "@/lib/api/schemas";
-import { bestEv, decisionOf, primaryReason, signalRows, type SignalRow } from "@/lib/domain/signals";
+import { decisionOf, primaryReason, signalRows, type SignalRow } from "@/lib/domain/signals";
 import { useText } from "@/lib/i18n/useText";
-import { signalsQuery, universeQuery } from "@/lib/queries/live";
+import { rankingQuery, signalsQuery, universeQuery, type Ranking } from "@/lib/queries/live";
 import { useTable } from "@/lib/table/useTable";
 import { setUrlParams, useUrlParam } from "@/lib/useUrlState";
 import { signalColumns } from "./signalColumns";
 
-const FILTERS = {
-  all: () => true,
-  traded: (row: SignalRow) => decisionOf(row.signal) !== "FLAT",
-  blocked: (row: SignalRow) => row.signal !== null && primaryReason(row.signal) !== null,
-  ev: (row: SignalRow) => row.signal !== null && (bestEv(row.signal) ?? 0) > 0,
-} as const;
-type Filter = keyof typeof FILTERS;
-const NAMES = Object.keys(FILTERS) as Filter[];
+const RANKINGS = ["ev", "funding", "volatility"] as const satisfies readonly Ranking[];
+const NAMES = ["all", ...RANKINGS, "blocked", "traded"] as const;
+type Filter = (typeof NAMES)[number];
+
+const isRanking = (filter: Filter): filter is Ranking => (RANKINGS as readonly string[]).includes(filter);
+
+/** The most extreme ones are named by the API, which also knows what the signals do not carry. */
+function passes(filter: Filter, row: SignalRow, ranked: ReadonlySet<string>): boolean {
+  if (isRanking(filter)) return ranked.has(row.symbol);
+  if (filter === "traded") return decisionOf(row.signal) !== "FLAT";
+  return filter === "all" || (row.signal !== null && primaryReason(row.signal) !== null);
+}
 
 function useFilteredRows(rows: SignalRow[]) {
   const [filterParam, setFilter] = useUrlParam("filter");
   const [reason] = useUrlParam("reason");
   const [search, setSearch] = useUrlParam("q");
   const filter: Filter = NAMES.find((name) => name === filterParam) ?? "all";
+  const { data: top } = useQuery({ ...rankingQuery(isRanking(filter) ? filter : "ev"), enabled: isRanking(filter) });
+  const ranked = new Set(top);
   const wanted = (search ?? "").trim().toUpperCase();
   const shown = rows.filter(
-    (row) => FILTERS[filter](row) && (wanted === "" || row.symbol.includes(wanted)) && (reason === null || (row.signal !== null && primaryReason(row.signal) === reason)),
+    (row) => passes(filter, row, ranked) && (wanted === "" || row.symbol.includes(wanted)) && (reason === null || (row.signal !== null && primaryReason(row.signal) === reason)),
   );
   return { shown, filter, reason, search: search ?? "", setSearch, setFilter: (name: Filter) => setFilter(name === "all" ? null : name) };
 }
@@ -46,7 +53,8 @@ function Body({ instruments, signals }: { instruments: readonly Instrument[]; si
   // The order is that of all rows, so that filtering takes lines out and moves none.
   const table = useTable({ id: "signals", columns, rows, rowKey: (row) => row.symbol, defaultSort: { column: "ev", descending: true } });
   const { shown, filter, reason, search, setSearch, setFilter } = useFilteredRows([...table.rows]);
-  const filtered = { ...table, rows: shown };
+  const told = filter === "funding" && !table.isShown("funding_rate") ? columns.filter(({ id }) => table.isShown(id) || id === "funding_rate") : table.visible;
+  const filtered = { ...table, rows: shown, visible: told };
   if (rows.length === 0) return <Empty title={t("signals.empty")}>{t("signals.empty.what")}</Empty>;
   return (
     <>
@@ -88,6 +96,7 @@ function Body({ instruments, signals }: { instruments: readonly Instrument[]; si
           />
         }
       />
+      <SignalDrawer />
     </>
   );
 }

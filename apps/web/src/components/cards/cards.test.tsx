@@ -129,7 +129,7 @@ describe("TopSignalsTable", () => {
 
   it("filters by state, by name and by reason, and finds the way back", async () => {
     renderDesk(<TopSignalsTable />, world);
-    await userEvent.click(screen.getByRole("radio", { name: "Blocked" }));
+    await userEvent.click(screen.getByRole("radio", { name: "Blocked only" }));
     expect(rows()).toEqual(["BTCUSDT", "SOLUSDT"]);
     await userEvent.type(screen.getByTestId("signals-search"), "sol");
     expect(rows()).toEqual(["SOLUSDT"]);

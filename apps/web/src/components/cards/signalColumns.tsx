@@ -10,6 +10,7 @@ import { decimalsOf, signOf } from "@/lib/format/number";
 import { duration } from "@/lib/format/time";
 import type { Text } from "@/lib/i18n/useText";
 import type { Column } from "@/lib/table/useTable";
+import { setUrlParams } from "@/lib/useUrlState";
 
 const of = <T,>(row: SignalRow, read: (signal: Signal) => T): T | null => (row.signal === null ? null : read(row.signal));
 const decimals = ({ instrument }: SignalRow) => instrument?.price_decimals ?? decimalsOf(instrument?.tick_size);
@@ -27,6 +28,17 @@ function Ev({ row, side, text }: { row: SignalRow; side: "LONG" | "SHORT"; text:
   const value = of(row, (signal) => (side === "LONG" ? signal.ev_long : signal.ev_short));
   const preferred = row.signal !== null && preferredSide(row.signal) === side;
   return <span className={cn(preferred ? (signOf(value) > 0 ? "font-semibold text-up" : "text-soft") : "text-faint")}>{text.bps(value)}</span>;
+}
+
+/** The reason, or what was entered, leads to the whole story. */
+function WhyButton({ row, text }: { row: SignalRow; text: Text }) {
+  if (row.signal === null) return null;
+  const entered = primaryReason(row.signal) === null;
+  return (
+    <button type="button" onClick={() => setUrlParams({ why: row.symbol })} title={text.t("signals.why", { symbol: row.symbol })} data-testid={`why-open-${row.symbol}`} className="max-w-72 rounded text-left underline decoration-line-strong decoration-dotted underline-offset-4 hover:decoration-brand">
+      {entered ? <span className="text-faint">{text.t("signals.why.entered")}</span> : <Reason signal={row.signal} />}
+    </button>
+  );
 }
 
 export function signalColumns(text: Text): Column<SignalRow>[] {
@@ -65,7 +77,7 @@ export function signalColumns(text: Text): Column<SignalRow>[] {
     {
       id: "reason",
       label: "col.reason",
-      cell: (row) => (row.signal === null ? <span className="text-faint">{row.instrument?.tradable === false ? words("reason", "SYMBOL_NOT_TRADABLE") : t("signals.waiting")}</span> : <Reason signal={row.signal} />),
+      cell: (row) => (row.signal === null ? <span className="text-faint">{row.instrument?.tradable === false ? words("reason", "SYMBOL_NOT_TRADABLE") : t("signals.waiting")}</span> : <WhyButton row={row} text={text} />),
       sort: (row) => of(row, primaryReason),
       csv: (row) => of(row, (signal) => signal.block_reasons.join(" ")),
     },

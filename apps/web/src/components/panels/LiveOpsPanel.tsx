@@ -10,7 +10,9 @@ import type { Position, Trade } from "@/lib/api/schemas";
 import { isLong, roeFrac } from "@/lib/domain/positions";
 import { duration } from "@/lib/format/time";
 import { useText } from "@/lib/i18n/useText";
-import { positionsQuery } from "@/lib/queries/live";
+import { liveAccountQuery, livePositionsQuery, positionsQuery } from "@/lib/queries/live";
+import { riskQuery } from "@/lib/queries/risk";
+import { SymbolCommandButton } from "./SymbolCommandButton";
 
 function Holding({ position, decimals }: { position: Position; decimals: number | null }) {
   const { t, price, money, percent, fixed } = useText();
@@ -64,6 +66,21 @@ function TradeRow({ trade, decimals }: { trade: Trade; decimals: number | null }
   );
 }
 
+/** Entries on this symbol stopped or allowed, and its position left: of the account on the exchange only. */
+function Commands({ symbol }: { symbol: string }) {
+  const { data: live } = useQuery(liveAccountQuery);
+  const { data: held = [] } = useQuery(livePositionsQuery);
+  const { data: state } = useQuery({ ...riskQuery("live"), enabled: Boolean(live) });
+  if (!live) return null;
+  const paused = state?.live?.paused.includes(symbol) ?? false;
+  return (
+    <div className="mt-3 flex gap-2" data-testid="ops-commands">
+      <SymbolCommandButton key={String(paused)} kind={paused ? "unpause" : "pause"} symbol={symbol} />
+      {held.some((position) => position.symbol === symbol) && <SymbolCommandButton kind="close" symbol={symbol} />}
+    </div>
+  );
+}
+
 /** What is held of this symbol now, and its trades in the shown range. */
 export function LiveOpsPanel({ symbol, trades, decimals }: { symbol: string; trades: readonly Trade[]; decimals: number | null }) {
   const { t } = useText();
@@ -79,6 +96,7 @@ export function LiveOpsPanel({ symbol, trades, decimals }: { symbol: string; tra
       ) : (
         <Holding position={position} decimals={decimals} />
       )}
+      <Commands symbol={symbol} />
       <h3 className="label mt-3">{t("ops.trades")}</h3>
       {newestFirst.length === 0 ? (
         <p className="mt-1 text-xs text-faint">{t("ops.trades.none")}</p>

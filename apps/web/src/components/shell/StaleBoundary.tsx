@@ -8,6 +8,7 @@ import { useText } from "@/lib/i18n/useText";
 import { useConnection } from "@/lib/live/context";
 import { useDataAge, useStale } from "@/lib/live/useFreshness";
 import { statusQuery } from "@/lib/queries/live";
+import { UnprotectedAlert } from "./UnprotectedAlert";
 
 /** Greys every number inside while the data are old, and says so in words. */
 export function StaleBoundary({ children }: { children: ReactNode }) {
@@ -16,6 +17,7 @@ export function StaleBoundary({ children }: { children: ReactNode }) {
   const { isPending } = useQuery(statusQuery);
   return (
     <main id="content" tabIndex={-1} data-testid="content" data-stale={stale} className="min-w-0 flex-1 p-2 pb-18 outline-none sm:p-3 md:pb-3">
+      <UnprotectedAlert />
       {stale && !isPending && <StaleBanner />}
       {children}
     </main>

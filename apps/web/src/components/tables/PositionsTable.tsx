@@ -9,13 +9,13 @@ import { DataTable, TableTools } from "@/components/ui/data-table";
 import { Empty } from "@/components/ui/states";
 import type { Instrument, Position } from "@/lib/api/schemas";
 import { useText } from "@/lib/i18n/useText";
-import { positionsQuery, universeQuery } from "@/lib/queries/live";
+import { liveAccountQuery, livePositionsQuery, positionsQuery, universeQuery } from "@/lib/queries/live";
 import { useTable } from "@/lib/table/useTable";
 import { positionColumns } from "./positionColumns";
 
-function Body({ positions, instruments }: { positions: readonly Position[]; instruments: readonly Instrument[] }) {
+function Body({ positions, instruments, both }: { positions: readonly Position[]; instruments: readonly Instrument[]; both: boolean }) {
   const text = useText();
-  const columns = useMemo(() => positionColumns(text, new Map(instruments.map((instrument) => [instrument.symbol, instrument]))), [text, instruments]);
+  const columns = useMemo(() => positionColumns(text, new Map(instruments.map((instrument) => [instrument.symbol, instrument])), both), [text, instruments, both]);
   const table = useTable({ id: "positions", columns, rows: positions, rowKey: (position) => `${position.mode}:${position.symbol}` });
   return (
     <>
@@ -33,15 +33,28 @@ function Body({ positions, instruments }: { positions: readonly Position[]; inst
   );
 }
 
-/** Open positions in the exchange's words, with stop, target and how near either is. */
+/** Open positions of both accounts in the exchange's words, with stop, target and how near either is. */
 export function PositionsTable() {
   const { t } = useText();
   const positions = useQuery(positionsQuery);
+  const { data: live = [] } = useQuery(livePositionsQuery);
+  const { data: account } = useQuery(liveAccountQuery);
   const universe = useQuery(universeQuery);
+  const both = Boolean(account) || live.length > 0;
   return (
-    <Card title={t("positions.title")} data-testid="card-positions" aside={<Badge tone="violet">{t("mode.SHADOW")}</Badge>} bodyClassName="p-0">
+    <Card
+      title={t(both ? "positions.title.live" : "positions.title")}
+      data-testid="card-positions"
+      aside={
+        <>
+          {both && <Badge tone="good">{t("mode.LIVE")}</Badge>}
+          <Badge tone="violet">{t("mode.SHADOW")}</Badge>
+        </>
+      }
+      bodyClassName="p-0"
+    >
       <QueryView query={positions} what="positions.title" rows={3}>
-        {(rows) => <Body positions={rows} instruments={universe.data ?? []} />}
+        {(rows) => <Body positions={[...live, ...rows]} instruments={universe.data ?? []} both={both} />}
       </QueryView>
     </Card>
   );

@@ -3,6 +3,7 @@ import { DistanceBar } from "@/components/data/DistanceBar";
 import { PositionAge } from "@/components/data/PositionAge";
 import { SideBadge } from "@/components/data/SideBadge";
 import { SymbolLink } from "@/components/data/SymbolLink";
+import { SymbolCommandButton } from "@/components/panels/SymbolCommandButton";
 import { Badge } from "@/components/ui/badge";
 import { Signed } from "@/components/ui/signed";
 import type { Instrument, Position } from "@/lib/api/schemas";
@@ -11,7 +12,8 @@ import { decimalsOf } from "@/lib/format/number";
 import type { Text } from "@/lib/i18n/useText";
 import type { Column } from "@/lib/table/useTable";
 
-export function positionColumns(text: Text, instruments: ReadonlyMap<string, Instrument>): Column<Position>[] {
+/** `both`: two accounts stand in one table, so each row says whose it is, and those of the exchange can be left. */
+export function positionColumns(text: Text, instruments: ReadonlyMap<string, Instrument>, both = false): Column<Position>[] {
   const { t } = text;
   const priceDecimals = ({ symbol }: Position) => instruments.get(symbol)?.price_decimals ?? decimalsOf(instruments.get(symbol)?.tick_size);
   const qtyDecimals = ({ symbol }: Position) => instruments.get(symbol)?.qty_decimals ?? decimalsOf(instruments.get(symbol)?.step_size);
@@ -34,6 +36,16 @@ export function positionColumns(text: Text, instruments: ReadonlyMap<string, Ins
       ),
       sort: (position) => position.symbol,
     },
+    ...(both
+      ? [
+          {
+            id: "mode",
+            label: "col.account" as const,
+            cell: (position: Position) => <Badge tone={position.mode === "live" ? "good" : "violet"}>{t(position.mode === "live" ? "mode.LIVE" : "mode.SHADOW")}</Badge>,
+            sort: (position: Position) => position.mode,
+          },
+        ]
+      : []),
     { id: "side", label: "col.side", cell: (position) => <SideBadge side={isLong(position) ? "LONG" : "SHORT"} />, sort: (position) => position.side },
     { id: "size", label: "col.size", numeric: true, cell: (position) => text.price(position.amt, qtyDecimals(position)), sort: (position) => position.amt },
     { id: "notional", label: "col.notional", numeric: true, optional: true, cell: (position) => text.money(position.notional), sort: (position) => position.notional },
@@ -67,5 +79,7 @@ export function positionColumns(text: Text, instruments: ReadonlyMap<string, Ins
     { id: "funding", label: "col.funding", numeric: true, cell: (position) => text.money(position.funding), sort: (position) => position.funding },
     { id: "fee", label: "col.fee", numeric: true, optional: true, cell: (position) => text.money(position.fees), sort: (position) => position.fees },
     { id: "age", label: "col.age", numeric: true, cell: (position) => <PositionAge position={position} />, sort: (position) => (position.opened_ts === null ? null : -Date.parse(position.opened_ts)), csv: (position) => position.opened_ts },
+    { id: "slippage", label: "margin.slippage", numeric: true, optional: true, cell: (position) => text.money(position.slippage), sort: (position) => position.slippage },
+    ...(both ? [{ id: "act", label: "col.act" as const, cell: (position: Position) => (position.mode === "live" ? <SymbolCommandButton kind="close" symbol={position.symbol} /> : null) }] : []),
   ];
 }

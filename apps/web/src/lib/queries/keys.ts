@@ -9,6 +9,7 @@ export const keys = {
   positions: ["positions", "latest"] as const,
   livePositions: ["positions", "live"] as const,
   signals: ["signals", "latest"] as const,
+  ranking: (by: string) => ["signals", "ranking", by] as const,
   orders: ["orders"] as const,
   trades: ["trades"] as const,
   jobs: ["training", "jobs"] as const,

@@ -71,6 +71,17 @@ async function curve(path: string, signal: AbortSignal): Promise<EquityPoint[]> 
   });
 }
 
+export type Ranking = "ev" | "funding" | "volatility";
+export const RANKED = 10;
+
+/** The most extreme symbols by one measure, in the API's order. */
+export const rankingQuery = (by: Ranking) =>
+  queryOptions({
+    queryKey: keys.ranking(by),
+    queryFn: async ({ signal }) => (await get(z.object({ items: z.array(z.object({ symbol: z.string() })) }), `/api/signals/latest?sort=${by}&limit=${RANKED}`, signal)).items.map(({ symbol }) => symbol),
+    refetchInterval: 15_000,
+  });
+
 /** The account's curve so far; the socket appends to it. */
 export const equityQuery = queryOptions({ ...live, queryKey: keys.equity, queryFn: ({ signal }) => curve("/api/account/equity", signal) });
 
