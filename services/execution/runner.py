@@ -182,9 +182,13 @@ class SymbolRunner:
 
     def _measure(self, before: Bracket) -> None:
         """Naked, as we see it: from the first sign of a position until its stop is known to stand, or it is gone. A
-        stop that ends while an exit is under way ended with the position, as far as anybody knows."""
+        stop that ends while an exit is under way ended with the position, as far as anybody knows; so did one after
+        which the position was told to be zero."""
         now = self.state
-        naked = now.exposed and now.stop.state in (AlgoState.NONE, AlgoState.LISTING, AlgoState.DONE)
+        bare = now.stop.state in (AlgoState.NONE, AlgoState.LISTING)
+        naked = (
+            now.exposed and not now.recovering and (bare or (now.stop.state is AlgoState.DONE and now.position != 0))
+        )
         if naked and self._naked_since is None and not before.wants_exit:
             self._naked_since = monotonic_ms()
         elif not naked and self._naked_since is not None:
