@@ -180,7 +180,6 @@ class Worker:
                         writer,
                         publisher.publish,
                         link,
-                        lease,
                         around,
                         tradable,
                     ) as live:

@@ -23,6 +23,13 @@ class TradingLease:
         self._url = database_url
         self._connection: psycopg.AsyncConnection | None = None
         self._checked_mono_ms = -1e18
+        self._held_since_mono_ms: float | None = None
+
+    @property
+    def held_ms(self) -> float | None:
+        """For how long the lock has been ours without a break, by the monotonic clock; None when it is not."""
+        since = self._held_since_mono_ms
+        return monotonic_ms() - since if since is not None and self.fresh else None
 
     @property
     def age_ms(self) -> float | None:
@@ -48,8 +55,12 @@ class TradingLease:
                     held = False
                 if held:
                     self._checked_mono_ms = monotonic_ms()
+                    if self._held_since_mono_ms is None:
+                        self._held_since_mono_ms = self._checked_mono_ms
                     refused = False
-                elif self._connection is not None and not refused:
+                else:
+                    self._held_since_mono_ms = None
+                if not held and self._connection is not None and not refused:
                     refused = True
                     log.warning("lease_held_by_another", expected="one realtime worker on one database")
                 await asyncio.sleep(every_s)
@@ -72,6 +83,7 @@ class TradingLease:
     async def _drop(self) -> None:
         connection, self._connection = self._connection, None
         self._checked_mono_ms = -1e18
+        self._held_since_mono_ms = None
         if connection is not None:
             try:
                 await connection.close()

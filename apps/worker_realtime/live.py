@@ -47,7 +47,8 @@ from services.userstream.recorder import Recorder
 log = structlog.get_logger(__name__)
 
 _SIDE = {1: "LONG", -1: "SHORT"}
-_LEASE_GRACE_S = 8.5  # recvWindow of an entry, 2 s of staleness and 5 s (rule 18)
+_LEASE_GRACE_MS = 8_500.0  # recvWindow of an entry, 2 s of staleness and 5 s (rule 18)
+_ROW_WAIT_MS = 30_000.0  # for the operator's last word; without a database the journal's counts
 _CLOSE_WITHIN_S = 300.0  # a word of long ago is not one of now
 JOURNAL = Path("execution") / "journal.ndjson"
 
@@ -117,6 +118,7 @@ class Surroundings:
         self._mark_ts: dict[str, int] = {}
         self._tiers: Mapping[str, Brackets] = {}
         self._skew: float | None = None
+        self.lease_settled = False
         self._synced_mono_ms = -1e18
 
     def see(self, item: StreamItem) -> None:
@@ -127,7 +129,11 @@ class Surroundings:
             self._lasts[item.bar.symbol] = item.bar.close
 
     def lease_age_ms(self) -> float | None:
-        return self._lease.age_ms
+        """None too while a former holder's requests may still be under way: see ``LiveTrading``."""
+        return self._lease.age_ms if self.lease_settled else None
+
+    def lease_held_ms(self) -> float | None:
+        return self._lease.held_ms
 
     def stores_lost(self) -> tuple[str, ...]:
         return () if self._link.fresh and self._writer.metrics.database_ok else ("database",)
@@ -204,6 +210,7 @@ class LiveTrading:
     ) -> None:
         self.gate = gate
         self._limits, self._venue = limits, surroundings.venue
+        self.lease_grace_ms = _LEASE_GRACE_MS
         self._watchdog_acted = wall_ms()  # what it did before this process is history
         self.trader, self._surroundings = trader, surroundings
         self._link, self._settings, self._writer, self._clock = link, settings, writer, clock
@@ -279,12 +286,27 @@ class LiveTrading:
                 self.trader.pause(symbol, paused=symbol in self._link.paused)
             for command in self._link.take_commands():
                 await self._link.answer(command, self._carry_out(command))
+            await self._settle_lease()
             word = self.trader.killed.word
             if word != self._word:
                 await self._link.report_latch(word, self.trader.killed.code, books.MODE)
             self._watch_the_watchdog()
             self._beat()
             await asyncio.sleep(every_s)
+
+    async def _settle_lease(self) -> None:
+        """Rule 18: a new holder enters when the old one's requests are dead and the account was compared since. Nothing
+        else waits for that: what protects never needs the lease."""
+        around, held_ms = self._surroundings, self._surroundings.lease_held_ms()
+        if held_ms is None:
+            around.lease_settled = False
+        elif not around.lease_settled and held_ms >= self.lease_grace_ms:
+            try:
+                await self.trader.reconcile()
+            except VenueError as exc:
+                log.info("lease_not_settled", error=str(exc))
+            else:
+                around.lease_settled = True
 
     async def follow_rules(self, every_s: float = 60.0) -> None:
         """The exchange's rules and its opening and closing of symbols, for ever: they may change under a position."""
@@ -392,19 +414,14 @@ async def live_trading(
     writer: BatchWriter,
     publish: Callable[[str, Any], None],
     link: DeskLink,
-    lease: TradingLease,
     surroundings: Surroundings,
     tradable: Sequence[str],
 ) -> AsyncIterator[LiveTrading]:
-    """The trader of this worker. A new holder of the lease lets the old one's requests die first (rule 18)."""
+    """The trader of this worker. It recovers and protects at once; entries wait for the lease (rule 18)."""
     started = monotonic_ms()
-    while not lease.fresh or not link.fresh:
-        if monotonic_ms() - started > 60_000:
-            log.warning("live_without_lease", expected="the trading lease; recovering without it, no entries")
-            break
-        await asyncio.sleep(0.1)
+    while not link.fresh and monotonic_ms() - started < _ROW_WAIT_MS:  # noqa: ASYNC110 - a state, not an event
+        await asyncio.sleep(0.05)
     path = settings.var_dir / JOURNAL
-    await asyncio.sleep(_LEASE_GRACE_S if path.exists() else 0.0)
     instruments = (await venue.exchange_info()).instruments
     await surroundings.refresh()
     left = read_state(path, accept_damage=True).moved if path.exists() else None

@@ -316,6 +316,10 @@ class Trader:
         """Something outside asks for a stricter latch, as the watchdog's acting does."""
         self._trip(trip)
 
+    async def reconcile(self) -> None:
+        """Compare the account with what is believed now, beside the regular turn. Raises ``VenueError``."""
+        await self._reconcile()
+
     def pause(self, symbol: str, paused: bool) -> None:
         """No entries on one symbol; its position stays."""
         (self._paused.add if paused else self._paused.discard)(symbol)
@@ -774,6 +778,8 @@ class Trader:
                 )
 
     def alert(self, symbol: str, code: str) -> None:
+        if code == "ENTRY_UNKNOWN" and self._runners[symbol].state.recovering:
+            return  # at a start every entry is, until the first reading
         self._risk(code, symbol, _ALERTS.get(code, code), 2)
 
     def trip(self, symbol: str, latch: ev.Latch, code: str) -> None:

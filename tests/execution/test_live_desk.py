@@ -154,9 +154,10 @@ async def live_desk(market, folder, postgres_url, redis_url, key=ApiKey(KEY, SEC
         tasks = [asyncio.create_task(work) for work in (listen(), lease.run(), link.run(), around.watch_clock())]
         try:
             async with live_trading(
-                settings, session, venue, clock, rng, writer, lambda *_: None, link, lease, around, SYMBOLS
+                settings, session, venue, clock, rng, writer, lambda *_: None, link, around, SYMBOLS
             ) as trading:
                 watchers.append(trading.see)
+                trading.lease_grace_ms = 300.0  # nobody held the lease before
                 tasks.append(asyncio.create_task(trading.obey()))
                 said["status"] = lambda: {"live": trading.status() | {"gate": trading.gate.status()}}
                 server = await stack.enter_async_context(running(settings))
@@ -165,7 +166,8 @@ async def live_desk(market, folder, postgres_url, redis_url, key=ApiKey(KEY, SEC
 
                 async def told():
                     state = await desk.risk()
-                    return state is not None and state["ready"] and trading.gate.permits() is (key.withdraw is False)
+                    recovered = state is not None and state["ready"] and around.lease_settled
+                    return recovered and trading.gate.permits() is (key.withdraw is False)
 
                 await desk.until(told)
                 yield desk
