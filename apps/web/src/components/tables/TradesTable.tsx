@@ -5,9 +5,11 @@ import { SideBadge } from "@/components/data/SideBadge";
 import { SymbolLink } from "@/components/data/SymbolLink";
 import { Signed } from "@/components/ui/signed";
 import type { ClosedTrade } from "@/lib/api/schemas";
+import type { Window } from "@/lib/domain/range";
 import { duration } from "@/lib/format/time";
 import type { Text } from "@/lib/i18n/useText";
 import { tradesQuery } from "@/lib/queries/records";
+import type { AccountMode } from "@/lib/queries/risk";
 import type { Column } from "@/lib/table/useTable";
 import { SimpleTable } from "./SimpleTable";
 
@@ -22,6 +24,7 @@ function tradeColumns(text: Text): Column<ClosedTrade>[] {
     { id: "qty", label: "col.qty", numeric: true, cell: (trade) => text.price(trade.qty), sort: (trade) => trade.qty },
     { id: "entry_price", label: "col.entry", numeric: true, cell: (trade) => text.price(trade.entry_price), sort: (trade) => trade.entry_price },
     { id: "exit_price", label: "col.avg_price", numeric: true, optional: true, cell: (trade) => text.price(trade.exit_price), sort: (trade) => trade.exit_price },
+    { id: "slippage", label: "margin.slippage", numeric: true, optional: true, cell: (trade) => text.money(trade.slippage), sort: (trade) => trade.slippage },
     { id: "fees", label: "col.fee", numeric: true, cell: (trade) => text.money(trade.fees), sort: (trade) => trade.fees },
     { id: "funding", label: "col.funding", numeric: true, cell: (trade) => text.money(trade.funding), sort: (trade) => trade.funding },
     { id: "net", label: "col.net", numeric: true, cell: (trade) => <Signed withArrow value={trade.net} text={text.money(trade.net, true)} className="font-semibold" />, sort: (trade) => trade.net },
@@ -30,8 +33,8 @@ function tradeColumns(text: Text): Column<ClosedTrade>[] {
 }
 
 /** Closed round trips, newest exit first. */
-export function TradesTable() {
-  const query = useQuery(tradesQuery);
+export function TradesTable({ mode, window }: { mode: AccountMode; window: Window }) {
+  const query = useQuery(tradesQuery(mode, window));
   return (
     <SimpleTable
       id="trades"

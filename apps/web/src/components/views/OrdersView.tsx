@@ -1,14 +1,61 @@
 "use client";
 
-import { OrdersTable } from "@/components/tables/OrdersTable";
+import { AccountSwitch, useAccountMode } from "@/components/data/AccountSwitch";
+import { RangePicker, useWindow } from "@/components/data/RangePicker";
+import { ExecutionCard } from "@/components/cards/ExecutionCard";
+import { OrderTimeline } from "@/components/panels/OrderTimeline";
+import { FillsTable } from "@/components/tables/FillsTable";
+import { FundingTable } from "@/components/tables/FundingTable";
+import { OpenOrdersTable, OrdersTable } from "@/components/tables/OrdersTable";
+import { PositionsTable } from "@/components/tables/PositionsTable";
 import { TradesTable } from "@/components/tables/TradesTable";
+import { Tabs } from "@/components/ui/tabs";
+import { windowKey } from "@/lib/domain/range";
+import { useText } from "@/lib/i18n/useText";
+import { useUrlParam } from "@/lib/useUrlState";
 import { PageFrame } from "./PageFrame";
 
+/** In the order that exchanges have taught. */
+const TABS = ["positions", "open", "conditional", "orders", "fills", "funding"] as const;
+
+/** Orders and fills as they happened, how often they failed and what they slipped. */
 export function OrdersView() {
+  const { t } = useText();
+  const mode = useAccountMode();
+  const window = useWindow("7d");
+  const [param, setTab] = useUrlParam("tab");
+  const tab = TABS.find((name) => name === param) ?? "orders";
+  const key = `${mode}:${windowKey(window)}`;
+  const content = {
+    positions: <PositionsTable />,
+    open: <OpenOrdersTable key={mode} mode={mode} conditional={false} />,
+    conditional: <OpenOrdersTable key={mode} mode={mode} conditional />,
+    orders: <OrdersTable key={key} mode={mode} window={window} />,
+    fills: (
+      <>
+        <FillsTable key={`f${key}`} mode={mode} window={window} />
+        <TradesTable key={`t${key}`} mode={mode} window={window} />
+      </>
+    ),
+    funding: <FundingTable key={key} mode={mode} window={window} />,
+  };
   return (
-    <PageFrame id="orders" title="nav.orders" lead="page.orders.lead">
-      <OrdersTable />
-      <TradesTable />
+    <PageFrame
+      id="orders"
+      title="nav.orders"
+      lead="page.orders.lead"
+      aside={
+        <>
+          <AccountSwitch />
+          <RangePicker fallback="7d" />
+        </>
+      }
+    >
+      <div className="grid gap-2 sm:gap-3 xl:grid-cols-2">
+        <ExecutionCard mode={mode} window={window} />
+        <OrderTimeline mode={mode} window={window} />
+      </div>
+      <Tabs label={t("nav.orders")} testId="orders-tab" value={tab} onChange={(value) => setTab(value === "orders" ? null : value)} tabs={TABS.map((id) => ({ id, text: t(`orders.tab.${id}`), content: content[id] }))} />
     </PageFrame>
   );
 }

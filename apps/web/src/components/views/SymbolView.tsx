@@ -6,6 +6,7 @@ import { usePathname, useSearchParams } from "next/navigation";
 import { useMemo, useState } from "react";
 import { ChartLegend } from "@/components/charts/ChartLegend";
 import { QueryView } from "@/components/data/QueryView";
+import { RangePicker } from "@/components/data/RangePicker";
 import { ExplainPanel } from "@/components/panels/ExplainPanel";
 import { LiveOpsPanel } from "@/components/panels/LiveOpsPanel";
 import { SymbolHeader } from "@/components/panels/SymbolHeader";
@@ -16,7 +17,7 @@ import { Segmented } from "@/components/ui/segmented";
 import { Empty, Loading, Skeleton } from "@/components/ui/states";
 import type { Series } from "@/lib/api/schemas";
 import { ChartSync } from "@/lib/chart/sync";
-import { parseWindow, RANGES } from "@/lib/domain/range";
+import { parseWindow } from "@/lib/domain/range";
 import { aggregate, candlesOf, TIMEFRAMES, type Timeframe } from "@/lib/domain/series";
 import { decimalsOf } from "@/lib/format/number";
 import { useText } from "@/lib/i18n/useText";
@@ -72,20 +73,13 @@ function Charts({ series, decimals, view }: { series: Series; decimals: number |
 }
 
 function Toolbar({ view }: { view: ReturnType<typeof useView> }) {
-  const { t, dayMinute } = useText();
-  const { window } = view;
+  const { t } = useText();
   const same = <T extends string>(values: readonly T[]) => values.map((value) => ({ value, text: value }));
   return (
     <>
       <Segmented label={t("symbol.price_source")} testId="price-source" value={view.source} options={[{ value: "last", text: t("symbol.last") }, { value: "mark", text: t("symbol.mark") }]} onChange={(value) => setUrlParams({ price: value === "last" ? null : value })} />
       <Segmented label={t("symbol.timeframe")} testId="timeframe" value={view.timeframe} options={same(TIMEFRAMES)} onChange={(value) => setUrlParams({ tf: value === "1m" ? null : value })} />
-      {window.kind === "absolute" ? (
-        <Button size="sm" onClick={() => setUrlParams({ from: null, to: null })}>
-          {t("symbol.range.absolute", { from: dayMinute(window.from), to: dayMinute(window.to) })} · {t("symbol.range.back")}
-        </Button>
-      ) : (
-        <Segmented label={t("symbol.range")} testId="range" value={window.range} options={same(RANGES)} onChange={(value) => setUrlParams({ range: value, from: null, to: null })} />
-      )}
+      <RangePicker />
       <Button size="sm" aria-pressed={view.logScale} title={t("chart.log.what")} data-testid="log-scale" className={view.logScale ? "text-brand" : ""} onClick={() => setUrlParams({ log: view.logScale ? null : "1" })}>
         {t("chart.log")}
       </Button>

@@ -222,6 +222,43 @@ export const tradeSchema = z.object({
 });
 export type ClosedTrade = z.infer<typeof tradeSchema>;
 
+export const fillSchema = z.object({
+  mode: z.string(),
+  symbol: z.string(),
+  trade_id: z.number(),
+  order_id: z.number(),
+  ts: z.string(),
+  side: z.string(),
+  leg: text,
+  price: z.number(),
+  qty: z.number(),
+  fee: z.number(),
+  fee_asset: text,
+  realized_pnl: num,
+});
+export type Fill = z.infer<typeof fillSchema>;
+
+/** How orders went; slippage as a fraction of what was traded, plus is a cost. */
+export const executionSchema = z.object({
+  mode: z.string(),
+  orders: z.number(),
+  failed: z.number(),
+  failure_rate: num,
+  counts: z.array(z.object({ leg: text, status: z.string(), count: z.number(), failed: z.boolean() })),
+  trades: z.number(),
+  slippage_frac: num,
+  matched: z.number(),
+  matched_frac: num,
+  expected_frac: num,
+  bucket_ms: z.number(),
+  ts: z.array(z.number()),
+  bucket_orders: z.array(z.number()),
+  bucket_failed: z.array(z.number()),
+  bucket_slippage_frac: z.array(z.number().nullable()),
+  bucket_expected_frac: z.array(z.number().nullable()),
+});
+export type Execution = z.infer<typeof executionSchema>;
+
 /** What was asked of trading; `pending` until the worker has taken it over. */
 export const tradingStateSchema = z.object({ toggle: z.string(), permitted: z.string(), version: z.number(), pending: z.boolean() });
 export const acceptedSchema = z.object({ version: z.number(), toggle: z.string() });

@@ -1,5 +1,5 @@
 /** Which positions are nearest to harm, and what holding has cost. Pure. */
-import type { Account, Position } from "@/lib/api/schemas";
+import type { Account, ClosedTrade, Position } from "@/lib/api/schemas";
 import { distanceFrac } from "./positions";
 
 export const TOP = 5;
@@ -38,4 +38,30 @@ export function costsOf(account: Pick<Account, CostName>): { name: CostName; val
 
 export function unprotected(positions: readonly Position[]): Position[] {
   return positions.filter((position) => !position.protected);
+}
+
+export interface Funded {
+  symbol: string;
+  side: string;
+  from: number | null;
+  /** Null while it is open. */
+  to: number | null;
+  /** At the entry, quote units. */
+  notional: number | null;
+  /** Plus was paid. */
+  funding: number;
+}
+
+/** Positions that paid or received funding, open ones first. */
+export function funded(positions: readonly Position[], trades: readonly ClosedTrade[]): Funded[] {
+  const open = positions.map((position) => ({
+    symbol: position.symbol,
+    side: position.side,
+    from: position.opened_ts === null ? null : Date.parse(position.opened_ts),
+    to: null,
+    notional: position.entry_price === null ? null : Math.abs(position.amt) * position.entry_price,
+    funding: position.funding ?? 0,
+  }));
+  const closed = trades.map((trade) => ({ symbol: trade.symbol, side: trade.side, from: Date.parse(trade.entry_ts), to: Date.parse(trade.exit_ts), notional: trade.qty * trade.entry_price, funding: trade.funding }));
+  return [...open, ...closed].filter(({ funding }) => funding !== 0);
 }

@@ -15,17 +15,22 @@ const RANGE_MS: Record<Range, number> = {
 
 export type Window = { kind: "relative"; range: Range } | { kind: "absolute"; from: number; to: number };
 
-/** Parse the URL; what cannot be read falls back to the default instead of breaking the page. */
-export function parseWindow(params: { get(name: string): string | null }): Window {
+/** Parse the URL; what cannot be read falls back to a range instead of breaking the page. */
+export function parseWindow(params: { get(name: string): string | null }, fallback: Range = DEFAULT_RANGE): Window {
   const from = Date.parse(params.get("from") ?? "");
   const to = Date.parse(params.get("to") ?? "");
   if (Number.isFinite(from) && Number.isFinite(to) && from < to) return { kind: "absolute", from, to };
   const range = params.get("range");
-  return { kind: "relative", range: RANGES.find((name) => name === range) ?? DEFAULT_RANGE };
+  return { kind: "relative", range: RANGES.find((name) => name === range) ?? fallback };
 }
 
 /** Milliseconds [from, to) in market time; a relative range ends at the market's now, not at ours. */
 export function resolveWindow(window: Window, marketNow: number): { from: number; to: number } {
   if (window.kind === "absolute") return { from: window.from, to: window.to };
   return { from: marketNow - RANGE_MS[window.range], to: marketNow };
+}
+
+/** One name per window, for the keys of the query cache. */
+export function windowKey(window: Window): string {
+  return window.kind === "relative" ? window.range : `${window.from}-${window.to}`;
 }

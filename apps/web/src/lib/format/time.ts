@@ -72,3 +72,15 @@ export function wholeSeconds(ms: number | null | undefined): string {
   if (ms === null || ms === undefined || !Number.isFinite(ms)) return "–";
   return ms < 60_000 ? `${Math.floor(ms / 1_000)} s` : duration(ms);
 }
+
+/** What an input of date and time shows for an instant, in the zone of the screen. */
+export function toInput(ts: number, zone: Zone): string {
+  const shifted = zone === "utc" ? ts : ts - new Date(ts).getTimezoneOffset() * 60_000;
+  return new Date(shifted).toISOString().slice(0, 16);
+}
+
+/** The instant that such an input names; null while it is not complete. */
+export function fromInput(text: string, zone: Zone): number | null {
+  const ts = text === "" ? Number.NaN : Date.parse(zone === "utc" ? `${text}Z` : text);
+  return Number.isNaN(ts) ? null : ts;
+}

@@ -1,24 +1,54 @@
-/** What is read when looked at: orders, jobs, models, drift. */
+/** What is read when looked at: orders, fills, trades, jobs, models, drift. */
 import { queryOptions } from "@tanstack/react-query";
 import * as z from "zod";
 import { get } from "@/lib/api/client";
-import { driftSchema, jobSchema, modelSchema, orderSchema, tradeSchema } from "@/lib/api/schemas";
+import { driftSchema, executionSchema, fillSchema, jobSchema, modelSchema, orderSchema, tradeSchema } from "@/lib/api/schemas";
+import { windowKey, type Window } from "@/lib/domain/range";
 import { keys } from "./keys";
+import type { AccountMode } from "./risk";
+import { spanParams } from "./span";
 
 const pageOf = <T extends z.ZodType>(schema: T) => z.object({ items: z.array(schema) });
 const page = async <T>(answer: Promise<{ items: T[] }>) => (await answer).items;
 
-export const tradesQuery = queryOptions({
-  queryKey: keys.trades,
-  queryFn: ({ signal }) => page(get(pageOf(tradeSchema), "/api/trades?limit=200", signal)),
-  refetchInterval: 5_000,
-});
+/** Rows of a list at most: what the API gives in one page. */
+export const ROWS_MAX = 500;
 
-export const ordersQuery = queryOptions({
-  queryKey: keys.orders,
-  queryFn: ({ signal }) => page(get(pageOf(orderSchema), "/api/orders?limit=200", signal)),
-  refetchInterval: 5_000,
-});
+export const tradesQuery = (mode: AccountMode, window: Window) =>
+  queryOptions({
+    queryKey: keys.trades(mode, windowKey(window)),
+    queryFn: ({ signal, client }) => page(get(pageOf(tradeSchema), `/api/trades?mode=${mode}&limit=${ROWS_MAX}&${spanParams(client, window)}`, signal)),
+    refetchInterval: 5_000,
+  });
+
+export const ordersQuery = (mode: AccountMode, window: Window) =>
+  queryOptions({
+    queryKey: keys.orders(mode, windowKey(window)),
+    queryFn: ({ signal, client }) => page(get(pageOf(orderSchema), `/api/orders?mode=${mode}&limit=${ROWS_MAX}&${spanParams(client, window)}`, signal)),
+    refetchInterval: 5_000,
+  });
+
+export const fillsQuery = (mode: AccountMode, window: Window) =>
+  queryOptions({
+    queryKey: keys.fills(mode, windowKey(window)),
+    queryFn: ({ signal, client }) => page(get(pageOf(fillSchema), `/api/fills?mode=${mode}&limit=${ROWS_MAX}&${spanParams(client, window)}`, signal)),
+    refetchInterval: 5_000,
+  });
+
+/** Orders that still stand, conditional ones among them. */
+export const openOrdersQuery = (mode: AccountMode) =>
+  queryOptions({
+    queryKey: keys.openOrders(mode),
+    queryFn: ({ signal }) => get(z.array(orderSchema), `/api/orders/open?mode=${mode}`, signal),
+    refetchInterval: 2_000,
+  });
+
+export const executionQuery = (mode: AccountMode, window: Window) =>
+  queryOptions({
+    queryKey: keys.execution(mode, windowKey(window)),
+    queryFn: ({ signal, client }) => get(executionSchema, `/api/execution?mode=${mode}&${spanParams(client, window)}`, signal),
+    refetchInterval: 15_000,
+  });
 
 /** Running jobs are followed closely, finished ones are left alone. */
 export const jobsQuery = queryOptions({

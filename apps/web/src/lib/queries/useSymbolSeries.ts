@@ -2,27 +2,15 @@
 import { useQuery, useQueryClient, type UseQueryResult } from "@tanstack/react-query";
 import { useEffect, useRef } from "react";
 import type { Series, Status } from "@/lib/api/schemas";
-import { marketNowMs } from "@/lib/domain/health";
-import { resolveWindow, type Window } from "@/lib/domain/range";
-import { MINUTE_MS } from "@/lib/domain/series";
+import { resolveWindow, windowKey, type Window } from "@/lib/domain/range";
 import type { Stamped } from "@/lib/ws/cacheWriter";
 import { keys } from "./keys";
 import { signalsQuery, statusQuery } from "./live";
 import { extendSeries, fetchSeries } from "./series";
+import { endOfData } from "./span";
 
 /** At most one tail a second, however fast the market's clock runs. */
 const TAIL_EVERY_MS = 1_000;
-
-function endOfData(status: Stamped<Status>): number | null {
-  const told = marketNowMs(status, performance.now() - status.receivedAt);
-  if (told !== null) return told;
-  const newest = Date.parse(status.latest_candle_ts ?? "");
-  return Number.isNaN(newest) ? null : newest + MINUTE_MS;
-}
-
-function windowKey(window: Window): string {
-  return window.kind === "relative" ? window.range : `${window.from}-${window.to}`;
-}
 
 export function useSymbolSeries(symbol: string, window: Window): UseQueryResult<Series> {
   const client = useQueryClient();

@@ -78,7 +78,8 @@ export function useTable<Row>({ id, columns, rows, rowKey, defaultSort }: TableO
     setOrder({ sort, keys: keysFor(sort) });
     remember(id, { sort });
   };
-  const ordered = inOrder(rows, rowKey, order.keys);
+  // Unsorted rows stand as the API gives them: what is new in a list of newest first comes first.
+  const ordered = order.sort === null ? [...rows] : inOrder(rows, rowKey, order.keys);
   const now = order.sort === null ? null : keysFor(order.sort);
   return {
     id,

@@ -1,0 +1,73 @@
+"use client";
+
+import { useSearchParams } from "next/navigation";
+import { useState } from "react";
+import { Button } from "@/components/ui/button";
+import { Dialog, DialogContent } from "@/components/ui/dialog";
+import { Field } from "@/components/ui/field";
+import { Segmented } from "@/components/ui/segmented";
+import { DEFAULT_RANGE, parseWindow, RANGES, type Range, type Window } from "@/lib/domain/range";
+import { fromInput, toInput } from "@/lib/format/time";
+import { useText } from "@/lib/i18n/useText";
+import { setUrlParams } from "@/lib/useUrlState";
+
+/** The window of the address, so that a link reproduces a view. */
+export function useWindow(fallback: Range = DEFAULT_RANGE): Window {
+  return parseWindow(useSearchParams(), fallback);
+}
+
+function Custom({ window, onClose }: { window: Window; onClose: () => void }) {
+  const { t, zone, zoneName } = useText();
+  const [from, setFrom] = useState(window.kind === "absolute" ? toInput(window.from, zone) : "");
+  const [to, setTo] = useState(window.kind === "absolute" ? toInput(window.to, zone) : "");
+  const [start, end] = [fromInput(from, zone), fromInput(to, zone)];
+  const valid = start !== null && end !== null && start < end;
+  return (
+    <form
+      className="flex flex-col gap-3 p-4"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (!valid) return;
+        setUrlParams({ from: new Date(start).toISOString(), to: new Date(end).toISOString(), range: null });
+        onClose();
+      }}
+    >
+      <Field type="datetime-local" label={`${t("range.from")} (${zoneName})`} value={from} onChange={(event) => setFrom(event.target.value)} data-testid="range-from" />
+      <Field type="datetime-local" label={`${t("range.to")} (${zoneName})`} value={to} onChange={(event) => setTo(event.target.value)} data-testid="range-to" hint={valid || from === "" || to === "" ? undefined : t("range.order")} />
+      <div className="flex justify-end gap-2">
+        <Button variant="ghost" onClick={onClose}>
+          {t("dialog.cancel")}
+        </Button>
+        <Button type="submit" variant="primary" disabled={!valid} data-testid="range-apply">
+          {t("range.apply")}
+        </Button>
+      </div>
+    </form>
+  );
+}
+
+/** Relative choices that end now, or two instants. */
+export function RangePicker({ fallback = DEFAULT_RANGE }: { fallback?: Range }) {
+  const { t, dayMinute } = useText();
+  const window = useWindow(fallback);
+  const [open, setOpen] = useState(false);
+  return (
+    <>
+      {window.kind === "absolute" ? (
+        <Button size="sm" onClick={() => setUrlParams({ from: null, to: null })} data-testid="range-back">
+          {t("symbol.range.absolute", { from: dayMinute(window.from), to: dayMinute(window.to) })} · {t("symbol.range.back")}
+        </Button>
+      ) : (
+        <Segmented label={t("symbol.range")} testId="range" value={window.range} options={RANGES.map((value) => ({ value, text: value }))} onChange={(value) => setUrlParams({ range: value === fallback ? null : value, from: null, to: null })} />
+      )}
+      <Button size="sm" onClick={() => setOpen(true)} data-testid="range-custom">
+        {t("range.custom")}
+      </Button>
+      <Dialog open={open} onOpenChange={setOpen}>
+        <DialogContent title={t("range.title")} closeLabel={t("dialog.close")} data-testid="range-dialog">
+          {open && <Custom window={window} onClose={() => setOpen(false)} />}
+        </DialogContent>
+      </Dialog>
+    </>
+  );
+}
