@@ -1,7 +1,8 @@
 """SIGKILL of the live trader at random moments: each restart must converge, and nothing be naked, doubled or lost.
 
 A sitting is a campaign of its own, on an exchange of its own that goes on meanwhile; what sittings of a seed have found
-adds up in ``VAR_DIR/campaign/kills-<seed>.json``, kill by kill, so that it may be interrupted. The trader is the whole
+adds up in ``VAR_DIR/campaign/kills-<seed>.json``, kill by kill. One that is interrupted is not judged: its kills have
+converged, and nothing is said of its books. The trader is the whole
 victim here; killing the worker, Redis or Postgres around it is the desk's soak (``--victim``).
 """
 
@@ -49,14 +50,16 @@ def run_kills(var_dir: Path, plan: KillPlan) -> dict[str, Any]:
     total.setdefault("sittings", [])
     with tempfile.TemporaryDirectory(prefix="perpilot-kills-") as folder, bar("Kills") as shown:
         verdict = asyncio.run(_sitting(plan, Path(folder), total, path, shown))
-    total["sittings"].append({"ended": wall_ms(), "ok": verdict["ok"], "broken": verdict["broken"]})
+    total["sittings"].append(
+        {"ended": wall_ms(), "kills": plan.kills, "ok": verdict["ok"], "broken": verdict["broken"]}
+    )
     _keep(path, total)
     late = [took for took in total["kills"] if took > CONVERGED_S]
     return verdict | {
         "ok": verdict["ok"] and not late and all(row["ok"] for row in total["sittings"]),
         "seed": plan.seed,
         "kills": len(total["kills"]),
-        "sittings": len(total["sittings"]),
+        "judged": sum(row["kills"] for row in total["sittings"]),
         "converged_s": {"p50": float(np.median(total["kills"])), "max": max(total["kills"])},
     }
 
