@@ -122,6 +122,11 @@ class BinanceTrading:
         """See ``Trading.place_take_profit``."""
         return await self._place_algo("TAKE_PROFIT_MARKET", symbol, side, trigger_price, client_id, quantity)
 
+    def _exit_wait_ms(self) -> float:
+        """The same wall time at any speed; a market without one has no wall time."""
+        speed = self._transport.clock.speed
+        return self._config.exit_wait_ms * (max(1.0, speed) if math.isfinite(speed) else 1.0)
+
     async def cancel_order(self, symbol: str, ref: OrderRef) -> Outcome[Order]:
         """See ``Trading.cancel_order``."""
         params = {"symbol": to_rest(symbol), **_ref(ref, "orderId", "origClientOrderId")}
@@ -328,7 +333,7 @@ class BinanceTrading:
             order=order,
             recv_window_ms=self._config.exit_recv_window_ms,
             timeout_s=self._config.timeout_s,
-            wait_max_ms=self._config.exit_wait_ms * max(1.0, self._transport.clock.speed),
+            wait_max_ms=self._exit_wait_ms(),
         )
         return await self._submit(request, decode)
 

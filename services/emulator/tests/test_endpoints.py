@@ -270,5 +270,7 @@ async def test_a_batch_costs_five_of_ten_seconds_and_one_of_a_minute(still, orde
     else:
         (refused,) = await trader.post("batchOrders", batchOrders=orjson.dumps([item]).decode())
         assert refused["code"] == -4164
-    assert trader.headers["X-MBX-ORDER-COUNT-10S"] == used
-    assert trader.headers["X-MBX-ORDER-COUNT-1M"] == "2"
+    counted = trader.headers["X-MBX-ORDER-COUNT-10S"], trader.headers["X-MBX-ORDER-COUNT-1M"]
+    # ten seconds of this market are sixteen of our milliseconds: the first order may be of the window before
+    assert counted in ((used, "2"), (str(orders), "2"))
+    assert int(trader.headers["X-MBX-ORDER-COUNT-10S"]) >= orders

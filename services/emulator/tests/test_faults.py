@@ -336,7 +336,7 @@ async def test_a_gap_passes_through_a_stop(source):
         await trader.stop(f"{mark * 0.99:.1f}")
         start = client.emulator.clock.now_ms()
         client.emulator.faults.add(Fault(Kind.PRICE_GAP, start, size=-0.1, symbols=("BTCUSDT",)))
-        for _ in range(300):
+        for _ in range(1_500):
             if not await trader.get("positionRisk", 3):
                 break
             await asyncio.sleep(0.02)
