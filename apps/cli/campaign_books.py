@@ -16,7 +16,6 @@ from typing import IO, Any
 
 from packages.common.ids import Leg, decision_digest, parse_order_id
 from services.execution import books
-from services.execution.core.events import Intent
 
 LONG_MS = 1_000.0
 _DIGITS = Decimal("1e-8")
@@ -60,7 +59,7 @@ class Kept:
     def plans(self) -> list[books.Plan]:
         """Of intents whose trade may not have been booked: as the worker reads them from its database at start."""
         return [
-            _plan(row)
+            books.plan_of(row["symbol"], row["created_at"], row["payload"])
             for row in self.intents.values()
             if row["state"] not in ("booked", "closed", "lapsed") and "qty" in row["payload"]
         ]
@@ -82,27 +81,6 @@ class Kept:
                 self.trades.append(row)
             case "risk_events":
                 self.risk.append(row)
-
-
-def _plan(row: Mapping[str, Any]) -> books.Plan:
-    said = row["payload"]
-    intent = Intent(
-        said["decision_id"],
-        1 if said["side"] == "LONG" else -1,
-        Decimal(said["qty"]),
-        Decimal(said["sl_price"]),
-        Decimal(said["tp_price"]),
-        said["due_ts_ms"],
-    )
-    return books.Plan(
-        intent,
-        row["symbol"],
-        said["leverage"],
-        Decimal(said["reference_price"]),
-        row["created_at"],
-        said["model_id"],
-        said["entry_id"],
-    )
 
 
 def judge(account: Mapping[str, Any], kept: Kept, blows: Sequence[Mapping[str, Any]] = ()) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Any, Protocol
 import aiohttp
 import numpy as np
 import orjson
+import psycopg
 import structlog
 
 from apps.worker_realtime import rows
@@ -23,9 +24,10 @@ from apps.worker_realtime.live_account import MODE, LiveAccount, LiveMinute, Liv
 from apps.worker_realtime.loop import stale_limit_ms
 from apps.worker_realtime.model_source import ModelSource
 from packages.common.config import Settings
-from packages.common.errors import InvalidInputError, SettingsError, VenueError
+from packages.common.db import connect
+from packages.common.errors import InvalidInputError, PlatformError, SettingsError, VenueError
 from packages.common.ids import instance_tag
-from packages.common.time import MINUTE_MS, Clock, iso, monotonic_ms, wall_ms
+from packages.common.time import MINUTE_MS, Clock, from_datetime, iso, monotonic_ms, wall_ms
 from packages.common.types import KlineUpdate, MarkTick
 from packages.common.writer import BatchWriter
 from packages.exchange.binance.rest import BinanceRest
@@ -445,6 +447,7 @@ async def live_trading(
         recorder=lambda trading, leg_of, intent_of: Recorder(trading, writer, publish, leg_of, intent_of),
         limits=limits,
         killed=restored(moves),
+        plans=await asyncio.to_thread(unbooked, settings.database_url),
     ) as trader:
         trading = BinanceTrading(venue.transport, instruments)
         gate = AccountGate(settings, clock.speed, trading, venue, tuple(tradable), surroundings, trader)
@@ -453,6 +456,23 @@ async def live_trading(
             yield LiveTrading(trader, surroundings, link, settings, writer, clock, instruments, limits, gate)
         finally:
             asking.cancel()
+
+
+def unbooked(database_url: str | None) -> list[books.Plan]:
+    """Plans whose ends an earlier process may not have booked; none while the database is away. Blocks."""
+    if not database_url:
+        return []
+    query = (
+        "SELECT symbol, created_at, payload FROM order_intents "
+        "WHERE mode = %s AND kind = 'entry' AND NOT state = ANY(%s) ORDER BY created_at"
+    )
+    try:
+        with connect(database_url, autocommit=True, timeout_s=5) as conn:
+            rows = conn.execute(query, (MODE, list(books.DONE))).fetchall()
+    except (PlatformError, psycopg.Error) as exc:
+        log.warning("plans_not_read", error=type(exc).__name__)
+        return []
+    return [books.plan_of(symbol, from_datetime(created_at), payload) for symbol, created_at, payload in rows]
 
 
 def on_market(limits: guards.EntryLimits, speed: float) -> guards.EntryLimits:

@@ -1,6 +1,6 @@
 """What live trading leaves behind, as rows (mode ``live``): intents, risk events, closed trades. Pure."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -58,6 +58,24 @@ def intent_row(plan: Plan, state: str, at_ms: int, **details: Any) -> Row:
             **details,
         },
     }
+
+
+# States of order_intents after which there is nothing left to book.
+DONE = ("lapsed", "closed", "booked")
+
+
+def plan_of(symbol: str, created_ms: int, payload: Mapping[str, Any]) -> Plan:
+    """The plan that ``intent_row`` wrote down."""
+    intent = Intent(
+        payload["decision_id"],
+        1 if payload["side"] == SIDE_WORD[1] else -1,
+        Decimal(payload["qty"]),
+        Decimal(payload["sl_price"]),
+        Decimal(payload["tp_price"]),
+        payload["due_ts_ms"],
+    )
+    reference = Decimal(payload["reference_price"])
+    return Plan(intent, symbol, payload["leverage"], reference, created_ms, payload["model_id"], payload["entry_id"])
 
 
 def risk_row(ts_ms: int, code: str, symbol: str | None, message: str, severity: int, **details: Any) -> Row:
