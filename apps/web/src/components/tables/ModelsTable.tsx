@@ -2,18 +2,41 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Badge, type Tone } from "@/components/ui/badge";
+import { useCompared } from "@/components/panels/ModelComparison";
 import type { Model } from "@/lib/api/schemas";
-import type { Text } from "@/lib/i18n/useText";
+import { figureOf } from "@/lib/domain/training";
+import { useText, type Text } from "@/lib/i18n/useText";
 import { modelsQuery } from "@/lib/queries/records";
 import type { Column } from "@/lib/table/useTable";
+import { setUrlParams } from "@/lib/useUrlState";
 import { SimpleTable } from "./SimpleTable";
 
 const TONE: Record<string, Tone> = { production: "good", demo: "amber", challenger: "violet" };
 
+function Compare({ model }: { model: Model }) {
+  const { t } = useText();
+  const [ids, set] = useCompared();
+  const name = t("compare.choose", { model: model.model_id.slice(0, 8) });
+  return <input type="checkbox" aria-label={name} title={name} checked={ids.includes(model.model_id)} onChange={(event) => set(model.model_id, event.target.checked)} data-testid={`compare-choose-${model.model_id}`} className="size-3.5 accent-[var(--brand)]" />;
+}
+
 function modelColumns(text: Text): Column<Model>[] {
   const { words } = text;
   return [
-    { id: "model", label: "col.model", pinned: true, cell: (model) => <span className="num font-medium" title={model.model_id}>{model.model_id.slice(0, 8)}</span>, sort: (model) => model.model_id },
+    {
+      id: "model",
+      label: "col.model",
+      pinned: true,
+      cell: (model) => (
+        <span className="inline-flex items-center gap-2">
+          <Compare model={model} />
+          <button type="button" onClick={() => setUrlParams({ model: model.model_id })} title={text.t("models.open", { model: model.model_id })} data-testid={`model-open-${model.model_id}`} className="num rounded font-medium hover:text-brand hover:underline">
+            {model.model_id.slice(0, 8)}
+          </button>
+        </span>
+      ),
+      sort: (model) => model.model_id,
+    },
     { id: "algo", label: "col.algo", cell: (model) => model.algo, sort: (model) => model.algo },
     { id: "status", label: "col.status", cell: (model) => <span className="text-soft">{model.status}</span>, sort: (model) => model.status },
     {
@@ -27,6 +50,9 @@ function modelColumns(text: Text): Column<Model>[] {
       )),
       sort: (model) => model.pointer,
     },
+    { id: "pf", label: "figure.profit_factor", numeric: true, cell: (model) => text.fixed(figureOf(model, "profit_factor"), 2), sort: (model) => figureOf(model, "profit_factor") },
+    { id: "mdd", label: "figure.max_drawdown", numeric: true, cell: (model) => text.percent(figureOf(model, "max_drawdown"), 1), sort: (model) => figureOf(model, "max_drawdown") },
+    { id: "trades", label: "figure.trades", numeric: true, cell: (model) => text.fixed(figureOf(model, "trades")), sort: (model) => figureOf(model, "trades") },
     { id: "created", label: "col.created", numeric: true, cell: (model) => text.dayMinute(Date.parse(model.created_at)), sort: (model) => Date.parse(model.created_at), csv: (model) => model.created_at },
     {
       id: "trained_on",

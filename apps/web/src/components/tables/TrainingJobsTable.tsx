@@ -10,14 +10,14 @@ import { jobsQuery } from "@/lib/queries/records";
 import type { Column } from "@/lib/table/useTable";
 import { SimpleTable } from "./SimpleTable";
 
-const TONE: Record<Job["status"], Tone> = { queued: "neutral", running: "brand", succeeded: "good", failed: "bad", cancelled: "outline" };
+export const JOB_TONE: Record<Job["status"], Tone> = { queued: "neutral", running: "brand", succeeded: "good", failed: "bad", cancelled: "outline" };
 
 function jobColumns(text: Text): Column<Job>[] {
   const { t } = text;
   const stamp = (ts: string | null) => text.dayMinute(ts === null ? null : Date.parse(ts));
   return [
-    { id: "kind", label: "col.kind", pinned: true, cell: (job) => <span className="font-medium">{job.kind}</span>, sort: (job) => job.kind },
-    { id: "status", label: "col.status", cell: (job) => <Badge tone={TONE[job.status]}>{t(`jobs.status.${job.status}`)}</Badge>, sort: (job) => job.status },
+    { id: "kind", label: "col.kind", pinned: true, cell: (job) => <span className="font-medium" title={job.kind}>{text.words("job", job.kind)}</span>, sort: (job) => job.kind },
+    { id: "status", label: "col.status", cell: (job) => <Badge tone={JOB_TONE[job.status]}>{t(`jobs.status.${job.status}`)}</Badge>, sort: (job) => job.status },
     {
       id: "progress",
       label: "col.progress",

@@ -1,15 +1,26 @@
 "use client";
 
+import { RangePicker, useWindow } from "@/components/data/RangePicker";
 import { DriftCard } from "@/components/cards/DriftCard";
-import { SystemHealthCard } from "@/components/cards/SystemHealthCard";
+import { DriftChart } from "@/components/charts/DriftChart";
+import { QualityHeatMap } from "@/components/charts/QualityHeatMap";
+import { GapsTable, QualityEventsTable, SymbolQualityTable } from "@/components/tables/QualityTables";
 import { PageFrame } from "./PageFrame";
 
+/** Whether the data can be trusted: where and when bars are missing or late, what was refused, how the inputs drift. */
 export function DataQualityView() {
+  const window = useWindow("1d");
   return (
-    <PageFrame id="data-quality" title="nav.data_quality" lead="page.data_quality.lead">
-      <div className="grid gap-2 sm:grid-cols-2 sm:gap-3">
+    <PageFrame id="data-quality" title="nav.data_quality" lead="page.data_quality.lead" aside={<RangePicker fallback="1d" />}>
+      <QualityHeatMap window={window} />
+      <div className="grid gap-2 sm:gap-3 xl:grid-cols-[1fr_2fr]">
         <DriftCard />
-        <SystemHealthCard />
+        <DriftChart />
+      </div>
+      <SymbolQualityTable />
+      <div className="grid gap-2 sm:gap-3 xl:grid-cols-2">
+        <GapsTable />
+        <QualityEventsTable />
       </div>
     </PageFrame>
   );

@@ -259,6 +259,97 @@ export const executionSchema = z.object({
 });
 export type Execution = z.infer<typeof executionSchema>;
 
+const count = z.array(z.number());
+
+/** Missing and late bars, symbols by time; `ts` opens each bucket. */
+export const qualityMapSchema = z.object({
+  bucket_ms: z.number(),
+  ts: count,
+  rows: z.array(z.object({ symbol: z.string(), expected: count, missing: count, late: count })),
+});
+export type QualityMap = z.infer<typeof qualityMapSchema>;
+
+export const symbolQualitySchema = z.object({
+  symbol: z.string(),
+  status: z.string(),
+  tradable: z.boolean(),
+  newest_ts: text,
+  age_ms: num,
+  bars_24h: z.number(),
+  expected_24h: z.number(),
+  missing_24h: z.number(),
+  missing_rate_24h: num,
+  open_gaps: z.number(),
+  late_24h: z.number(),
+  quality_events_24h: z.number(),
+});
+export type SymbolQuality = z.infer<typeof symbolQualitySchema>;
+
+export const gapSchema = z.object({
+  symbol: z.string(),
+  dataset: z.string(),
+  from_ts: z.string(),
+  to_ts: z.string(),
+  missing_bars: z.number(),
+  repaired_bars: z.number(),
+  status: z.string(),
+  source: text,
+  found_at: z.string(),
+  repaired_at: text,
+});
+export type Gap = z.infer<typeof gapSchema>;
+
+export const qualityEventSchema = z.object({ ts: z.string(), symbol: text, code: z.string(), message: z.string(), details: z.record(z.string(), z.unknown()).nullable().default(null) });
+export type QualityEvent = z.infer<typeof qualityEventSchema>;
+
+export const dataQualitySchema = z.object({
+  market_ts: text,
+  missing_rate_24h: num,
+  open_gaps: z.number(),
+  quality_events_24h: z.number(),
+  symbols: z.array(symbolQualitySchema),
+  gaps: z.array(gapSchema),
+  events: z.array(qualityEventSchema),
+});
+export type DataQuality = z.infer<typeof dataQualitySchema>;
+
+/** A model with what speaks for it. */
+export const modelDetailSchema = modelSchema.extend({
+  content_hash: z.string(),
+  label_spec: z.record(z.string(), z.unknown()).default({}),
+  evidence: z
+    .array(z.object({ kind: z.string(), created_at: z.string(), valid_until: text, passed: z.boolean(), valid: z.boolean(), figures: z.record(z.string(), z.unknown()).default({}) }))
+    .default([]),
+});
+export type ModelDetail = z.infer<typeof modelDetailSchema>;
+
+export const rlModelSchema = z.object({
+  model_id: z.string(),
+  symbol: z.string(),
+  algorithm: z.string(),
+  train_start: z.string(),
+  train_end: z.string(),
+  metrics: z.record(z.string(), z.unknown()).default({}),
+  is_production: z.boolean(),
+  created_at: text,
+});
+export type RLModel = z.infer<typeof rlModelSchema>;
+
+export const rlDecisionSchema = z.object({
+  id: z.number(),
+  ts: z.string(),
+  symbol: z.string(),
+  model_id: text,
+  mode: z.string(),
+  action: z.number(),
+  action_name: z.string(),
+  confidence: num,
+  action_probs: z.record(z.string(), z.number()).default({}),
+  executed: z.boolean(),
+  pnl_result: num,
+});
+export type RLDecision = z.infer<typeof rlDecisionSchema>;
+
 /** What was asked of trading; `pending` until the worker has taken it over. */
 export const tradingStateSchema = z.object({ toggle: z.string(), permitted: z.string(), version: z.number(), pending: z.boolean() });
 export const acceptedSchema = z.object({ version: z.number(), toggle: z.string() });

@@ -2,7 +2,20 @@
 import { queryOptions } from "@tanstack/react-query";
 import * as z from "zod";
 import { get } from "@/lib/api/client";
-import { driftSchema, executionSchema, fillSchema, jobSchema, modelSchema, orderSchema, tradeSchema } from "@/lib/api/schemas";
+import {
+  dataQualitySchema,
+  driftSchema,
+  executionSchema,
+  fillSchema,
+  jobSchema,
+  modelDetailSchema,
+  modelSchema,
+  orderSchema,
+  qualityMapSchema,
+  rlDecisionSchema,
+  rlModelSchema,
+  tradeSchema,
+} from "@/lib/api/schemas";
 import { windowKey, type Window } from "@/lib/domain/range";
 import { keys } from "./keys";
 import type { AccountMode } from "./risk";
@@ -62,6 +75,22 @@ export const modelsQuery = queryOptions({
   queryFn: ({ signal }) => get(z.array(modelSchema), "/api/models", signal),
   refetchInterval: 30_000,
 });
+
+/** A model does not change; its evidence may. */
+export const modelQuery = (id: string) => queryOptions({ queryKey: keys.model(id), queryFn: ({ signal }) => get(modelDetailSchema, `/api/models/${id}`, signal), refetchInterval: 60_000 });
+
+export const rlModelsQuery = queryOptions({ queryKey: keys.rlModels, queryFn: ({ signal }) => get(z.array(rlModelSchema), "/api/rl/models", signal), refetchInterval: 30_000 });
+
+export const rlDecisionsQuery = queryOptions({ queryKey: keys.rlDecisions, queryFn: ({ signal }) => get(z.array(rlDecisionSchema), "/api/rl/decisions?limit=500", signal), refetchInterval: 5_000 });
+
+export const qualityQuery = queryOptions({ queryKey: keys.quality, queryFn: ({ signal }) => get(dataQualitySchema, "/api/data-quality/summary", signal), refetchInterval: 10_000 });
+
+export const qualityMapQuery = (window: Window) =>
+  queryOptions({
+    queryKey: keys.qualityMap(windowKey(window)),
+    queryFn: ({ signal, client }) => get(qualityMapSchema, `/api/data-quality/map?${spanParams(client, window)}`, signal),
+    refetchInterval: 30_000,
+  });
 
 /** Measured once an hour. */
 export const driftQuery = queryOptions({
