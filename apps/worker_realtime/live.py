@@ -281,9 +281,9 @@ class LiveTrading:
                 self.trader.running.result()  # a trader that ended by itself is a fault: begin anew
             state = self._link.state
             if state.kill_switch != self._word:
-                self._word = state.kill_switch
+                seen, self._word = self._word, state.kill_switch
                 if state.changed_by != books.MODE:
-                    self._hear(state.kill_switch, state.reason, state.changed_by)
+                    self._hear(state.kill_switch, seen, state.reason, state.changed_by)
             for symbol in self._link.paused ^ self.trader.view().paused:
                 self.trader.pause(symbol, paused=symbol in self._link.paused)
             for command in self._link.take_commands():
@@ -333,10 +333,13 @@ class LiveTrading:
             self._watchdog_acted = acted
             self.trader.report(Trip(Latch.HALTED, "WATCHDOG_ACTED", "watchdog", "see run/watchdog.json"))
 
-    def _hear(self, asked: str, reason: str, author: str) -> None:
-        """The operator moved the switch in the desk's row."""
+    def _hear(self, asked: str, seen: str, reason: str, author: str) -> None:
+        """The operator moved the switch in the desk's row, from what the row said then (``seen``). What has tripped
+        since was not looked at by anybody, so it is not cleared: the row is set right, to be decided anew."""
         now = self.trader.killed.word
-        if asked == "RUNNING" and now != "RUNNING":
+        if asked == "RUNNING" and now not in ("RUNNING", seen):
+            log.warning("resume_of_another_state", seen=seen, now=now)
+        elif asked == "RUNNING" and now != "RUNNING":
             self.trader.command(Resume(reason or "resumed", author))
         elif asked == "HALTED" and now == "RUNNING":
             self.trader.command(Halt(reason or "halted", author))
