@@ -10,52 +10,57 @@ import { Sparkline } from "@/components/ui/sparkline";
 import { Empty } from "@/components/ui/states";
 import type { Account } from "@/lib/api/schemas";
 import { useText } from "@/lib/i18n/useText";
-import { accountQuery, equityQuery } from "@/lib/queries/live";
+import { accountQuery, equityQuery, liveAccountQuery, liveEquityQuery } from "@/lib/queries/live";
+import type { AccountMode } from "@/lib/queries/risk";
 
 const fraction = (part: number | null, whole: number | null) => (part === null || whole === null || whole === 0 ? null : part / whole);
 
-function Curve({ account }: { account: Account }) {
+function Curve({ account, mode }: { account: Account; mode: AccountMode }) {
   const { t } = useText();
-  const { data: points = [] } = useQuery(equityQuery);
+  const live = mode === "live";
+  const { data: shadow = [] } = useQuery({ ...equityQuery, enabled: !live });
+  const { data: exchange = [] } = useQuery({ ...liveEquityQuery, enabled: live });
+  const points = live ? exchange : shadow;
   if (points.length < 2) return <p className="flex h-12 items-center justify-center text-2xs text-faint">{t("margin.curve.waiting")}</p>;
   return <Sparkline label={t("margin.curve")} xs={points.map((point) => point.ts)} ys={points.map((point) => point.equity)} base={account.start_equity} />;
 }
 
-function Body({ account }: { account: Account }) {
+function Body({ account, mode }: { account: Account; mode: AccountMode }) {
   const { t, money, percent } = useText();
+  const id = (name: string) => (mode === "live" ? `margin-live-${name}` : `margin-${name}`);
   const dayFrac = fraction(account.day_pnl, account.day_start_equity);
   const totalFrac = fraction(account.total_pnl, account.start_equity);
   return (
     <div className="flex h-full flex-col gap-2">
       <div className="flex items-end justify-between gap-3">
-        <div data-testid="margin-equity">
+        <div data-testid={id("equity")}>
           <div className="label">{t("margin.equity")}</div>
           <div className="num text-xl leading-6 font-semibold tracking-tight">{money(account.equity)}</div>
         </div>
-        <div className="text-right" data-testid="margin-day-pnl">
+        <div className="text-right" data-testid={id("day-pnl")}>
           <div className="label">{t("margin.day")}</div>
           <Signed withArrow value={account.day_pnl} text={money(account.day_pnl, true)} className="font-semibold" />{" "}
           <Signed value={dayFrac} text={percent(dayFrac, 2, true)} className="text-xs" />
         </div>
       </div>
-      <Curve account={account} />
+      <Curve account={account} mode={mode} />
       <div className="grid grid-cols-3 gap-x-3 gap-y-1.5">
-        <Figure label={t("margin.total")} data-testid="margin-total-pnl">
+        <Figure label={t("margin.total")} data-testid={id("total-pnl")}>
           <Signed withArrow value={account.total_pnl} text={money(account.total_pnl, true)} />
         </Figure>
         <Figure label={`${t("margin.total")} %`}>
           <Signed value={totalFrac} text={percent(totalFrac, 2, true)} />
         </Figure>
-        <Figure label={t("margin.unrealized")} data-testid="margin-unrealized">
+        <Figure label={t("margin.unrealized")} data-testid={id("unrealized")}>
           <Signed value={account.unrealized_pnl} text={money(account.unrealized_pnl, true)} />
         </Figure>
-        <Figure label={t("margin.used")} data-testid="margin-used">
+        <Figure label={t("margin.used")} data-testid={id("used")}>
           {money(account.used_margin)}
         </Figure>
-        <Figure label={t("margin.available")} data-testid="margin-available">
+        <Figure label={t("margin.available")} data-testid={id("available")}>
           {money(account.available_margin)}
         </Figure>
-        <Figure label={t("margin.ratio")} data-testid="margin-ratio">
+        <Figure label={t("margin.ratio")} data-testid={id("ratio")}>
           {percent(account.margin_ratio, 1)}
           <Meter label={t("margin.ratio")} value={account.margin_ratio} tone={account.margin_ratio > 0.5 ? "bad" : account.margin_ratio > 0.3 ? "amber" : "brand"} className="mt-0.5" />
         </Figure>
@@ -67,14 +72,23 @@ function Body({ account }: { account: Account }) {
   );
 }
 
-/** The shadow account always runs (D33); a live one will stand beside it. */
-export function MarginCard() {
+/** The shadow account always runs (D33); the one on the exchange stands beside it once there is one. */
+export function MarginCard({ mode = "shadow" }: { mode?: AccountMode }) {
   const { t } = useText();
-  const query = useQuery(accountQuery);
+  const live = mode === "live";
+  const shadow = useQuery({ ...accountQuery, enabled: !live });
+  const exchange = useQuery({ ...liveAccountQuery, enabled: live });
+  const query = live ? exchange : shadow;
   return (
-    <Card title={t("margin.title")} data-testid="card-margin" aside={<Badge tone="violet">{t("mode.SHADOW")}</Badge>}>
-      <QueryView query={query} what="margin.title" rows={7}>
-        {(account) => (account === null ? <Empty title={t("margin.empty")}>{t("margin.empty.what")}</Empty> : <Body account={account} />)}
+    <Card title={t(live ? "margin.title.live" : "margin.title")} data-testid={live ? "card-margin-live" : "card-margin"} aside={<Badge tone={live ? "good" : "violet"}>{t(live ? "mode.LIVE" : "mode.SHADOW")}</Badge>}>
+      <QueryView query={query} what={live ? "margin.title.live" : "margin.title"} rows={7}>
+        {(account) =>
+          account === null ? (
+            <Empty title={t(live ? "margin.empty.live" : "margin.empty")}>{t(live ? "margin.empty.live.what" : "margin.empty.what")}</Empty>
+          ) : (
+            <Body account={account} mode={mode} />
+          )
+        }
       </QueryView>
     </Card>
   );

@@ -2,7 +2,9 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { AppearanceCard } from "@/components/cards/AppearanceCard";
+import { SettingsCard, UniverseCard } from "@/components/cards/SettingsCard";
 import { TradingToggleCard } from "@/components/cards/TradingToggleCard";
+import { GateTable } from "@/components/tables/GateTable";
 import { Card, Figure } from "@/components/ui/card";
 import { shownMode } from "@/lib/domain/health";
 import { useText } from "@/lib/i18n/useText";
@@ -30,6 +32,9 @@ export function SettingsView() {
       <AppearanceCard />
       <SystemCard />
       <TradingToggleCard />
+      <SettingsCard />
+      <UniverseCard />
+      <GateTable />
     </PageFrame>
   );
 }
