@@ -16,6 +16,7 @@ function generator(seed) {
   };
 }
 
+const TRADED = (pf, mdd) => ({ trading: { profit_factor: pf, max_drawdown: mdd, total_return: (pf - 1) / 3, sharpe: (pf - 1) * 8, win_rate: 0.43, expectancy_bps: (pf - 1) * 20, tail_loss: -41.2, trades: Math.round(400 * pf), net: (pf - 1) * 3_000, gross: 600, fees: 312.4, slippage: 140.2, funding: 12.1, turnover_per_day: 2.4, hold_min: 133, days: 21, verdict: { code: "NO_EDGE", en: "The interval of the expectancy holds zero: no edge after costs.", ko: "기대값 구간에 0이 들어 있어 비용을 뺀 우위가 없습니다." } } });
 const iso = (ts) => new Date(ts).toISOString().replace(".000Z", "Z");
 
 export class Market {
@@ -165,7 +166,7 @@ export class Market {
 
   status() {
     const into = Math.min(MINUTE, (Date.now() - this.steppedAt) * this.speed);
-    return { collector_ok: true, userstream_ok: false, latest_candle_ts: iso(this.minute), latest_feature_ts: iso(this.minute), latest_signal_ts: iso(this.minute), queue_lag: { writer: 12, signal_updates: 0 }, latency_ms: { close_to_decision: 212, inference: 9.4 }, ws_connected: { kline: true, mark: true }, error_rates: { rest: 0, stream: 0.2 }, mode: this.mode, exchange: "emulator://generated", clock_speed: this.speed, market_ts: new Date(this.minute + MINUTE + into).toISOString(), data_age_ms: into, symbols_total: 30, symbols_tradable: 28, symbols_fresh: 28, kill_switch: "RUNNING", trading_version: this.version, model_id: "9b1f4c70-5f52-5c3e-8a74-1f4d6a2b7c11", model_kind: "demo", open_gaps: 1, missing_rate_24h: 0.00021, quality_events_24h: 3 };
+    return { collector_ok: true, userstream_ok: false, latest_candle_ts: iso(this.minute), latest_feature_ts: iso(this.minute), latest_signal_ts: iso(this.minute), queue_lag: { writer: 12, signal_updates: 0 }, latency_ms: { close_to_decision: 212, inference: 9.4 }, ws_connected: { kline: true, mark: true }, error_rates: { rest: 0, stream: 0.2 }, mode: this.mode, exchange: "emulator://generated", clock_speed: this.speed, market_ts: new Date(this.minute + MINUTE + into).toISOString(), data_age_ms: into, symbols_total: 30, symbols_tradable: 28, symbols_fresh: 28, kill_switch: this.killSwitch ?? "RUNNING", trading_version: this.version, model_id: "9b1f4c70-5f52-5c3e-8a74-1f4d6a2b7c11", model_kind: "demo", open_gaps: 1, missing_rate_24h: 0.00021, quality_events_24h: 3 };
   }
 
   toggle(mode) {
@@ -205,10 +206,95 @@ export class Market {
     return [
       { job_id: "b", kind: "train_model", created_at: "2026-01-01T00:01:10Z", started_at: "2026-01-01T00:01:11Z", ended_at: null, status: "running", progress: 0.64, stage: "q05_short, 3 of 10", config: {}, report_uri: null, error: null, eta_s: 42 },
       { job_id: "a", kind: "bootstrap_history", created_at: "2026-01-01T00:00:00Z", started_at: "2026-01-01T00:00:01Z", ended_at: "2026-01-01T00:01:02Z", status: "succeeded", progress: 1, stage: "done", config: {}, report_uri: null, error: null, eta_s: null },
+      ...[2, 1].map((hour) => ({ job_id: `d${hour}`, kind: "compute_drift", created_at: `2026-01-01T0${hour}:05:00Z`, started_at: `2026-01-01T0${hour}:05:01Z`, ended_at: `2026-01-01T0${hour}:05:02Z`, status: "succeeded", progress: 1, stage: "done", config: { as_of: `2026-01-01T0${hour}:00:00Z` }, report_uri: null, error: null, eta_s: null })),
     ];
   }
 
   models() {
-    return [{ model_id: "9b1f4c70-5f52-5c3e-8a74-1f4d6a2b7c11", created_at: "2026-01-01T00:03:00Z", algo: "lightgbm", feature_schema_version: 1, label_spec_hash: "4e07408562bedb8b60ce05c1decfe3ad", train_start: "2025-04-26T00:00:00Z", train_end: "2025-05-26T00:00:00Z", metrics: {}, artifact_uri: "file://models/9b1f", is_production: false, status: "candidate", pointer: "demo" }];
+    return [{ model_id: "9b1f4c70-5f52-5c3e-8a74-1f4d6a2b7c11", created_at: "2026-01-01T00:03:00Z", algo: "lightgbm", feature_schema_version: 1, label_spec_hash: "4e07408562bedb8b60ce05c1decfe3ad", train_start: "2025-04-26T00:00:00Z", train_end: "2025-05-26T00:00:00Z", metrics: TRADED(1.04, 0.082), artifact_uri: "file://models/9b1f", is_production: false, status: "demo", pointer: "demo" }, { model_id: "4c02d1aa-1111-5c3e-8a74-1f4d6a2b7c11", created_at: "2026-01-02T00:03:00Z", algo: "lightgbm", feature_schema_version: 1, label_spec_hash: "4e07408562bedb8b60ce05c1decfe3ad", train_start: "2025-04-26T00:00:00Z", train_end: "2025-05-27T00:00:00Z", metrics: TRADED(0.97, 0.061), artifact_uri: "file://models/4c02", is_production: false, status: "candidate", pointer: null }];
+  }
+
+  risk(mode) {
+    const rows = this.symbols.flatMap((one) => one.signals.slice(-60));
+    const funnel = (signals) => {
+      const blocked = signals.filter(({ decision, block_reasons }) => decision === "FLAT" && block_reasons.length > 0);
+      const codes = new Map();
+      for (const { block_reasons } of blocked) block_reasons.forEach((code, place) => codes.set(code, { code, primary: (codes.get(code)?.primary ?? 0) + (place === 0 ? 1 : 0), all: (codes.get(code)?.all ?? 0) + 1 }));
+      const traded = signals.filter(({ decision }) => decision !== "FLAT").length;
+      return { from_ts: iso(this.minute - 59 * MINUTE), to_ts: iso(this.minute), rows: signals.length, traded, blocked: blocked.length, flat: signals.length - traded - blocked.length, reasons: [...codes.values()].sort((a, b) => b.primary - a.primary) };
+    };
+    const account = this.account();
+    const held = this.positions();
+    const share = (amount) => amount / account.equity;
+    const sides = ["LONG", "SHORT"].map((side) => held.filter((one) => one.side === side).reduce((sum, one) => sum + one.notional, 0));
+    const guard = (code, value, limit, unit) => ({ code, value, limit, distance: limit - value, used: value / limit, unit });
+    return {
+      mode, kill_switch: this.killSwitch ?? "RUNNING", toggle: this.mode, reason: "first start", account_ts: iso(this.minute),
+      guards: [guard("MAX_POSITIONS", held.length, 6, "positions"), guard("MAX_TOTAL_NOTIONAL", share(sides[0] + sides[1]), 1.5, "equity"), guard("MAX_DIRECTIONAL_NOTIONAL", share(Math.max(...sides)), 1, "equity"), guard("BETA_CAP", 0.71, 0.8, "equity"), guard("MAX_USED_MARGIN", share(account.used_margin), 0.35, "equity"), guard("DAILY_LOSS_LIMIT", Math.max(0, 1 - account.equity / account.day_start_equity), 0.02, "day_start_equity")],
+      funnel_minute: funnel(this.symbols.flatMap((one) => one.signals.slice(-1))), funnel_hour: funnel(rows),
+      events: [{ ts: iso(this.minute - 7 * MINUTE), event_type: "USER_STREAM_DEAD", symbol: null, severity: 2, message: "no event for 60 s; reconnected", details: null }, { ts: iso(this.minute - 300 * MINUTE), event_type: "DAILY_LOSS_LIMIT", symbol: null, severity: 3, message: "The day's loss reached its limit", details: null }],
+      live: null,
+    };
+  }
+
+  switch(action) {
+    const version = this.version + 1;
+    const word = { halt: "HALTED", flatten: "FLATTENING", resume: "RUNNING" }[action];
+    setTimeout(() => {
+      this.version = version;
+      this.killSwitch = word;
+    }, 1_500);
+    return { version, kill_switch: word, changed: true, acknowledged_version: this.version };
+  }
+
+  gate() {
+    const rows = [["MODE_NOT_PERMITTED", false, "MODE=shadow", "MODE=live and a restart"], ["TRADING_DISABLED", true, "TRADING_ENABLED=true", "TRADING_ENABLED=true and a restart"], ["NO_MODEL", true, "demo", "a model, be it the demo's"], ["NOT_CONFIRMED", false, "no confirmation", "the word LIVE"], ["LIVE_NOT_RUNNING", false, "it does not trade an account", "worker_realtime started with MODE=live, ready"]];
+    return { exchange: "emulator", money: false, open: false, account_asked_at: null, conditions: rows.map(([code, met, value, expected]) => ({ code, met, value, expected })) };
+  }
+
+  ranking(sort) {
+    const key = { ev: (one) => -Math.max(one.signals.at(-1)?.ev_long ?? -1, one.signals.at(-1)?.ev_short ?? -1), funding: (one) => -Math.abs(one.signals.at(-1)?.funding_rate ?? 0), volatility: (one) => -one.vol }[sort] ?? (() => 0);
+    return [...this.symbols].sort((a, b) => key(a) - key(b)).flatMap((one) => one.signals.at(-1) ?? []);
+  }
+
+  fills() {
+    return this.closed.slice(0, 60).flatMap((trade, index) => [{ mode: "shadow", symbol: trade.symbol, trade_id: index * 2, order_id: index + 1, ts: iso(trade.from_ts), side: trade.side === "LONG" ? "BUY" : "SELL", leg: "entry", price: trade.entry_price, qty: trade.qty, fee: trade.fees / 2, fee_asset: "USDT", realized_pnl: null }, { mode: "shadow", symbol: trade.symbol, trade_id: index * 2 + 1, order_id: 1_000 + index, ts: iso(trade.to_ts), side: trade.side === "LONG" ? "SELL" : "BUY", leg: trade.exit_reason.toLowerCase() === "sl" ? "sl" : "tp", price: trade.exit_price, qty: trade.qty, fee: trade.fees / 2, fee_asset: "USDT", realized_pnl: trade.net }]).sort((a, b) => b.ts.localeCompare(a.ts));
+  }
+
+  execution() {
+    const hours = [...new Set(this.closed.map((trade) => Math.floor(trade.to_ts / 3_600_000) * 3_600_000))].sort((a, b) => a - b);
+    return { mode: "shadow", from_ts: 0, to_ts: this.minute, orders: 2 * this.closed.length + 1, failed: 1, failure_rate: 1 / (2 * this.closed.length + 1), counts: [{ leg: "entry", status: "FILLED", count: this.closed.length, failed: false }, { leg: "tp", status: "EXPIRED", count: 12, failed: false }, { leg: "entry", status: "REJECTED", count: 1, failed: true }], trades: this.closed.length, slippage_frac: 0.00021, matched: 0, matched_frac: null, expected_frac: null, bucket_ms: 3_600_000, ts: hours, bucket_orders: hours.map(() => 4), bucket_failed: hours.map(() => 0), bucket_slippage_frac: hours.map((_, i) => 0.0002 + 0.0001 * Math.sin(i)), bucket_expected_frac: hours.map(() => null) };
+  }
+
+  qualityMap(query) {
+    const [from, to] = [Number(query.get("from")), Number(query.get("to"))];
+    const step = [5, 15, 30, 60, 180, 360].map((minutes) => minutes * MINUTE).find((length) => to - from <= 47 * length) ?? 720 * MINUTE;
+    const start = Math.floor(from / step) * step;
+    const ts = Array.from({ length: Math.ceil((to - start) / step) }, (_, i) => start + i * step);
+    const bars = step / MINUTE;
+    return { bucket_ms: step, ts, rows: this.symbols.map((one, s) => ({ symbol: one.symbol, expected: ts.map(() => (one.delisted ? 0 : bars)), missing: ts.map((_, i) => (one.delisted ? 0 : (s * 7 + i * 13) % 101 === 0 ? 2 : (s * 5 + i) % 223 === 0 ? Math.ceil(bars / 2) : 0)), late: ts.map((_, i) => (one.delisted ? 0 : (s * 11 + i * 3) % 37 === 0 ? 1 : 0)) })) };
+  }
+
+  quality() {
+    return {
+      market_ts: iso(this.minute + MINUTE), missing_rate_24h: 0.00021, open_gaps: 1, quality_events_24h: 1,
+      symbols: this.symbols.map((one, s) => ({ symbol: one.symbol, status: one.delisted ? "delisted" : "active", tradable: !one.delisted, newest_ts: one.delisted ? null : iso(this.minute), age_ms: one.delisted ? null : 0, bars_24h: one.delisted ? 0 : 1_440 - (s % 4), expected_24h: one.delisted ? 0 : 1_440, missing_24h: one.delisted ? 0 : s % 4, missing_rate_24h: one.delisted ? null : (s % 4) / 1_440, open_gaps: s === 3 ? 1 : 0, late_24h: s % 7, quality_events_24h: s === 1 ? 1 : 0 })),
+      gaps: [{ symbol: "SOLUSDT", dataset: "candles_1m", from_ts: iso(this.minute - 90 * MINUTE), to_ts: iso(this.minute - 88 * MINUTE), missing_bars: 3, repaired_bars: 0, status: "open", source: null, found_at: iso(this.minute - 87 * MINUTE), repaired_at: null }],
+      events: [{ ts: iso(this.minute - 30 * MINUTE), symbol: "ETHUSDT", code: "NAN_PRICE", message: "close is not a number", details: null }],
+    };
+  }
+
+  drift() {
+    const ts = Array.from({ length: 24 }, (_, i) => this.minute - (23 - i) * 60 * MINUTE);
+    return { ts, psi_mean: ts.map((_, i) => 0.06 + 0.03 * Math.sin(i / 4)), psi_max: ts.map((_, i) => 0.16 + 0.08 * Math.sin(i / 3)), symbols: this.symbols.filter(({ delisted }) => !delisted).map((one, s) => ({ symbol: one.symbol, ts: iso(this.minute), psi: 0.03 + 0.009 * s, missing_rate: 0, outlier_rate: 0.001 * (s % 9), latency_ms: 200 })) };
+  }
+
+  settings() {
+    return { version: null, changed_at: null, values: { MODE: "shadow", TRADING_ENABLED: true, UNIVERSE: SYMBOLS, FLUSH_INTERVAL_MS: 500, LABEL_PRESET: "default", K_TP: null, K_SL: null, H_BARS: null, FEE_RATE: 0.0004, SLIPPAGE_K: 0.15, EV_MIN: 0, Q05_MIN: null, MAE_MAX: null, MAX_POSITIONS: 6, MAX_USED_MARGIN_PCT: 0.35, MAX_TOTAL_NOTIONAL_PCT: 1.5, MAX_DIRECTIONAL_NOTIONAL_PCT: 1, DAILY_LOSS_LIMIT_PCT: 0.02, BETA_CAP: 0.8 } };
+  }
+
+  model(id) {
+    const found = this.models().find((one) => one.model_id === id);
+    return found && { ...found, content_hash: "abc", label_spec: { k_tp: 1.5, k_sl: 1, h_bars: 360 }, evidence: [{ kind: "oos", created_at: "2026-01-01T00:03:00Z", valid_until: "2026-02-01T00:00:00Z", passed: true, valid: true, figures: { profit_factor: 1.04 } }, { kind: "pbo", created_at: "2026-01-01T00:03:00Z", valid_until: null, passed: false, valid: false, figures: { pbo: 0.71 } }] };
   }
 }

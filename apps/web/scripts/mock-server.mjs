@@ -19,10 +19,23 @@ const market = new Market({ seed: arg("seed", 1), speed: SPEED });
 const ROUTES = [
   [/^\/api\/status$/, () => market.status()],
   [/^\/api\/universe$/, () => market.universe()],
-  [/^\/api\/account\/latest$/, () => market.account()],
+  // Only the shadow account is traded here.
+  [/^\/api\/account\/latest$/, (_, query) => (query.get("mode") === "live" ? null : market.account())],
   [/^\/api\/account\/equity$/, () => market.equity()],
-  [/^\/api\/positions\/latest$/, () => market.positions()],
-  [/^\/api\/signals\/latest$/, () => ({ ts: market.signals()[0]?.ts ?? null, items: market.signals() })],
+  [/^\/api\/positions\/latest$/, (_, query) => (query.get("mode") === "live" ? [] : market.positions())],
+  [/^\/api\/signals\/latest$/, (_, query) => ({ ts: market.signals()[0]?.ts ?? null, items: Number(query.get("limit")) < 30 ? market.ranking(query.get("sort")).slice(0, Number(query.get("limit"))) : market.signals() })],
+  [/^\/api\/risk\/state$/, (_, query) => market.risk(query.get("mode") ?? "shadow")],
+  [/^\/api\/trading\/gate$/, () => market.gate()],
+  [/^\/api\/trading\/commands$/, () => []],
+  [/^\/api\/orders\/open$/, () => []],
+  [/^\/api\/fills$/, () => ({ items: market.fills(), next_cursor: null })],
+  [/^\/api\/execution$/, () => market.execution()],
+  [/^\/api\/data-quality\/map$/, (_, query) => market.qualityMap(query)],
+  [/^\/api\/data-quality\/summary$/, () => market.quality()],
+  [/^\/api\/drift$/, () => market.drift()],
+  [/^\/api\/settings$/, () => market.settings()],
+  [/^\/api\/models\/([\w-]+)$/, ([, id]) => market.model(id)],
+  [/^\/api\/rl\/(models|decisions)$/, () => []],
   [/^\/api\/symbol\/([A-Z0-9]+)\/series$/, ([, symbol], query) => market.series(symbol, query)],
   [/^\/api\/orders$/, () => ({ items: market.orders(), next_cursor: null })],
   [/^\/api\/trades$/, () => ({ items: market.trades(), next_cursor: null })],
@@ -55,6 +68,11 @@ const server = http.createServer(async (request, response) => {
     let body = "";
     for await (const chunk of request) body += chunk;
     return json(response, 202, market.toggle(JSON.parse(body).mode));
+  }
+  if (url.pathname === "/api/trading/kill-switch" && request.method === "POST") {
+    let body = "";
+    for await (const chunk of request) body += chunk;
+    return json(response, 202, market.switch(JSON.parse(body).action));
   }
   for (const [pattern, answer] of ROUTES) {
     const match = pattern.exec(url.pathname);

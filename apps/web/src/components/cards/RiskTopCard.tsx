@@ -20,11 +20,11 @@ function List({ title, rows, testId, show, part, tone }: { title: string; rows: 
       {rows.length === 0 ? (
         <p className="text-xs text-faint">{t("positions.empty")}</p>
       ) : (
-        <ol className="flex flex-col gap-1.5">
+        <ol className="flex flex-col gap-0.5">
           {rows.map((row) => (
             <li key={`${row.position.mode}:${row.position.symbol}`} className="grid grid-cols-[minmax(6.5rem,auto)_1fr_auto] items-center gap-x-2.5 text-xs">
               <span className="inline-flex items-center gap-1.5">
-                <SymbolLink symbol={row.position.symbol} />
+                <SymbolLink symbol={row.position.symbol} className="flex min-h-6 items-center" />
                 {row.position.mode === "live" && <Badge tone="good">{t("mode.LIVE")}</Badge>}
               </span>
               <Meter label={`${title}: ${row.position.symbol}`} value={part(row)} tone={tone(row)} />

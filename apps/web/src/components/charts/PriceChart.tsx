@@ -167,5 +167,5 @@ export function PriceChart({ series, candles, timeframe, source, logScale, showN
     sync.fit();
   }, [sync, view, text, theme, rise]);
 
-  return <div ref={host} role="img" aria-label={text.t("chart.price.what", { symbol: series.symbol, timeframe })} data-testid="price-chart" className="h-full w-full" />;
+  return <div ref={host} role="group" aria-label={text.t("chart.price.what", { symbol: series.symbol, timeframe })} data-testid="price-chart" className="h-full w-full" />;
 }

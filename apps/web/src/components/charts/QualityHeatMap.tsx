@@ -30,7 +30,7 @@ const Grid = memo(function Grid({ map }: { map: QualityMap }) {
   // As many times as fit without running into each other.
   const every = Math.max(1, Math.ceil(map.ts.length / 12));
   return (
-    <div className="overflow-auto" tabIndex={0} role="region" aria-label={t("quality.map.caption")}>
+    <div className="relative overflow-auto" tabIndex={0} role="region" aria-label={t("quality.map.caption")}>
       <table className="w-full table-fixed border-separate border-spacing-px text-center" style={{ minWidth: `${7 + map.ts.length * 1.15}rem` }} data-testid="quality-map">
         <caption className="sr-only">{t("quality.map.caption")}</caption>
         <thead>
@@ -49,14 +49,14 @@ const Grid = memo(function Grid({ map }: { map: QualityMap }) {
           {map.rows.map((row) => (
             <tr key={row.symbol}>
               <th scope="row" className="sticky left-0 bg-panel text-left text-xs font-normal">
-                <SymbolLink symbol={row.symbol} navRow className="text-xs" />
+                <SymbolLink symbol={row.symbol} navRow className="flex h-6 items-center text-xs" />
               </th>
               {map.ts.map((ts, index) => {
                 const cell = { expected: row.expected[index] ?? 0, missing: row.missing[index] ?? 0, late: row.late[index] ?? 0 };
                 const shade = shadeOf(cell);
                 const words = t("quality.map.cell", { symbol: row.symbol, time: dayMinute(ts), missing: cell.missing, expected: cell.expected, late: cell.late });
                 return (
-                  <td key={ts} title={words} data-testid={`cell-${row.symbol}-${index}`} data-shade={shade} className={cn("num h-4.5 overflow-hidden rounded-[2px] text-[0.625rem] leading-none", shade === "none" ? "border border-line/60" : FILL[shade])}>
+                  <td key={ts} title={words} data-testid={`cell-${row.symbol}-${index}`} data-shade={shade} className={cn("num h-6 overflow-hidden rounded-[2px] text-[0.625rem] leading-none", shade === "none" ? "border border-line/60" : FILL[shade])}>
                     {cell.missing > 0 ? cell.missing : cell.late > 0 ? <span aria-label={words}>{cell.late}</span> : null}
                   </td>
                 );

@@ -114,7 +114,7 @@ export function SignalSeriesChart({ series, candles, timeframe, current, sync }:
 
   return (
     <div className="relative h-full w-full">
-      <div ref={host} role="img" aria-label={text.t("chart.signals.what")} data-testid="signal-series-chart" className="h-full w-full" />
+      <div ref={host} role="group" aria-label={text.t("chart.signals.what")} data-testid="signal-series-chart" className="h-full w-full" />
       <div aria-hidden className="pointer-events-none absolute inset-0 flex flex-col pb-7">
         {PANES.map((pane) => (
           <span key={pane.title} className="flex-1 px-2 pt-1 text-2xs font-medium text-faint">

@@ -26,7 +26,7 @@ function Bars({ funnel }: { funnel: Funnel }) {
             <span aria-hidden className={cn("absolute inset-y-0 left-0 rounded", FILL[name])} style={{ width: `${share * 100}%` }} />
             <span className="relative">{t(`risk.funnel.${name}`)}</span>
             <span className="num relative">
-              <span className="font-semibold">{fixed(count)}</span> <span className="text-faint">{percent(share, 1)}</span>
+              <span className="font-semibold">{fixed(count)}</span> <span className="text-soft">{percent(share, 1)}</span>
             </span>
           </li>
         ))}
@@ -52,7 +52,7 @@ function Bars({ funnel }: { funnel: Funnel }) {
               <th scope="row" className="relative py-1 text-left font-normal">
                 <span aria-hidden className="absolute inset-y-0.5 left-0 rounded bg-amber-soft" style={{ width: `${(all / most) * 100}%` }} />
                 <span className="relative px-1.5">
-                  {words("reason", code)} <span className="hidden text-2xs text-faint sm:inline">{code}</span>
+                  {words("reason", code)} <span className="hidden text-2xs text-soft sm:inline">{code}</span>
                 </span>
               </th>
               <td className="num text-right font-semibold">{fixed(primary)}</td>

@@ -20,7 +20,7 @@ export function KillSwitchBadge({ state }: { state: string }) {
   const { words } = useText();
   return (
     <Badge tone={TONE[state] ?? "neutral"} data-testid="kill-switch-state" data-state={state}>
-      {words("kill", state)} <span className="opacity-70">{state}</span>
+      {words("kill", state)} · {state}
     </Badge>
   );
 }

@@ -49,7 +49,7 @@ export function ModelComparison() {
       }
       bodyClassName="p-0"
     >
-      <div className="overflow-x-auto" tabIndex={0} role="region" aria-label={t("compare.title")}>
+      <div className="relative overflow-x-auto" tabIndex={0} role="region" aria-label={t("compare.title")}>
         <table className="w-full text-xs" data-testid="comparison-table">
           <caption className="sr-only">{t("compare.caption")}</caption>
           <thead>

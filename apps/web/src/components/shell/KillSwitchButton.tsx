@@ -15,12 +15,13 @@ export function KillSwitchButton() {
   const [open, setOpen] = useState(false);
   const { data: status } = useQuery(statusQuery);
   const latched = status !== undefined && status.kill_switch !== "RUNNING";
-  const name = latched ? `${t("kill.title")}: ${words("kill", status.kill_switch)}` : t("kill.title");
+  const shown = latched ? words("kill", status.kill_switch) : t("kill.short");
+  const name = `${shown} · ${t("kill.title")}`;
   return (
     <>
       <Button variant="danger" aria-label={name} title={name} onClick={() => setOpen(true)} data-testid="open-kill-switch" className={latched ? "border-bad" : undefined}>
         <OctagonX aria-hidden />
-        <span className="hidden lg:inline">{latched ? words("kill", status.kill_switch) : t("kill.short")}</span>
+        <span className="hidden lg:inline">{shown}</span>
       </Button>
       <Dialog open={open} onOpenChange={setOpen}>
         <DialogContent title={t("kill.title")} description={t("kill.what")} closeLabel={t("dialog.close")} data-testid="kill-switch-dialog">

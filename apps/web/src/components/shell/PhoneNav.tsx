@@ -28,7 +28,7 @@ export function PhoneNav() {
         );
       })}
       <Menu>
-        <MenuTrigger className={cn(cell, rest.some(({ href }) => isCurrent(href, pathname)) && "text-brand")} aria-label={t("nav.open")} data-testid="phone-nav-more">
+        <MenuTrigger className={cn(cell, rest.some(({ href }) => isCurrent(href, pathname)) && "text-brand")} aria-label={`${t("nav.more")} · ${t("nav.open")}`} data-testid="phone-nav-more">
           <MenuIcon aria-hidden className="size-4.5" />
           {t("nav.more")}
         </MenuTrigger>

@@ -13,11 +13,11 @@ export function Switches({ onHelp }: { onHelp: () => void }) {
   const toggleZone = t(zone === "utc" ? "header.zone.to_local" : "header.zone.to_utc");
   return (
     <div className="flex items-center gap-0.5">
-      <Button variant="ghost" className="px-1.5" data-testid="switch-language" title={t("header.language.switch")} aria-label={t("header.language.switch")} onClick={() => setPrefs({ language: language === "ko" ? "en" : "ko" })}>
+      <Button variant="ghost" className="px-1.5" data-testid="switch-language" title={t("header.language.switch")} aria-label={`${language} · ${t("header.language.switch")}`} onClick={() => setPrefs({ language: language === "ko" ? "en" : "ko" })}>
         <Languages aria-hidden />
         <span className="hidden text-2xs uppercase sm:inline">{language}</span>
       </Button>
-      <Button variant="ghost" className="hidden px-1.5 sm:inline-flex" data-testid="switch-zone" title={toggleZone} aria-label={toggleZone} onClick={() => setPrefs({ zone: zone === "utc" ? "local" : "utc" })}>
+      <Button variant="ghost" className="hidden px-1.5 sm:inline-flex" data-testid="switch-zone" title={toggleZone} aria-label={`${zoneName} · ${toggleZone}`} onClick={() => setPrefs({ zone: zone === "utc" ? "local" : "utc" })}>
         <Clock3 aria-hidden />
         <span className="num text-2xs">{zoneName}</span>
       </Button>

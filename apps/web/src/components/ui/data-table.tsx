@@ -30,7 +30,7 @@ export function TableTools<Row>({ table }: { table: Table<Row> }) {
       )}
       <Menu>
         <Button size="sm" asChild>
-          <MenuTrigger data-testid={`${table.id}-columns`}>
+          <MenuTrigger aria-label={t("table.columns")} data-testid={`${table.id}-columns`}>
             <Columns3 aria-hidden /> <span className="hidden sm:inline">{t("table.columns")}</span>
           </MenuTrigger>
         </Button>
@@ -77,7 +77,7 @@ function Head<Row>({ column, table }: { column: Column<Row>; table: Table<Row> }
 /** Rows keep their place while their numbers move; the first column stays in sight. */
 export function DataTable<Row>({ table, caption, empty, className, rowClassName }: { table: Table<Row>; caption: string; empty?: ReactNode; className?: string; rowClassName?: (row: Row) => string | undefined }) {
   return (
-    <div className={cn("overflow-auto", className)} tabIndex={0} role="region" aria-label={caption}>
+    <div className={cn("relative overflow-auto", className)} tabIndex={0} role="region" aria-label={caption}>
       <table className="w-full border-separate border-spacing-0" data-testid={`${table.id}-table`}>
         <caption className="sr-only">{caption}</caption>
         <thead className="sticky top-0 z-10">

@@ -12,7 +12,7 @@ const page = (risk = RISK, status = STATUS) => renderDesk(<RiskView />, { status
 describe("the risk page", () => {
   it("shows each guard as value, limit, distance and share", () => {
     page();
-    expect(screen.getByTestId("guards-row-MAX_POSITIONS")).toHaveTextContent(/660.*100%.*over/);
+    expect(screen.getByTestId("guards-row-MAX_POSITIONS")).toHaveTextContent(/660.*100%.*reached/);
     expect(screen.getByTestId("guards-row-MAX_USED_MARGIN")).toHaveTextContent(/30.00%35.00%5.00%.*86%.*near/);
     expect(screen.getByTestId("guards-row-DAILY_LOSS_LIMIT")).toHaveTextContent(/0.40%2.00%1.60%.*within/);
     expect(screen.getByTestId("guards-row-BETA_CAP")).toHaveTextContent("no account yet");

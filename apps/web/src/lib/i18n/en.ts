@@ -427,7 +427,7 @@ export const en = {
   "risk.guards.empty.what": "They appear with the first snapshot of the account.",
   "risk.guard.ok": "within",
   "risk.guard.near": "near",
-  "risk.guard.over": "over",
+  "risk.guard.over": "reached",
   "risk.guard.unknown": "no account yet",
   "risk.used": "{guard}: share of the limit used",
   "risk.funnel": "Funnel of decisions",
