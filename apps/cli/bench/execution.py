@@ -17,13 +17,14 @@ import aiohttp
 import numpy as np
 
 from apps.cli.bench.measure import Figure, Plan, at_most
+from apps.cli.campaign import Quiet
 from packages.common.time import ScaledClock, monotonic_ms
 from packages.exchange.binance.endpoints import endpoints_for
 from packages.exchange.binance.rest import BinanceRest
 from packages.exchange.binance.signing import Credentials
 from packages.exchange.clock_sync import sample_clock
 from packages.exchange.filters import floor_quantity, round_price
-from packages.exchange.port import BookTop, Brackets, InstrumentInfo
+from packages.exchange.port import InstrumentInfo
 from services.emulator.testing import Exchange, spawned
 from services.execution.assembly import trading_desk
 from services.execution.canary import ProofRules
@@ -31,7 +32,7 @@ from services.execution.core import events as ev
 from services.execution.core.events import Timer
 from services.execution.core.state import Bracket, Phase
 from services.execution.guards import EntryLimits
-from services.execution.kill_switch import DataAge, Limits
+from services.execution.kill_switch import Limits
 from services.execution.trader import EntryOrder, Trader, TraderConfig
 from services.userstream.recorder import Recorder
 
@@ -81,37 +82,6 @@ class _Wire:
             self.answers.setdefault(context.entry, monotonic_ms())
 
 
-class _Calm:
-    """Nothing speaks against an entry; the book is asked of the venue, as live."""
-
-    def __init__(self, venue: BinanceRest, tiers: Mapping[str, Brackets], marks: Mapping[str, Decimal]) -> None:
-        self._venue, self._tiers, self._marks = venue, tiers, marks
-
-    def lease_age_ms(self) -> float | None:
-        return 0.0
-
-    def stores_lost(self) -> tuple[str, ...]:
-        return ()
-
-    def data_ages(self) -> Mapping[str, DataAge]:
-        return {}
-
-    def clock_skew_ms(self) -> float | None:
-        return 0.0
-
-    def model_age_ms(self) -> float | None:
-        return 0.0
-
-    def last(self, symbol: str) -> Decimal | None:
-        return self._marks.get(symbol)
-
-    def brackets(self, symbol: str) -> Brackets | None:
-        return self._tiers.get(symbol)
-
-    async def book_top(self, symbol: str) -> BookTop:
-        return await self._venue.book_top(symbol)
-
-
 class _Rows:
     """Rows are counted and forgotten: what they cost is measured elsewhere."""
 
@@ -150,7 +120,7 @@ async def _trade(exchange: Exchange, folder: Path, rounds: int) -> tuple[list[fl
         async with trading_desk(
             session, venue.transport, clock, rng, instruments, journal_path=folder / "journal.ndjson",
             instance="bench", universe=SYMBOLS, writer=rows, publish=rows.publish,
-            outside=_Calm(venue, tiers, marks),
+            outside=Quiet(venue, marks, tiers),
             recorder=lambda trading, *names: Recorder(trading, rows, rows.publish, *names),
             config=config, limits=limits,
         ) as trader:  # fmt: skip
