@@ -288,8 +288,9 @@ async def test_an_announced_settlement_without_a_rate_is_given_up_late_and_with_
         for _ in range(11):
             await tape.minute(lose_marks={HOURLY} if market.under_way == HOUR - MINUTE_MS else frozenset())
         assert tape.last[HOURLY] == HOUR - 2 * MINUTE_MS
-        for _ in range(5):
+        for _ in range(20):
             last = await tape.minute()
+            await asyncio.sleep(0.03)  # it takes three answers, and a question waits for its pause and for time to move
         await tape.until(lambda: tape.last[HOURLY] == last)
         assert (HOURLY, "funding_rates", HOUR, HOUR, "unavailable") in tape.gaps()
 
