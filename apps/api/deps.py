@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from apps.api.auth.sessions import Sessions
 from apps.api.bus_tail import BusTail
 from apps.api.cache import BodyCache
 from apps.api.channels import Snapshots
@@ -30,6 +31,7 @@ class Resources:
     hub: Hub
     tail: BusTail
     bodies: BodyCache
+    sessions: Sessions
 
 
 def build(settings: Settings, metrics: Metrics) -> Resources:
@@ -42,7 +44,8 @@ def build(settings: Settings, metrics: Metrics) -> Resources:
         settings.redis_url, socket_connect_timeout=2, socket_timeout=5, retry=Retry(NoBackoff(), 0), protocol=2
     )
     hub = Hub(Snapshots(pool, settings).read, metrics)
-    return Resources(settings, pool, redis, metrics, hub, BusTail(redis, hub), BodyCache())
+    sessions = Sessions(pool, real_money=settings.exchange != "emulator")
+    return Resources(settings, pool, redis, metrics, hub, BusTail(redis, hub), BodyCache(), sessions)
 
 
 def resources(request: Request) -> Resources:

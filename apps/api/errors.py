@@ -11,11 +11,12 @@ from typing import Any, ClassVar
 import psycopg
 import redis.exceptions
 import structlog
-from fastapi import FastAPI, Request
+from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from psycopg_pool import PoolClosed, PoolTimeout
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from packages.common.errors import InvalidInputError, PlatformError, StoreUnavailableError
@@ -98,7 +99,20 @@ STATUS: dict[str, HTTPStatus] = {
     "STORE_UNAVAILABLE": HTTPStatus.SERVICE_UNAVAILABLE,
     "VENUE_UNAVAILABLE": HTTPStatus.SERVICE_UNAVAILABLE,
     "VENUE_REJECTED": HTTPStatus.BAD_GATEWAY,
+    "SIGN_IN_NEEDED": HTTPStatus.UNAUTHORIZED,
+    "SIGN_IN_REFUSED": HTTPStatus.UNAUTHORIZED,
+    "CODE_NEEDED": HTTPStatus.UNAUTHORIZED,
+    "LINK_REFUSED": HTTPStatus.UNAUTHORIZED,
+    "TOO_MANY_ATTEMPTS": HTTPStatus.TOO_MANY_REQUESTS,
+    "ROLE_NEEDED": HTTPStatus.FORBIDDEN,
+    "SCOPE_NEEDED": HTTPStatus.FORBIDDEN,
+    "CSRF": HTTPStatus.FORBIDDEN,
+    "STEP_UP_NEEDED": HTTPStatus.FORBIDDEN,
     "INTERNAL": HTTPStatus.INTERNAL_SERVER_ERROR,
+}
+_HEADERS_OF_STATUS = {
+    HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "2"},
+    HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="perpilot"'},
 }
 _CODE_OF_STATUS = {404: "NOT_FOUND", 405: "METHOD_NOT_ALLOWED", 413: "TOO_LARGE", 415: "UNSUPPORTED_MEDIA_TYPE"}
 
@@ -127,7 +141,7 @@ def problem(
 
 def respond(found: Problem, headers: dict[str, str] | None = None) -> Response:
     """The answer that carries ``found``."""
-    extra = {"Retry-After": "2"} if found.status == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    extra = _HEADERS_OF_STATUS.get(found.status, {})
     return Response(
         found.model_dump_json(exclude_none=True).encode(),
         status_code=found.status,
@@ -189,13 +203,13 @@ def _expectation(error: dict[str, Any]) -> str:
     return message
 
 
-def _handle(request: Request, exc: Exception) -> Response:
+def _handle(request: HTTPConnection, exc: Exception) -> Response:
     found = from_exception(exc, request.url.path)
     if found.code == "INTERNAL":
-        log.error("request_failed", path=request.url.path, method=request.method, exc_info=exc)
+        log.error("request_failed", path=request.url.path, method=request.scope.get("method"), exc_info=exc)
     elif found.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         log.warning("request_unserved", path=request.url.path, code=found.code, error=str(exc))
-    headers = dict(exc.headers or {}) if isinstance(exc, HTTPException) else None
+    headers = dict(getattr(exc, "headers", None) or {})  # of an HTTPException, or one of ours that has some
     return respond(found, headers)
 
 

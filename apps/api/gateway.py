@@ -7,7 +7,7 @@ slow screen therefore skips states, and a stuck one is closed.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Container
 from dataclasses import dataclass, field
 
 import orjson
@@ -16,6 +16,10 @@ from psycopg import Error as DatabaseError
 from psycopg_pool import PoolClosed, PoolTimeout
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from apps.api.auth.errors import AuthError
+from apps.api.auth.identity import Identity
+from apps.api.auth.identity import Kind as CallerKind
+from apps.api.auth.policy import CHANNELS as CHANNEL_RULES
 from apps.api.cache import BodyCache
 from apps.api.channels import ALWAYS_READ, CHANNELS, Kind
 from apps.api.metrics import Metrics
@@ -31,6 +35,7 @@ SEND_TIMEOUT_S = 30.0
 HEARTBEAT_S = 15.0
 PACE_S = 0.05  # least time between two rounds of updates to one screen
 RETRY_S = 2.0
+SIGNED_OUT = 4401  # close code
 
 Read = Callable[[str], Awaitable[bytes]]
 
@@ -75,8 +80,8 @@ class Subscription:
 class Client:
     """One socket: its subscriptions and the task that writes to it."""
 
-    def __init__(self, socket: WebSocket, hub: "Hub") -> None:
-        self._socket, self._hub = socket, hub
+    def __init__(self, socket: WebSocket, hub: "Hub", caller: Identity) -> None:
+        self._socket, self._hub, self.caller = socket, hub, caller
         self.subscriptions: dict[str, Subscription] = {}
         self._replies: list[str] = []
         self._wake = asyncio.Event()
@@ -110,8 +115,11 @@ class Client:
             except BadMessageError as exc:
                 self._bad += 1
                 self._reply({"type": "error", "code": "INVALID_INPUT", "message": str(exc)})
+            except AuthError as exc:
+                self._bad += 1
+                self._reply({"type": "error", "code": exc.code, "message": str(exc)})
             if self._bad > BAD_MAX or len(self._replies) > REPLIES_MAX:
-                await self._close(1008, "too many requests")
+                await self.close(1008, "too many requests")
                 return
 
     def _handle(self, text: str | None) -> None:
@@ -119,6 +127,8 @@ class Client:
         if request.op == "ping":
             self._reply({"type": "pong"})
         elif request.op == "subscribe":
+            for channel in request.channels:
+                self.caller.obey(CHANNEL_RULES[channel])
             for channel in request.channels:
                 held = self.subscriptions.setdefault(channel, Subscription())
                 held.wants_snapshot = True  # asked again: a screen that lost its place
@@ -154,7 +164,7 @@ class Client:
                     await asyncio.sleep(PACE_S)
         except TimeoutError:
             log.warning("socket_stuck", seconds=SEND_TIMEOUT_S)
-            await self._close(1013, "too slow")
+            await self.close(1013, "too slow")
         except (WebSocketDisconnect, RuntimeError, OSError):
             return  # gone
 
@@ -197,7 +207,8 @@ class Client:
         async with asyncio.timeout(SEND_TIMEOUT_S):
             await self._socket.send_text(text)
 
-    async def _close(self, code: int, reason: str) -> None:
+    async def close(self, code: int, reason: str) -> None:
+        """End the socket; one that does not take it in time is cut off when its tasks end."""
         with contextlib.suppress(RuntimeError, OSError, WebSocketDisconnect, TimeoutError):
             async with asyncio.timeout(1):
                 await self._socket.close(code, reason)
@@ -277,13 +288,22 @@ class Hub:
         body = await self._snapshots.get(channel, lambda: self._read(channel))
         return body.data.decode()
 
-    async def serve(self, socket: WebSocket) -> None:
-        """Hold one socket until it closes."""
+    def callers(self) -> list[Identity]:
+        """Whose sockets are open."""
+        return [client.caller for client in self._clients]
+
+    async def end(self, ended: Container[tuple[bool, int]]) -> None:
+        """Close the sockets of those callers, named as ``Sessions.ended`` names them."""
+        gone = [one for one in self._clients if (one.caller.kind is CallerKind.SESSION, one.caller.number) in ended]
+        await asyncio.gather(*(client.close(SIGNED_OUT, "signed out") for client in gone))
+
+    async def serve(self, socket: WebSocket, caller: Identity) -> None:
+        """Hold one socket until it closes, or its caller is signed out."""
         await socket.accept()
         if len(self._clients) >= CLIENTS_MAX:
             await socket.close(1013, "too many screens")
             return
-        client = Client(socket, self)
+        client = Client(socket, self, caller)
         self._clients.add(client)
         self.metrics.sockets.set(len(self._clients))
         try:

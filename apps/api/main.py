@@ -12,9 +12,14 @@ from typing import Any
 
 import structlog
 import uvicorn
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from psycopg import Error as DatabaseError
+from psycopg_pool import PoolTimeout
 
 from apps.api import errors
+from apps.api.auth import policy
+from apps.api.auth.caller import authorise
+from apps.api.channels import CHANNELS
 from apps.api.deps import Resources, build
 from apps.api.errors import Problem
 from apps.api.gateway import MESSAGE_MAX
@@ -40,15 +45,18 @@ log = structlog.get_logger(__name__)
 
 WEB_OUT = Path(__file__).resolve().parent.parent / "web" / "out"
 _OPEN_TIMEOUT_S = 20.0
+_SOCKETS_EVERY_S = 1.0
 _PROBLEM: dict[str, Any] = {"model": Problem, "content": {errors.PROBLEM_TYPE: {}}}
 _ANSWERS: dict[int | str, dict[str, Any]] = {
-    403: {"description": "A foreign Origin", **_PROBLEM},
+    401: {"description": "Nobody is signed in", **_PROBLEM},
+    403: {"description": "Role, scope, CSRF token or second factor is missing, or a foreign Origin", **_PROBLEM},
     404: {"description": "There is no such thing", **_PROBLEM},
     409: {"description": "Refused in this state; `conditions` are all that are unmet", **_PROBLEM},
     413: {"description": "Too large", **_PROBLEM},
     415: {"description": "Not JSON", **_PROBLEM},
     421: {"description": "A foreign Host", **_PROBLEM},
     422: {"description": "Bad input; `errors` name field, value and expectation", **_PROBLEM},
+    429: {"description": "Too many attempts; Retry-After says how long to wait", **_PROBLEM},
     503: {"description": "A store cannot be reached; nothing was lost", **_PROBLEM},
 }
 
@@ -87,7 +95,8 @@ def create_app(config: Settings, web_out: Path = WEB_OUT) -> FastAPI:
     )
     errors.install(app)
     for module in (status, universe, account, signals, training, trading, risk, settings, desk_pages, operations):
-        app.include_router(module.router)
+        policy.check(module.router.routes, CHANNELS)
+        app.include_router(module.router, dependencies=[Depends(authorise)])
     app.router.default = desk  # what no route takes; a mount would hide 405
     app.add_middleware(Measure, metrics=metrics)
     app.add_middleware(Gate, hosts=allowed_hosts(config.api_host))  # outermost: nothing of a stranger gets further
@@ -117,14 +126,24 @@ async def _open(held: Resources) -> None:
 @contextlib.asynccontextmanager
 async def _background(held: Resources) -> AsyncIterator[None]:
     """Run the loops beside the requests; one that fails ends the process, and the supervisor starts it anew."""
-    loops = {"bus": held.tail.run, "status": held.tail.watch_status}
-    tasks = [asyncio.create_task(loop(), name=name) for name, loop in loops.items()]
+    loops = {"bus": held.tail.run(), "status": held.tail.watch_status(), "sessions": _end_sockets(held)}
+    tasks = [asyncio.create_task(loop, name=name) for name, loop in loops.items()]
     for task in tasks:
         task.add_done_callback(_fail_stop)
     try:
         yield
     finally:
         await _cancel(tasks)
+
+
+async def _end_sockets(held: Resources) -> None:
+    """Close the sockets of those who are no longer signed in; who cannot be asked about stays until he can be."""
+    while True:
+        await asyncio.sleep(_SOCKETS_EVERY_S)
+        try:
+            await held.hub.end(await held.sessions.ended(held.hub.callers()))
+        except (DatabaseError, PoolTimeout) as exc:
+            log.warning("sessions_unread", error=str(exc))
 
 
 async def _cancel(tasks: list["asyncio.Task[None]"]) -> None:

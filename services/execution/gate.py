@@ -110,7 +110,7 @@ class WorkerFacts:
 @dataclass(frozen=True, kw_only=True)
 class DeskFacts:
     """What settings, tables and whoever asks contribute. ``shadow_ms``: wall-clock time of shadow trading on this venue
-    (D40). ``missing_evidence``: some of ``EVIDENCE``. ``admin``: a signed-in admin asks; ``second_factor``: proven.
+    (D40). ``missing_evidence``: some of ``EVIDENCE``. ``admin``: a signed-in one asks; ``second_factor``: just proven.
     """
 
     exchange: Literal["emulator", "binance", "binance-demo"]
@@ -151,9 +151,16 @@ def desk_conditions(facts: DeskFacts, limits: GateLimits) -> list[Condition]:
             need(there, f"NO_EVIDENCE_{kind.upper()}", "held" if there else "none", f"fresh, passed evidence: {text}")
         need(facts.shadow_ms >= limits.shadow_ms, "SHADOW_TOO_SHORT", f"{facts.shadow_ms / DAY_MS:.1f} days",
              f"{limits.shadow_ms / DAY_MS:.1f} days of wall-clock time on this venue")  # fmt: skip
-        need(facts.admin, "NOT_ADMIN", "signed in" if facts.admin else "nobody signed in", "a signed-in admin")
+        need(
+            facts.admin, "NOT_ADMIN", "an admin asks" if facts.admin else "no signed-in admin asks", "a signed-in admin"
+        )
         proven = facts.second_factor
-        need(proven, "NO_SECOND_FACTOR", "proven" if proven else "none", "an admin with a second factor")
+        need(
+            proven,
+            "NO_SECOND_FACTOR",
+            "just proven" if proven else "not just proven",
+            "his second factor, proven within 5 minutes",
+        )
     said = facts.confirmation == CONFIRMATION
     need(said, "NOT_CONFIRMED", facts.confirmation or "no confirmation", f"the word {CONFIRMATION}")
     return need.rows

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from apps.api.auth import Identity
 from apps.api.db import Connection
 from apps.api.dto import GateDTO, ProcessDTO
 from apps.api.live_gate import asked_at_ms, gate_conditions, live_state
@@ -14,10 +15,12 @@ _NOTIFY = "NOTIFY gate_wanted"  # the worker listens
 _WAIT_MS, _EVERY_S = 12_000, 0.2  # it does so at most every 10 s
 
 
-async def gate(conn: Connection, settings: Settings, *, confirmation: str = "", anew: bool = False) -> GateDTO:
-    """Every condition; ``anew`` has the worker ask the account first, and waits up to 12 s for that."""
+async def gate(
+    conn: Connection, settings: Settings, caller: Identity, *, confirmation: str = "", anew: bool = False
+) -> GateDTO:
+    """Every condition as it stands for ``caller``; ``anew`` has the worker ask the account first (up to 12 s)."""
     worker = await _asked_anew(conn) if anew else await _worker(conn)
-    facts = await trading.desk_facts(conn, settings, confirmation)
+    facts = await trading.desk_facts(conn, settings, caller, confirmation)
     rows = gate_conditions(facts, gate_limits(settings), worker, wall_ms())
     asked = asked_at_ms(live_state(worker))
     return GateDTO(

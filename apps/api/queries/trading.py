@@ -3,6 +3,7 @@
 from typing import Any
 
 from apps.api import audit
+from apps.api.auth import Identity
 from apps.api.db import Connection
 from apps.api.dto import TradingStateDTO
 from apps.api.errors import ConflictError
@@ -37,7 +38,6 @@ SELECT kind FROM (SELECT DISTINCT ON (kind) kind, passed, valid_until FROM model
                   ORDER BY kind, created_at DESC) newest
 WHERE passed AND (valid_until IS NULL OR valid_until > now())
 """
-_ADMIN = "SELECT 1 FROM users WHERE role = 'admin' AND totp_secret IS NOT NULL AND disabled_at IS NULL LIMIT 1"
 
 
 async def state(conn: Connection, settings: Settings) -> TradingStateDTO:
@@ -115,15 +115,14 @@ async def switch(
         return int(after["version"]), word, True
 
 
-async def desk_facts(conn: Connection, settings: Settings, confirmation: str) -> DeskFacts:
-    """What settings and tables contribute to the gate of live trading. Nobody can sign in yet."""
+async def desk_facts(conn: Connection, settings: Settings, caller: Identity, confirmation: str) -> DeskFacts:
+    """What settings, tables and whoever asks contribute to the gate of live trading."""
     rows = await (await conn.execute("SELECT kind, model_id FROM model_pointers")).fetchall()
     models = {row["kind"]: row["model_id"] for row in rows}
     held: frozenset[str] = frozenset()
     if "production" in models:
         rows = await (await conn.execute(_EVIDENCE, (models["production"],))).fetchall()
         held = frozenset(row["kind"] for row in rows)
-    admin = await (await conn.execute(_ADMIN)).fetchone()
     minutes = int(settings.live_shadow_days * DAY_MS / MINUTE_MS) + 1
     shadow = await (await conn.execute(_SHADOW, (minutes,))).fetchone()
     return DeskFacts(
@@ -134,8 +133,8 @@ async def desk_facts(conn: Connection, settings: Settings, confirmation: str) ->
         missing_evidence=tuple(kind for kind in EVIDENCE if kind not in held),
         shadow_ms=0.0 if shadow is None else float(shadow["minutes"] * MINUTE_MS),
         confirmation=confirmation,
-        admin=False,
-        second_factor=admin is not None,
+        admin=caller.signed_in_admin,
+        second_factor=caller.second_factor,
     )
 
 

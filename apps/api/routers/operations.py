@@ -9,6 +9,7 @@ from psycopg_pool import PoolClosed, PoolTimeout
 from redis.exceptions import RedisError
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
+from apps.api.auth import Caller
 from apps.api.deps import Res, Resources
 from apps.api.dto import ReadyDTO
 
@@ -37,10 +38,10 @@ async def get_metrics(res: Res) -> Response:
 
 
 @router.websocket("/ws")
-async def gateway(socket: WebSocket) -> None:
+async def gateway(socket: WebSocket, caller: Caller) -> None:
     """The gateway of §19.2."""
     held: Resources = socket.app.state.resources
-    await held.hub.serve(socket)
+    await held.hub.serve(socket, caller)
 
 
 async def _database(res: Resources) -> str:

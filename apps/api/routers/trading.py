@@ -8,6 +8,7 @@ from typing import Annotated
 import structlog
 from fastapi import APIRouter, Body, Query
 
+from apps.api.auth import Caller
 from apps.api.deps import Config, Db
 from apps.api.dto import (
     AcceptedDTO,
@@ -28,7 +29,6 @@ from packages.common.types import Mode
 
 router = APIRouter(prefix="/api", tags=["trading"])
 log = structlog.get_logger(__name__)
-ACTOR = "desk"  # nobody signs in yet: whoever reaches the loopback address
 
 _EXAMPLES = {
     "shadow": {"summary": "Trade the shadow account", "value": {"mode": "shadow", "reason": "data is whole"}},
@@ -50,14 +50,14 @@ async def get_trading_state(conn: Db, settings: Config) -> TradingStateDTO:
 
 
 @router.get("/trading/gate", operation_id="getGate")
-async def get_gate(conn: Db, settings: Config, anew: Anew = False) -> GateDTO:
+async def get_gate(conn: Db, settings: Config, caller: Caller, anew: Anew = False) -> GateDTO:
     """Everything that live trading needs, met or not. The worker, which holds the key, asks the account every 30 s."""
-    return await gate.gate(conn, settings, anew=anew)
+    return await gate.gate(conn, settings, caller, anew=anew)
 
 
 @router.post("/trading/toggle", status_code=202, operation_id="toggleTrading")
 async def toggle_trading(
-    conn: Db, settings: Config, body: Annotated[ToggleIn, Body(openapi_examples=_EXAMPLES)]
+    conn: Db, settings: Config, caller: Caller, body: Annotated[ToggleIn, Body(openapi_examples=_EXAMPLES)]
 ) -> AcceptedDTO:
     """Ask for off, shadow or live. Accepted once the worker acknowledges the version; asking again acts once.
 
@@ -65,17 +65,19 @@ async def toggle_trading(
     production model, evidence, sign-in and second factor are not asked for there.
     """
     mode = Mode(body.mode)
+    if mode is Mode.LIVE:
+        caller.require("toggleTrading.live")
     unmet = mode_conditions(mode, settings.mode, settings.trading_enabled)
     if mode is Mode.LIVE:
-        found = await gate.gate(conn, settings, confirmation=body.confirm or "", anew=True)
+        found = await gate.gate(conn, settings, caller, confirmation=body.confirm or "", anew=True)
         unmet = refusal(found.conditions)
     if unmet:
         raise RefusedError(f"{mode} is refused: {'; '.join(condition.message for condition in unmet)}", unmet)
     version, changed = await trading.change(
-        conn, mode, body.reason, actor=ACTOR, expected_version=body.expected_version
+        conn, mode, body.reason, actor=caller.name, expected_version=body.expected_version
     )
     if changed:
-        log.info("trading_toggled", toggle=mode.value, version=version, reason=body.reason)
+        log.info("trading_toggled", toggle=mode.value, version=version, actor=caller.name, reason=body.reason)
     state = await trading.state(conn, settings)
     return AcceptedDTO(
         version=version,
@@ -87,21 +89,23 @@ async def toggle_trading(
 
 @router.post("/trading/kill-switch", status_code=202, operation_id="moveKillSwitch")
 async def move_kill_switch(
-    conn: Db, settings: Config, body: Annotated[KillSwitchIn, Body(openapi_examples=_SWITCH_EXAMPLES)]
+    conn: Db, settings: Config, caller: Caller, body: Annotated[KillSwitchIn, Body(openapi_examples=_SWITCH_EXAMPLES)]
 ) -> KillSwitchAcceptedDTO:
     """Halt, flatten or resume (D24). A stricter latch that stands is not softened by asking for a milder one.
 
     A latch whose condition still holds stands again after a resume. Flattening needs an account that is traded.
     """
+    if body.action == "resume":
+        caller.require("moveKillSwitch.resume")
     if body.action == "resume" and body.reason is None:
         raise InvalidInputError("reason", None, "why the latch may be cleared: it is kept")
     if body.action == "flatten" and settings.mode != "live":
         raise RefusedError("flatten is refused: no account is traded here, MODE is not live", [_NOT_LIVE])
     version, word, changed = await trading.switch(
-        conn, body.action, body.reason or body.action, actor=ACTOR, expected_version=body.expected_version
+        conn, body.action, body.reason or body.action, actor=caller.name, expected_version=body.expected_version
     )
     if changed:
-        log.warning("kill_switch_moved", kill_switch=word, version=version, reason=body.reason)
+        log.warning("kill_switch_moved", kill_switch=word, version=version, actor=caller.name, reason=body.reason)
     state = await trading.state(conn, settings)
     return KillSwitchAcceptedDTO(
         version=version, kill_switch=word, changed=changed, acknowledged_version=state.acknowledged_version
@@ -115,27 +119,27 @@ async def list_desk_commands(conn: Db, limit: Limit = 50) -> list[DeskCommandDTO
 
 
 @router.post("/positions/{symbol}/close", status_code=202, operation_id="closePosition")
-async def close_position(conn: Db, symbol: SymbolPath, body: CommandIn) -> DeskCommandDTO:
+async def close_position(conn: Db, symbol: SymbolPath, body: CommandIn, caller: Caller) -> DeskCommandDTO:
     """Leave the position of one symbol at the market, reduce-only. Asking again while it waits acts once."""
-    return await _ask(conn, "close", symbol, body.reason)
+    return await _ask(conn, "close", symbol, body.reason, caller)
 
 
 @router.post("/symbols/{symbol}/pause", status_code=202, operation_id="pauseSymbol")
-async def pause_symbol(conn: Db, symbol: SymbolPath, body: CommandIn) -> DeskCommandDTO:
+async def pause_symbol(conn: Db, symbol: SymbolPath, body: CommandIn, caller: Caller) -> DeskCommandDTO:
     """No new entries on one symbol until it is unpaused; its position and stops stay."""
-    return await _ask(conn, "pause", symbol, body.reason)
+    return await _ask(conn, "pause", symbol, body.reason, caller)
 
 
 @router.post("/symbols/{symbol}/unpause", status_code=202, operation_id="unpauseSymbol")
-async def unpause_symbol(conn: Db, symbol: SymbolPath, body: CommandIn) -> DeskCommandDTO:
+async def unpause_symbol(conn: Db, symbol: SymbolPath, body: CommandIn, caller: Caller) -> DeskCommandDTO:
     """Allow entries again."""
-    return await _ask(conn, "unpause", symbol, body.reason)
+    return await _ask(conn, "unpause", symbol, body.reason, caller)
 
 
 _NOT_LIVE = Condition(code="LIVE_NOT_RUNNING", message="no account is traded: start the desk with MODE=live and a key")
 
 
-async def _ask(conn: Db, kind: CommandKind, symbol: str, reason: str) -> DeskCommandDTO:
+async def _ask(conn: Db, kind: CommandKind, symbol: str, reason: str, caller: Caller) -> DeskCommandDTO:
     """Only of a worker that can answer: a close that waits for a start of another day is not what was meant."""
     name = symbol_name(symbol)
     processes = {process.name: process for process in await status.processes(conn)}
@@ -144,6 +148,6 @@ async def _ask(conn: Db, kind: CommandKind, symbol: str, reason: str) -> DeskCom
         raise RefusedError(f"{kind} {name} is refused: {_NOT_LIVE.message}", [_NOT_LIVE])
     if name not in live.get("locked", {}) and not await desk_commands.known(conn, name):
         raise NotFoundError(f"symbol: got {name!r}, expected one that the desk knows")
-    command = await desk_commands.ask(conn, kind, name, reason, actor=ACTOR)
+    command = await desk_commands.ask(conn, kind, name, reason, actor=caller.name)
     log.warning("desk_command", kind=kind, symbol=name, command_id=command.command_id, reason=reason)
     return command

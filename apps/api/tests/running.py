@@ -10,9 +10,15 @@ from pathlib import Path
 import aiohttp
 import uvicorn
 
+from apps.api.auth import Role, sessions
 from apps.api.deps import Resources
 from apps.api.main import create_app, server_config
 from packages.common.config import Settings, load_settings
+
+_USER = """
+INSERT INTO users (user_id, name, role) VALUES (gen_random_uuid(), %s, %s)
+ON CONFLICT (name) DO UPDATE SET role = EXCLUDED.role RETURNING user_id
+"""
 
 
 @dataclass(frozen=True)
@@ -22,6 +28,7 @@ class Running:
     base: str
     client: aiohttp.ClientSession
     resources: Resources
+    headers: dict[str, str]  # with which the client is signed in
 
     @property
     def ws(self) -> str:
@@ -32,8 +39,23 @@ def settings_for(database_url: str, redis_url: str, **more: object) -> Settings:
     return load_settings(env_file=None, database_url=database_url, redis_url=redis_url, **more)
 
 
+async def signed_in(resources: Resources, role: Role, name: str = "") -> dict[str, str]:
+    """Headers of a new session of the user ``name`` (the role's by default), who is made if need be."""
+    async with resources.pool.connection() as conn:
+        there = await (await conn.execute("SELECT to_regclass('users') IS NOT NULL AS there")).fetchone()
+        if there is None or not there["there"]:
+            return {}  # not migrated: nobody can sign in
+        row = await (await conn.execute(_USER, (f"{name or role}", f"{role}"))).fetchone()
+        assert row is not None
+        secret, _ = await sessions.start(conn, row["user_id"], user_agent="tests", second_factor=False)
+    return {"Cookie": f"{sessions.COOKIE}={secret}", "X-CSRF": sessions.csrf_of(secret)}
+
+
 @contextlib.asynccontextmanager
-async def running(settings: Settings, web_out: Path = Path("/nonexistent")) -> AsyncIterator[Running]:
+async def running(
+    settings: Settings, web_out: Path = Path("/nonexistent"), role: Role | None = Role.ADMIN
+) -> AsyncIterator[Running]:
+    """``client`` is signed in as a user of that role; None: it is nobody's."""
     app = create_app(settings, web_out)
     server = uvicorn.Server(server_config(app, settings))
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
@@ -46,8 +68,9 @@ async def running(settings: Settings, web_out: Path = Path("/nonexistent")) -> A
         base = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
             connector = aiohttp.TCPConnector(limit=0)
-            async with aiohttp.ClientSession(base, connector=connector) as client:
-                yield Running(base, client, app.state.resources)
+            headers = await signed_in(app.state.resources, role) if role is not None else {}
+            async with aiohttp.ClientSession(base, connector=connector, headers=headers) as client:
+                yield Running(base, client, app.state.resources, headers)
         finally:
             server.should_exit = True
             await task

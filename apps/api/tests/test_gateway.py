@@ -262,9 +262,10 @@ async def test_a_screen_that_does_not_read_slows_nobody(desk):
     reader, writer = await asyncio.open_connection(host, int(port), limit=1024)
     writer.write(
         b"GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+        b"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n"
+        b"Cookie: " + desk.headers["Cookie"].encode() + b"\r\n\r\n"
     )
-    await reader.readuntil(b"\r\n\r\n")
+    assert b" 101 " in await reader.readuntil(b"\r\n\r\n")
     wish = b'{"op":"subscribe","channels":["position_updates"]}'
     writer.write(struct.pack("!BB4s", 0x81, 0x80 | len(wish), b"\0\0\0\0") + wish)
     await writer.drain()
