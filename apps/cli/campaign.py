@@ -40,7 +40,8 @@ from services.execution.assembly import trading_desk
 from services.execution.core.events import Latch, Timer
 from services.execution.core.state import Phase
 from services.execution.guards import EntryLimits
-from services.execution.trader import EntryOrder, Trader, TraderConfig
+from services.execution.ports import EntryOrder, TraderConfig
+from services.execution.trader import Trader
 from services.userstream.recorder import Recorder
 
 SYMBOLS = (
@@ -132,10 +133,7 @@ class Floor:
                 if monotonic_ms() - asked > 2_000:
                     asked = monotonic_ms()
                     fresh = (await self.venue.exchange_info()).instruments
-                    for symbol, info in fresh.items():
-                        before = self.instruments.get(symbol)
-                        if before is not None and before.status != info.status:
-                            self.trader.market_status(symbol, info.status == "TRADING")
+                    self.trader.use_instruments(fresh)
                     self.instruments.update(fresh)
             await asyncio.sleep(every_s)
 

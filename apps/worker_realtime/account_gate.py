@@ -17,7 +17,7 @@ from packages.common.time import monotonic_ms, wall_ms
 from packages.exchange.trading import Trading
 from services.execution import gate
 from services.execution.kill_switch import Trigger
-from services.execution.trader import AccountView
+from services.execution.ports import AccountView
 
 log = structlog.get_logger(__name__)
 

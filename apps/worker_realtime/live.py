@@ -42,7 +42,8 @@ from services.execution.core.events import Latch
 from services.execution.core.state import Phase
 from services.execution.journal import LatchMoved, read_state
 from services.execution.kill_switch import DataAge, Flatten, Halt, Resume, Trip, restored
-from services.execution.trader import AccountView, Trader
+from services.execution.ports import AccountView
+from services.execution.trader import Trader
 from services.simulator.codec import FORMAT, pack_inputs, pack_rows, pack_state
 from services.userstream.recorder import Recorder
 
@@ -99,7 +100,7 @@ class TappedStream:
 
 
 class Surroundings:
-    """``services.execution.trader.Outside`` in the worker: every answer is at hand."""
+    """``services.execution.ports.Outside`` in the worker: every answer is at hand."""
 
     def __init__(
         self,

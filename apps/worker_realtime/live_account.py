@@ -17,7 +17,7 @@ from packages.common.time import DAY_MS, MINUTE_MS
 from packages.exchange.filters import floor_quantity, round_price
 from packages.exchange.port import InstrumentInfo
 from services.execution.guards import EntryLimits, sizing_equity
-from services.execution.trader import AccountView, EntryOrder, LivePosition
+from services.execution.ports import AccountView, EntryOrder, LivePosition
 from services.simulator.build import account_flags
 from services.simulator.kernel_execute import clear_pending, count_outcome
 from services.simulator.kernel_judge import judge

@@ -16,7 +16,8 @@ from packages.exchange.binance.user_stream import BinanceUserStream
 from packages.exchange.port import InstrumentInfo
 from services.execution import books, guards, kill_switch
 from services.execution.journal import Journal
-from services.execution.trader import Outside, RecorderOf, Trader, TraderConfig, Writer
+from services.execution.ports import Outside, RecorderOf, TraderConfig, Writer
+from services.execution.trader import Trader
 
 
 @asynccontextmanager

@@ -61,7 +61,7 @@ class Refusal(StrEnum):
 
 
 class Order(Protocol):
-    """A bracket as it is asked for (``trader.EntryOrder``)."""
+    """A bracket as it is asked for (``ports.EntryOrder``)."""
 
     @property
     def symbol(self) -> str: ...

@@ -44,6 +44,7 @@ from services.execution.translate import (
 log = structlog.get_logger(__name__)
 
 NUMBERS_BLOCK, NUMBERS_MARGIN = 400, 100
+TRADING = "TRADING"
 ANSWER_S = 15.0  # the client has its own time-out; this one only keeps the promise of an answer
 _BEYOND_SHARE = Decimal("0.001")
 
@@ -145,9 +146,12 @@ class SymbolRunner:
         self.feed(ev.Restarted(intent, attempt, base, latch, exit_reason))
 
     def use(self, info: InstrumentInfo) -> None:
-        """Filters as the exchange has them now; it may change them while a position is open."""
+        """The exchange's rules as they are now; it may change them, and close the symbol, while a position is open."""
+        opened, was = info.status == TRADING, self.info.status == TRADING
         self.info = info
         self.state = replace(self.state, limits=limits_of(info))
+        if opened != was:
+            self.feed(ev.MarketStatus(opened))
 
     def see_mark(self, mark: Decimal) -> None:
         """Rule 8: is the mark past the stop's trigger by max(2 ticks, 0.1 %)?"""

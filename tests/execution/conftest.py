@@ -26,7 +26,7 @@ from services.execution.assembly import trading_desk
 from services.execution.canary import ProofRules, Proofs
 from services.execution.core.events import Timer
 from services.execution.core.state import Phase
-from services.execution.trader import EntryOrder, TraderConfig
+from services.execution.ports import EntryOrder, TraderConfig
 from services.userstream.recorder import Recorder
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "XRPUSDT", "SOLUSDT")
@@ -113,6 +113,11 @@ class Desk:
             assert monotonic_ms() < end, f"not within {within_s} s: {self.trader.view()}"
             await asyncio.sleep(0.01)
 
+    async def read_rules(self):
+        """The exchange's rules as they are now, as a worker follows them."""
+        self.instruments = (await self.venue.exchange_info()).instruments
+        self.trader.use_instruments(self.instruments)
+
     async def enter(self, **kwargs):
         order = await self.order(**kwargs)
         self.trader.enter(order)
@@ -151,8 +156,8 @@ class Desk:
         await self.exchange.control.switch(**CALM)
         self.outside.lost = ()
         await self.venue.transport.resync()
+        await self.read_rules()
         for symbol, phase in self.trader.view().locked.items():
-            self.trader.market_status(symbol, True)
             if phase not in (Phase.SETTLING, Phase.FLAT):
                 self.trader.close(symbol, "operator")
         await self.until(lambda: not self.trader.view().locked and not self.trader.killed.blocks)
@@ -160,7 +165,7 @@ class Desk:
         for symbol in SYMBOLS:
             self.trader.see_mark(symbol, await self.mark(symbol))
         now = self.clock.now_ms()
-        self.trader._proofs = Proofs({"A": now, "B": now})
+        self.trader.stop_path.proofs = Proofs({"A": now, "B": now})
 
     def codes(self):
         """Codes of the risk events so far."""
@@ -249,7 +254,7 @@ async def desk_on(exchange, folder, *, speed=1.0, proofs=None, instance="desk", 
                 trader.see_mark(symbol, await desk.mark(symbol))
             await desk.until(trader.stop_path_proven)
             if proofs is None:
-                trader._proofs = Proofs({"A": clock.now_ms(), "B": clock.now_ms()})
+                trader.stop_path.proofs = Proofs({"A": clock.now_ms(), "B": clock.now_ms()})
             yield desk
 
 

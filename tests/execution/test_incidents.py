@@ -73,10 +73,10 @@ async def test_03_an_entry_that_is_executed_late_is_adopted_with_its_own_stop(de
 async def test_fills_before_and_after_the_answer_come_to_the_same(desk, switch):
     async with desk.scenario():
         await desk.exchange.control.switch(stream_and_answer=switch)
-        reconnects = desk.trader._stream.stats().reconnects
+        reconnects = desk.trader.desk.stream.stats().reconnects
         await close(desk, await desk.protected())
         await asyncio.sleep(2.2)  # an echo is overdue after two seconds
-        assert desk.trader._stream.stats().reconnects == reconnects
+        assert desk.trader.desk.stream.stats().reconnects == reconnects
 
 
 async def test_09_a_partial_fill_is_protected_and_booked_as_it_is(desk):
@@ -123,7 +123,7 @@ async def test_01_stops_that_moved_to_another_endpoint_end_entries_and_leave_pos
     async with desk.scenario(trip=None):
         order = await desk.protected()
         await desk.fault(kind="order_rejected", leg="stop", code=-4120)
-        desk.trader._proofs = Proofs()
+        desk.trader.stop_path.proofs = Proofs()
         await desk.until(lambda: "STOP_PATH_BROKEN" in desk.codes())
         refused = await desk.enter(symbol="ETHUSDT")
         await desk.until(lambda: desk.rows.of("order_intents", intent_id=f"{refused.decision_id}:ETHUSDT"))
@@ -316,6 +316,7 @@ async def test_21_a_halted_market_keeps_the_stop_and_is_left_when_it_opens(desk)
     async with desk.scenario():
         order = await desk.protected()
         await desk.fault(kind="halt", symbols=[SYMBOL])
+        await desk.read_rules()
         desk.trader.close(order.symbol, "operator")
         await desk.until(lambda: desk.phase() is Phase.CANNOT_EXIT)
         sent = len(await desk.new("orders"))
@@ -323,7 +324,7 @@ async def test_21_a_halted_market_keeps_the_stop_and_is_left_when_it_opens(desk)
         assert len(await desk.new("orders")) <= sent + 1  # no storm
         assert [row["status"] for row in await desk.new("algos") if row["type"] == "STOP_MARKET"] == ["NEW"]
         await desk.exchange.control.clear()
-        desk.trader.market_status(order.symbol, True)
+        await desk.read_rules()
         await desk.flat()
 
 
@@ -332,11 +333,11 @@ async def test_21_a_halted_market_keeps_the_stop_and_is_left_when_it_opens(desk)
 
 async def test_05_a_stream_whose_key_is_gone_is_found_dead_by_an_order_that_is_not_echoed(desk):
     async with desk.scenario():
-        reconnects = desk.trader._stream.stats().reconnects
+        reconnects = desk.trader.desk.stream.stats().reconnects
         await desk.fault(kind="key_lost", times=1)
         await asyncio.sleep(0.3)
         order = await desk.protected()
-        await desk.until(lambda: desk.trader._stream.stats().reconnects > reconnects, 4)
+        await desk.until(lambda: desk.trader.desk.stream.stats().reconnects > reconnects, 4)
         await desk.until(lambda: desk.trader.view().stream_up)
         fills = {row["trade_id"] for row in desk.rows.of("fills")}
         await desk.until(lambda: {row["trade_id"] for row in desk.rows.of("fills")} >= fills)
@@ -361,7 +362,7 @@ async def test_16_a_ban_leaves_the_stop_where_it_is(desk):
     async with desk.scenario():
         order = await desk.protected()
         await desk.until(
-            lambda: len(desk.trader.view().locked) == 1 and not desk.trader._runners[SYMBOL].state.target.waiting
+            lambda: len(desk.trader.view().locked) == 1 and not desk.trader.desk.runners[SYMBOL].state.target.waiting
         )
         await desk.fault(kind="rest_418", times=1, delay_s=1.5)
         await asyncio.sleep(1.0)

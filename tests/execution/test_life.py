@@ -6,7 +6,8 @@ import math
 import pytest
 
 from packages.common.errors import InvalidInputError
-from services.execution.trader import OrderRequest, place_entry_with_brackets
+from services.execution.ports import OrderRequest
+from services.execution.trader import place_entry_with_brackets
 from tests.execution.conftest import desk_on
 
 
@@ -63,13 +64,13 @@ async def test_rule_17_the_wallet_is_compared_with_what_was_booked(exchange_on, 
     """A transfer that the exchange does not list as income stands for any booking that we cannot account for."""
     quick = {"ledger_s": 0.2, "ledger_every_ms": 3_000}
     async with exchange_on() as exchange, desk_on(exchange, tmp_path, **quick) as desk:
-        await desk.until(lambda: desk.trader._ledger is not None)
-        before = desk.trader._ledger
+        await desk.until(lambda: desk.trader.wallet.since is not None)
+        before = desk.trader.wallet.since
         order = await desk.protected(symbol="XRPUSDT")
         desk.trader.close(order.symbol, "operator")
         await desk.flat(order.symbol)
-        await desk.until(lambda: desk.trader._ledger.ts_ms > before.ts_ms + 3_000, 30)
-        assert desk.trader._ledger.wallet < before.wallet  # fees were paid, and booked
+        await desk.until(lambda: desk.trader.wallet.since.ts_ms > before.ts_ms + 3_000, 30)
+        assert desk.trader.wallet.since.wallet < before.wallet  # fees were paid, and booked
         assert desk.trader.killed.word == "RUNNING"
         account = exchange.emulator.trading.venue.desks["main"].ledger.account
         account.wallet += 1

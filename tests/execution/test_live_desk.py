@@ -41,7 +41,7 @@ from services.emulator.testing import served
 from services.execution.assembly import trading_desk
 from services.execution.core.events import Timer
 from services.execution.core.state import Phase
-from services.execution.trader import EntryOrder, TraderConfig
+from services.execution.ports import EntryOrder, TraderConfig
 from tests.execution.conftest import SYMBOLS
 
 pytestmark = pytest.mark.integration

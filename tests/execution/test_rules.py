@@ -67,7 +67,7 @@ async def test_04_a_taken_symbol_is_left_as_it_is(desk):
 async def test_05_stop_and_target_close_the_position_on_the_mark(desk):
     async with desk.scenario():
         order = await desk.protected(direction=-1)
-        await desk.until(lambda: desk.trader._runners[SYMBOL].state.target.standing)
+        await desk.until(lambda: desk.trader.desk.runners[SYMBOL].state.target.standing)
         listed = {row.type: row for row in await desk.hand.open_algo_orders(SYMBOL)}
         assert {kind: row.trigger_price for kind, row in listed.items()} == {
             "STOP_MARKET": order.stop_price,

@@ -33,7 +33,8 @@ from services.execution.core.events import Timer
 from services.execution.core.state import Bracket, Phase
 from services.execution.guards import EntryLimits
 from services.execution.kill_switch import Limits
-from services.execution.trader import EntryOrder, Trader, TraderConfig
+from services.execution.ports import EntryOrder, TraderConfig
+from services.execution.trader import Trader
 from services.userstream.recorder import Recorder
 
 SYMBOLS = (

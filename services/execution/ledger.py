@@ -1,0 +1,190 @@
+"""Closed trades and the wallet, booked from what the exchange says of them (execution.md 17)."""
+
+import asyncio
+from collections import deque
+from dataclasses import dataclass
+from decimal import Decimal
+
+import structlog
+
+from packages.common.errors import InvalidInputError, VenueError
+from packages.common.reasons import ExitReason
+from packages.common.time import MINUTE_MS, monotonic_ms
+from packages.exchange import trading as wire
+from services.execution import books
+from services.execution.core import events as ev
+from services.execution.desk import Desk, TripOf
+from services.execution.kill_switch import Trip
+from services.execution.ports import Recorder
+
+log = structlog.get_logger(__name__)
+
+ZERO = Decimal(0)
+_KEPT = 1_000
+_PAGE = 1_000
+_BOOK_TRIES = 60
+_QUIET_MS = 2_000.0
+_LEDGER_TRIES = 3
+
+
+async def income_between(trading: wire.Trading, symbol: str | None, start_ms: int, end_ms: int) -> list[wire.Income]:
+    """Bookings on one symbol, or all of them. Raises ``VenueError``."""
+    out: list[wire.Income] = []
+    for page in range(1, 100):
+        rows = await trading.income(start_ms, end_ms, page=page, limit=_PAGE)
+        out += [row for row in rows if symbol is None or row.symbol == symbol]
+        if len(rows) < _PAGE:
+            break
+    return out
+
+
+class TradeBooks:
+    """Books lives that are over."""
+
+    def __init__(self, desk: Desk, recorder: Recorder) -> None:
+        self._desk, self._recorder = desk, recorder
+        self._closed: deque[books.Closed] = deque(maxlen=_KEPT)
+        self._count = 0
+
+    @property
+    def closed(self) -> tuple[books.Closed, ...]:
+        """The last lives booked, oldest first."""
+        return tuple(self._closed)
+
+    @property
+    def closed_before(self) -> int:
+        """How many more came before ``closed``."""
+        return self._count - len(self._closed)
+
+    async def book(
+        self,
+        plan: books.Plan,
+        exit_reason: str | None,
+        over_ms: int,
+        marks: tuple[Decimal, Decimal] | None,
+        filled: Decimal = ZERO,
+    ) -> None:
+        """A closed life from trades and income by id (rule 17), tried until it is booked. The symbol was proven flat at
+        ``over_ms``; which trades are its own their ids say, for clocks may disagree. ``filled``: at least so much."""
+        desk, symbol = self._desk, plan.symbol
+        closing: ev.Leg | None = None
+        for _ in range(_BOOK_TRIES):
+            try:
+                trades = await self._life(plan, filled)
+                closed = None
+                if trades:
+                    start, last = trades[0].ts_ms, trades[-1].ts_ms
+                    end = min(max(over_ms, last + 1), last + MINUTE_MS)
+                    closed = books.close_out(
+                        symbol,
+                        plan.intent.direction,
+                        trades,
+                        await income_between(desk.trading, symbol, start, end),
+                    )
+                if trades is not None and (closed is None or closed.complete):
+                    await self._recorder.fills(symbol, trades)
+                    closing = await self._leg_of_order(symbol, trades[-1].order_id) if trades else None
+                    break
+            except (VenueError, InvalidInputError) as exc:
+                log.warning("book_failed", symbol=symbol, error=str(exc))
+            await asyncio.sleep(desk.config.retry_s)
+        else:
+            desk.risk("NOT_BOOKED", symbol, "A closed trade could not be booked; see order_intents", 2)
+            return
+        if closed is None:
+            desk.put_intent(plan, "closed", opened=False)
+            return
+        self._closed.append(closed)
+        self._count += 1
+        word = _exit_word(closing, exit_reason, closed)
+        desk.writer.put("trades", [books.trade_row(closed, plan, word, marks)])
+        desk.put_intent(plan, "booked", net=str(closed.net))
+
+    async def _leg_of_order(self, symbol: str, number: int) -> ev.Leg | None:
+        """Which leg of ours an order is, or is the child of; None for everybody else's."""
+        named = self._desk.translator.owner(symbol, number, "")
+        if named is None:
+            order = await self._desk.trading.query_order(symbol, number)
+            named = self._desk.translator.named(order.client_id) if order is not None else None
+        return named.leg if named is not None else None
+
+    async def _life(self, plan: books.Plan, filled: Decimal) -> list[wire.Trade] | None:
+        """The trades from the entry's first on, until flat; empty when it never filled, None when the exchange does not
+        tell of all of them yet (it may not find an order for minutes, incident 2)."""
+        if not plan.entry_id:
+            return []
+        trading = self._desk.trading
+        order = await trading.query_order(plan.symbol, plan.entry_id)
+        if order is None or order.filled < filled:
+            return None if filled else []
+        if order.filled == 0:
+            return []
+        entries = await trading.user_trades(plan.symbol, order_id=order.order_id)
+        if sum((row.quantity for row in entries), ZERO) < order.filled:
+            return None
+        return books.life_of(await trading.user_trades(plan.symbol, from_id=entries[0].trade_id))
+
+
+@dataclass(frozen=True, slots=True)
+class WalletMark:
+    """The wallet at a moment in which nothing happened."""
+
+    ts_ms: int
+    wallet: Decimal
+
+
+class WalletCheck:
+    """Rule 17, nightly: what the wallet changed by is what the exchange booked, to the cent. Compared between two
+    moments in which nothing happened; a difference is looked at three times before it halts."""
+
+    def __init__(self, desk: Desk, trip: TripOf) -> None:
+        self._desk, self._trip = desk, trip
+        self.since: WalletMark | None = None
+        self._misses = 0
+        self._event_mono_ms = monotonic_ms()
+
+    def disturb(self) -> None:
+        """Something happened on the account."""
+        self._event_mono_ms = monotonic_ms()
+
+    async def check(self) -> None:
+        """Compare when it is due and quiet. Raises ``VenueError``."""
+        trading, config, now = self._desk.trading, self._desk.config, self._desk.clock.now_ms()
+        since = self.since
+        if since is not None and now - since.ts_ms < config.ledger_every_ms:
+            return
+        if not self._quiet():
+            return
+        wallet = (await trading.account()).wallet_balance
+        if since is not None:
+            booked = sum((row.amount for row in await income_between(trading, None, since.ts_ms, now)), ZERO)
+            difference = wallet - since.wallet - booked
+            if not self._quiet():
+                return  # something happened meanwhile
+            if abs(difference) > config.ledger_slack:
+                self._misses += 1
+                log.warning("ledger_differs", difference=str(difference), tries=self._misses)
+                if self._misses < _LEDGER_TRIES:
+                    return
+                text = f"the wallet changed by {wallet - since.wallet}, the exchange booked {booked}"
+                self._trip(Trip(ev.Latch.HALTED, "LEDGER_MISMATCH", "ledger", text))
+        if self._quiet():
+            self.since, self._misses = WalletMark(now, wallet), 0
+
+    def _quiet(self) -> bool:
+        return monotonic_ms() - self._event_mono_ms >= _QUIET_MS
+
+
+def _exit_word(closing: ev.Leg | None, reason: str | None, closed: books.Closed) -> str:
+    """Why the position was closed, in the kernel's words."""
+    if closed.liquidation_fee:
+        return ExitReason.LIQUIDATION.value
+    if closing is ev.Leg.STOP or reason in ("software_stop", "stop_crossed"):
+        return ExitReason.SL.value
+    if closing is ev.Leg.TARGET or reason == "target_crossed":
+        return ExitReason.TP.value
+    if reason == "time":
+        return ExitReason.TIME.value
+    if reason in ("operator", "agent"):
+        return reason.upper()
+    return ExitReason.HALT.value
