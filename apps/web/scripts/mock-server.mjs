@@ -1,13 +1,15 @@
 // A stand-in for the API, for looking at the desk without the system behind it: serves out/, plausible REST answers
 // and the gateway. Development only; nothing of the product talks to it.
-//   node scripts/mock-server.mjs [port] [--speed=60] [--seed=1]
+//   node scripts/mock-server.mjs [port] [--speed=60] [--seed=1] [--as=admin|operator|viewer|nobody]
 import { readFile, stat } from "node:fs/promises";
 import http from "node:http";
 import path from "node:path";
 import { WebSocketServer } from "ws";
+import { Access } from "./mock-access.mjs";
 import { Market } from "./mock-market.mjs";
 
-const arg = (name, fallback) => Number(process.argv.find((word) => word.startsWith(`--${name}=`))?.split("=")[1] ?? fallback);
+const word = (name, fallback) => process.argv.find((one) => one.startsWith(`--${name}=`))?.split("=")[1] ?? fallback;
+const arg = (name, fallback) => Number(word(name, fallback));
 const PORT = Number(process.argv[2]?.startsWith("-") ? 0 : (process.argv[2] ?? 8010));
 const SPEED = arg("speed", 60);
 const OUT = path.resolve("out");
@@ -15,6 +17,7 @@ const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/cs
 const CSP = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self' ws:; frame-ancestors 'none'; base-uri 'none'";
 
 const market = new Market({ seed: arg("seed", 1), speed: SPEED });
+const access = new Access(word("as", "admin"));
 
 const ROUTES = [
   [/^\/api\/status$/, () => market.status()],
@@ -43,9 +46,37 @@ const ROUTES = [
   [/^\/api\/models$/, () => market.models()],
 ];
 
-function json(response, status, body) {
-  response.writeHead(status, { "content-type": "application/json" });
-  response.end(JSON.stringify(body));
+const accepted = (body) => ({ status: 202, body });
+const COMMANDS = [
+  ["POST", /^\/api\/trading\/toggle$/, (_, { mode }) => accepted(market.toggle(mode))],
+  ["POST", /^\/api\/trading\/kill-switch$/, (_, { action }) => accepted(market.switch(action))],
+];
+
+function json(response, { status, body, headers = {} }) {
+  response.writeHead(status, { "content-type": "application/json", ...headers });
+  response.end(body === undefined ? undefined : JSON.stringify(body));
+}
+
+async function bodyOf(request) {
+  let text = "";
+  for await (const chunk of request) text += chunk;
+  return text === "" ? {} : JSON.parse(text);
+}
+
+/** What changes something, or may be refused: commands answer like the API, roles and codes included. */
+async function api(request, url) {
+  const body = await bodyOf(request);
+  const answer = access.handle(request.method, url.pathname, body, request.headers["x-csrf"]);
+  if (answer !== undefined) return answer;
+  for (const [method, pattern, act] of request.method === "POST" ? COMMANDS : []) {
+    const match = pattern.exec(url.pathname);
+    if (match && method === request.method) return act(match, body);
+  }
+  for (const [pattern, read] of ROUTES) {
+    const match = pattern.exec(url.pathname);
+    if (match && request.method === "GET") return { status: 200, body: read(match, url.searchParams) };
+  }
+  return { status: 404, body: { title: "not found", status: 404, code: "NOT_FOUND", detail: url.pathname } };
 }
 
 // The symbol page is exported once: every name is served by its placeholder, also for client navigation.
@@ -64,21 +95,7 @@ async function file(pathname) {
 
 const server = http.createServer(async (request, response) => {
   const url = new URL(request.url, "http://localhost");
-  if (url.pathname === "/api/trading/toggle" && request.method === "POST") {
-    let body = "";
-    for await (const chunk of request) body += chunk;
-    return json(response, 202, market.toggle(JSON.parse(body).mode));
-  }
-  if (url.pathname === "/api/trading/kill-switch" && request.method === "POST") {
-    let body = "";
-    for await (const chunk of request) body += chunk;
-    return json(response, 202, market.switch(JSON.parse(body).action));
-  }
-  for (const [pattern, answer] of ROUTES) {
-    const match = pattern.exec(url.pathname);
-    if (match) return json(response, 200, answer(match, url.searchParams));
-  }
-  if (url.pathname.startsWith("/api/")) return json(response, 404, { title: "not found", status: 404, code: "NOT_FOUND", detail: url.pathname });
+  if (url.pathname.startsWith("/api/")) return json(response, await api(request, url));
   const found = await file(decodeURIComponent(url.pathname));
   const answer = found ?? (await file("/404.html"));
   response.writeHead(found ? 200 : 404, { "content-type": answer?.type ?? "text/plain", "content-security-policy": CSP });

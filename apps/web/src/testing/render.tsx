@@ -4,10 +4,13 @@ import { render } from "@testing-library/react";
 import type { ReactNode } from "react";
 import { vi } from "vitest";
 import { TooltipProvider } from "@/components/ui/tooltip";
+import type { Me } from "@/lib/api/access";
 import type { Account, Instrument, Position, Signal, Status } from "@/lib/api/schemas";
 import type { Connection } from "@/lib/domain/health";
 import { ConnectionContext } from "@/lib/live/context";
 import { keys } from "@/lib/queries/keys";
+
+export const ADMIN: Me = { signed_in: true, user: { name: "ada", role: "admin", totp: false }, step_up_until: null, csrf: "c5rf", demo: false, first_use: false };
 
 export interface World {
   status?: Status;
@@ -16,6 +19,7 @@ export interface World {
   signals?: Signal[];
   universe?: Instrument[];
   connection?: Connection;
+  me?: Me;
   /** Anything else the cache holds, by its key. */
   cache?: readonly (readonly [key: readonly unknown[], value: unknown])[];
 }
@@ -24,6 +28,7 @@ export function renderDesk(ui: ReactNode, world: World = {}) {
   const client = new QueryClient({ defaultOptions: { queries: { retry: false, refetchOnMount: false, refetchInterval: false } } });
   const put = (key: readonly unknown[], value: unknown) => value !== undefined && client.setQueryData(key, value);
   put(keys.status, world.status && { ...world.status, receivedAt: performance.now() });
+  put(keys.me, world.me ?? ADMIN);
   put(keys.account, world.account);
   put(keys.equity, []);
   put(keys.positions, world.positions);

@@ -4,18 +4,32 @@ import { CircleAlert } from "lucide-react";
 import { ApiError, UNREACHABLE } from "@/lib/api/client";
 import { useText } from "@/lib/i18n/useText";
 
-/** Why a command was not taken: what the API says, with its code. Nothing where nothing was refused. */
+/** Why a command was not taken: what the API says with its code, and everything that was wrong or unmet. */
 export function Refusal({ error }: { error: unknown }) {
   const { t } = useText();
   if (error === null || error === undefined) return null;
   const known = error instanceof ApiError;
   const what = known && error.code === UNREACHABLE ? t("state.failed.unreachable") : known ? error.detail : String(error);
   return (
-    <p role="alert" data-testid="refusal" className="flex items-start gap-1.5 text-xs text-bad">
+    <div role="alert" data-testid="refusal" className="flex items-start gap-1.5 text-xs text-bad">
       <CircleAlert aria-hidden className="mt-0.5 size-3.5 shrink-0" />
-      <span>
-        {t("command.refused", { code: known ? error.code : "–" })} {what}
-      </span>
-    </p>
+      <div className="min-w-0">
+        <p>
+          {t("command.refused", { code: known ? error.code : "–" })} {what}
+        </p>
+        {known && (error.conditions.length > 0 || error.errors.length > 0) && (
+          <ul className="mt-1 list-disc pl-4 text-soft">
+            {error.conditions.map(({ code, message }) => (
+              <li key={code}>
+                <span className="text-2xs text-faint">{code}</span> {message}
+              </li>
+            ))}
+            {error.errors.map(({ field, value, expected }) => (
+              <li key={field}>{t("command.field", { field, value, expected })}</li>
+            ))}
+          </ul>
+        )}
+      </div>
+    </div>
   );
 }

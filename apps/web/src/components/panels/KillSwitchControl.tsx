@@ -3,6 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { OctagonX, Play, ShieldX } from "lucide-react";
 import { useState } from "react";
+import { ActButton } from "@/components/data/ActButton";
 import { Refusal } from "@/components/data/Refusal";
 import { Badge, type Tone } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
@@ -88,15 +89,15 @@ export function KillSwitchControl() {
       </div>
       {asked === null ? (
         <div className="flex flex-wrap gap-2">
-          <Button variant="danger" disabled={command.pending} onClick={() => choose("halt")} data-testid="kill-switch-halt">
+          <ActButton needs="operator" variant="danger" disabled={command.pending} onClick={() => choose("halt")} data-testid="kill-switch-halt">
             <OctagonX aria-hidden /> {t("kill.halt")}
-          </Button>
-          <Button variant="danger" disabled={command.pending} onClick={() => choose("flatten")} data-testid="kill-switch-flatten">
+          </ActButton>
+          <ActButton needs="operator" variant="danger" disabled={command.pending} onClick={() => choose("flatten")} data-testid="kill-switch-flatten">
             <ShieldX aria-hidden /> {t("kill.flatten")}
-          </Button>
-          <Button className="ml-auto" disabled={command.pending || !latched} onClick={() => choose("resume")} data-testid="kill-switch-resume">
+          </ActButton>
+          <ActButton needs="operator" className="ml-auto" disabled={command.pending || !latched} onClick={() => choose("resume")} data-testid="kill-switch-resume">
             <Play aria-hidden /> {t("kill.resume")}
-          </Button>
+          </ActButton>
         </div>
       ) : (
         <Confirm

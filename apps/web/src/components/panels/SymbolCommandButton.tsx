@@ -1,6 +1,7 @@
 "use client";
 
 import { useState } from "react";
+import { ActButton } from "@/components/data/ActButton";
 import { Refusal } from "@/components/data/Refusal";
 import { Button } from "@/components/ui/button";
 import { Dialog, DialogContent } from "@/components/ui/dialog";
@@ -17,9 +18,9 @@ export function SymbolCommandButton({ kind, symbol }: { kind: SymbolCommand; sym
   const words = { symbol };
   return (
     <>
-      <Button size="sm" variant={kind === "unpause" ? "outline" : "danger"} data-testid={`command-${kind}-${symbol}`} onClick={() => setOpen(true)}>
+      <ActButton needs="operator" size="sm" variant={kind === "unpause" ? "outline" : "danger"} data-testid={`command-${kind}-${symbol}`} onClick={() => setOpen(true)}>
         {t(`command.${kind}`)}
-      </Button>
+      </ActButton>
       <Dialog open={open} onOpenChange={setOpen}>
         <DialogContent title={t(`command.${kind}.title`, words)} description={t(`command.${kind}.what`)} closeLabel={t("dialog.close")} data-testid="command-dialog">
           <form

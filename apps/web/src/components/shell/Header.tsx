@@ -9,6 +9,7 @@ import { KillSwitchButton } from "./KillSwitchButton";
 import { MarketClock } from "./MarketClock";
 import { DemoBadge, ModeBadge } from "./ModeBadge";
 import { Switches } from "./Switches";
+import { UserMenu } from "./UserMenu";
 
 /** What must be seen on every page, whatever is looked at. */
 export function Header({ onSearch, onHelp }: { onSearch: () => void; onHelp: () => void }) {
@@ -37,6 +38,7 @@ export function Header({ onSearch, onHelp }: { onSearch: () => void; onHelp: () 
             <kbd className="ml-auto hidden rounded border border-line-strong px-1 text-2xs lg:inline">/</kbd>
           </Button>
           <Switches onHelp={onHelp} />
+          <UserMenu />
         </div>
       </div>
       <div className="flex h-8 items-center justify-between gap-2 border-t border-line px-2 md:hidden">

@@ -1,9 +1,11 @@
 "use client";
 
-import { useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState, type ReactNode } from "react";
 import type { Connection } from "@/lib/domain/health";
 import { ConnectionContext } from "@/lib/live/context";
+import { door } from "@/lib/api/session";
+import { meQuery } from "@/lib/queries/access";
 import { keys } from "@/lib/queries/keys";
 import { POLL_MS } from "@/lib/queries/live";
 import { CacheWriter, CHANNELS } from "@/lib/ws/cacheWriter";
@@ -21,7 +23,12 @@ export function LiveProvider({ children }: { children: ReactNode }) {
   const client = useQueryClient();
   const [connection, setConnection] = useState<Connection>("connecting");
 
+  // The socket is opened by whoever is signed in, and anew when that changes.
+  const { data: me, isError } = useQuery(meQuery);
+  const who = me === undefined ? (isError ? "unknown" : null) : me.signed_in ? `${me.user?.name}:${me.user?.role}` : null;
+
   useEffect(() => {
+    if (who === null) return;
     const writer = new CacheWriter({
       client,
       schedule: (run) => requestAnimationFrame(run),
@@ -33,6 +40,7 @@ export function LiveProvider({ children }: { children: ReactNode }) {
       channels: CHANNELS,
       onData: (channel, type, data) => writer.push(channel, type, data),
       onConnection: setConnection,
+      onSignedOut: () => void door.refresh?.(),
       onProblem: (message) => console.warn("gateway:", message),
     });
     const nudge = () => document.visibilityState === "visible" && gateway.nudge();
@@ -44,7 +52,7 @@ export function LiveProvider({ children }: { children: ReactNode }) {
       document.removeEventListener("visibilitychange", nudge);
       gateway.stop();
     };
-  }, [client]);
+  }, [client, who]);
 
   // Without a socket the same entries are polled, so that a broken gateway costs seconds, not the picture.
   useEffect(() => {

@@ -4,10 +4,13 @@ import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { useState, type ReactNode } from "react";
 import { TooltipProvider } from "@/components/ui/tooltip";
 import { ApiError } from "@/lib/api/client";
+import { door } from "@/lib/api/session";
+import { meQuery } from "@/lib/queries/access";
 import { LiveProvider } from "./LiveProvider";
+import { SessionGate } from "./SessionGate";
 
 function makeClient(): QueryClient {
-  return new QueryClient({
+  const client = new QueryClient({
     defaultOptions: {
       queries: {
         refetchOnWindowFocus: false,
@@ -17,6 +20,9 @@ function makeClient(): QueryClient {
       },
     },
   });
+  // Whether somebody is signed in is asked first, and everything else waits for the answer.
+  if (typeof window !== "undefined") door.admitted = client.fetchQuery(meQuery).catch(() => undefined);
+  return client;
 }
 
 export function Providers({ children }: { children: ReactNode }) {
@@ -24,7 +30,9 @@ export function Providers({ children }: { children: ReactNode }) {
   return (
     <QueryClientProvider client={client}>
       <TooltipProvider delayDuration={250}>
-        <LiveProvider>{children}</LiveProvider>
+        <SessionGate>
+          <LiveProvider>{children}</LiveProvider>
+        </SessionGate>
       </TooltipProvider>
     </QueryClientProvider>
   );

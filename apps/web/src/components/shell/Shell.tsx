@@ -1,6 +1,6 @@
 "use client";
 
-import { useRouter } from "next/navigation";
+import { usePathname, useRouter } from "next/navigation";
 import { useCallback, useState, type ReactNode } from "react";
 import { useText } from "@/lib/i18n/useText";
 import { Header } from "./Header";
@@ -11,8 +11,12 @@ import { StaleBoundary } from "./StaleBoundary";
 import { SymbolSearch } from "./SymbolSearch";
 import { useShortcuts } from "./useShortcuts";
 
-/** The frame of every page. */
+/** The frame of every page but the sign-in, which has nothing to show yet. */
 export function Shell({ children }: { children: ReactNode }) {
+  return usePathname().startsWith("/login") ? children : <Frame>{children}</Frame>;
+}
+
+function Frame({ children }: { children: ReactNode }) {
   const { t } = useText();
   const router = useRouter();
   const [open, setOpen] = useState<"search" | "help" | null>(null);

@@ -6,7 +6,7 @@ import { useText } from "@/lib/i18n/useText";
 import { setPrefs, usePrefs } from "@/lib/prefs/store";
 
 /** Language, time zone, theme and the help sheet. */
-export function Switches({ onHelp }: { onHelp: () => void }) {
+export function Switches({ onHelp }: { onHelp?: () => void }) {
   const { t, zoneName } = useText();
   const { language, theme, zone } = usePrefs();
   const toggleTheme = t(theme === "dark" ? "header.theme.to_light" : "header.theme.to_dark");
@@ -24,9 +24,11 @@ export function Switches({ onHelp }: { onHelp: () => void }) {
       <Button variant="ghost" size="icon" data-testid="switch-theme" title={toggleTheme} aria-label={toggleTheme} onClick={() => setPrefs({ theme: theme === "dark" ? "light" : "dark" })}>
         {theme === "dark" ? <Moon aria-hidden /> : <Sun aria-hidden />}
       </Button>
-      <Button variant="ghost" size="icon" className="hidden md:inline-flex" data-testid="open-help" title={t("header.help")} aria-label={t("header.help")} onClick={onHelp}>
-        <Keyboard aria-hidden />
-      </Button>
+      {onHelp !== undefined && (
+        <Button variant="ghost" size="icon" className="hidden md:inline-flex" data-testid="open-help" title={t("header.help")} aria-label={t("header.help")} onClick={onHelp}>
+          <Keyboard aria-hidden />
+        </Button>
+      )}
     </div>
   );
 }

@@ -1,13 +1,15 @@
 "use client";
 
 import type { UseQueryResult } from "@tanstack/react-query";
-import { useMemo } from "react";
+import { useMemo, type ReactNode } from "react";
 import { QueryView } from "@/components/data/QueryView";
+import { Button } from "@/components/ui/button";
 import { Card } from "@/components/ui/card";
 import { DataTable, TableTools } from "@/components/ui/data-table";
 import { Empty } from "@/components/ui/states";
 import type { MessageKey } from "@/lib/i18n/en";
 import { useText, type Text } from "@/lib/i18n/useText";
+import type { More } from "@/lib/queries/pages";
 import { useTable, type Column } from "@/lib/table/useTable";
 
 interface Words {
@@ -17,19 +19,35 @@ interface Words {
   emptyWhat: MessageKey;
 }
 
-/** A titled table over one query with all its states. `columns` must be the same function on every rendering. */
-export function SimpleTable<Row>({ id, query, columns, rowKey, words }: { id: string; query: UseQueryResult<Row[]>; columns: (text: Text) => Column<Row>[]; rowKey: (row: Row) => string; words: Words }) {
+interface SimpleTableProps<Row> {
+  id: string;
+  query: UseQueryResult<Row[]>;
+  /** The same function on every rendering. */
+  columns: (text: Text) => Column<Row>[];
+  rowKey: (row: Row) => string;
+  words: Words;
+  /** At the right of the title. */
+  aside?: ReactNode;
+  /** Between title and rows. */
+  children?: ReactNode;
+  /** Older rows that have not been asked for. */
+  more?: More | null;
+}
+
+/** A titled table over one query with all its states. */
+export function SimpleTable<Row>({ id, query, columns, rowKey, words, aside, children, more = null }: SimpleTableProps<Row>) {
   const { t } = useText();
   return (
-    <Card title={t(words.title)} data-testid={`card-${id}`} bodyClassName="p-0">
+    <Card title={t(words.title)} data-testid={`card-${id}`} bodyClassName="p-0" aside={aside}>
+      {children !== undefined && children !== false && children !== null && <div className="border-b border-line p-2">{children}</div>}
       <QueryView query={query} what={words.title} rows={4}>
-        {(rows) => <Body id={id} rows={rows} columns={columns} rowKey={rowKey} words={words} />}
+        {(rows) => <Body id={id} rows={rows} columns={columns} rowKey={rowKey} words={words} more={more} />}
       </QueryView>
     </Card>
   );
 }
 
-function Body<Row>({ id, rows, columns, rowKey, words }: { id: string; rows: Row[]; columns: (text: Text) => Column<Row>[]; rowKey: (row: Row) => string; words: Words }) {
+function Body<Row>({ id, rows, columns, rowKey, words, more }: { rows: Row[]; more: More | null } & Pick<SimpleTableProps<Row>, "id" | "columns" | "rowKey" | "words">) {
   const text = useText();
   const built = useMemo(() => columns(text), [columns, text]);
   const table = useTable({ id, columns: built, rows, rowKey });
@@ -40,6 +58,13 @@ function Body<Row>({ id, rows, columns, rowKey, words }: { id: string; rows: Row
         <TableTools table={table} />
       </div>
       <DataTable table={table} caption={text.t(words.caption)} empty={<Empty title={text.t(words.empty)}>{text.t(words.emptyWhat)}</Empty>} />
+      {more !== null && (
+        <div className="flex justify-center border-t border-line p-1.5">
+          <Button size="sm" variant="ghost" disabled={more.loading} onClick={more.load} data-testid={`${id}-more`}>
+            {text.t(more.loading ? "table.more.loading" : "table.more")}
+          </Button>
+        </div>
+      )}
     </>
   );
 }

@@ -494,7 +494,10 @@ export const problemSchema = z.object({
   status: z.number().default(0),
   detail: z.string().default(""),
   code: z.string().default("UNKNOWN"),
+  errors: z.array(z.object({ field: z.string(), value: z.string().default(""), expected: z.string().default("") })).default([]),
+  conditions: z.array(z.object({ code: z.string(), message: z.string().default("") })).default([]),
 });
+export type Problem = z.infer<typeof problemSchema>;
 
 /** One frame of the gateway. `data` is checked by its channel's own schema. */
 export const frameSchema = z.object({

@@ -1,5 +1,7 @@
+import { accessEn } from "./access.en";
 /** English; the shape every other language must have. */
 export const en = {
+  ...accessEn,
   "brand.name": "Perpilot",
   "brand.tagline": "Perpetual futures desk",
   "skip.to_content": "Skip to content",
@@ -359,7 +361,7 @@ export const en = {
   "settings.universe.count": "{total} symbols, {tradable} tradable",
   "settings.model": "Model",
   "settings.trading": "Trading",
-  "settings.trading.what": "Off stops new entries; open shadow positions keep their stops. Live is not offered here.",
+  "settings.trading.what": "Off stops new entries; open positions keep their stops. Live needs every condition at the foot of this page.",
   "settings.trading.to_off": "Switch off",
   "settings.trading.to_shadow": "Switch to shadow",
   "settings.trading.confirm.title": "Change the trading mode?",

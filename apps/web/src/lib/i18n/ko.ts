@@ -1,7 +1,9 @@
+import { accessKo } from "./access.ko";
 /** 한국어. */
 import type { Catalogue } from "./en";
 
 export const ko: Catalogue = {
+  ...accessKo,
   "brand.name": "Perpilot",
   "brand.tagline": "무기한 선물 트레이딩 데스크",
   "skip.to_content": "본문으로 건너뛰기",
@@ -361,7 +363,7 @@ export const ko: Catalogue = {
   "settings.universe.count": "심볼 {total}개, 거래 가능 {tradable}개",
   "settings.model": "모델",
   "settings.trading": "매매",
-  "settings.trading.what": "끄면 신규 진입을 멈춥니다. 열린 섀도우 포지션의 손절은 유지됩니다. 실거래는 여기서 켤 수 없습니다.",
+  "settings.trading.what": "끄면 신규 진입을 멈추고 보유 포지션의 손절은 유지됩니다. 실거래는 이 페이지 아래의 조건이 모두 충족되어야 합니다.",
   "settings.trading.to_off": "끄기",
   "settings.trading.to_shadow": "섀도우로 전환",
   "settings.trading.confirm.title": "매매 모드를 바꿀까요?",

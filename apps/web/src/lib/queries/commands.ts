@@ -1,7 +1,7 @@
 /** Commands: sent once, then shown pending until the worker has acknowledged or answered them. */
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { post } from "@/lib/api/client";
-import { deskCommandSchema, killSwitchAcceptedSchema } from "@/lib/api/schemas";
+import { acceptedSchema, deskCommandSchema, killSwitchAcceptedSchema } from "@/lib/api/schemas";
 import { keys } from "./keys";
 import { statusQuery } from "./live";
 
@@ -18,6 +18,20 @@ export function useKillSwitch() {
       void client.invalidateQueries({ queryKey: keys.status });
       void client.invalidateQueries({ queryKey: ["risk"] });
     },
+  });
+  const waits = command.data !== undefined && status !== undefined && status.trading_version < command.data.version;
+  return { ...command, pending: command.isPending || waits };
+}
+
+export type Target = "off" | "shadow" | "live";
+
+/** Ask for off, shadow or live; `pending` as with the kill switch. */
+export function useToggle() {
+  const client = useQueryClient();
+  const { data: status } = useQuery(statusQuery);
+  const command = useMutation({
+    mutationFn: (body: { mode: Target; reason: string; confirm?: string }) => post(acceptedSchema, "/api/trading/toggle", body),
+    onSuccess: () => void client.invalidateQueries({ queryKey: keys.status }),
   });
   const waits = command.data !== undefined && status !== undefined && status.trading_version < command.data.version;
   return { ...command, pending: command.isPending || waits };

@@ -1,5 +1,10 @@
 /** One key per resource: what the socket writes and the pages read must be the same entry. */
 export const keys = {
+  me: ["me"] as const,
+  sessions: ["access", "sessions"] as const,
+  tokens: ["access", "tokens"] as const,
+  users: ["access", "users"] as const,
+  audit: ["access", "audit"] as const,
   status: ["status"] as const,
   universe: ["universe"] as const,
   account: ["account", "latest"] as const,

@@ -10,7 +10,7 @@ export interface SocketLike {
   send(data: string): void;
   close(): void;
   onopen: ((event: unknown) => void) | null;
-  onclose: ((event: unknown) => void) | null;
+  onclose: ((event: { code?: number }) => void) | null;
   onerror: ((event: unknown) => void) | null;
   onmessage: ((event: { data: unknown }) => void) | null;
 }
@@ -27,6 +27,8 @@ export interface GatewayOptions {
   onData: (channel: string, type: "snapshot" | "update", data: unknown) => void;
   onConnection: (state: Connection) => void;
   onProblem?: (message: string) => void;
+  /** The gateway closed the socket because the session has ended. */
+  onSignedOut?: () => void;
   /** In [0, 1): spreads reconnecting desks apart. */
   random?: () => number;
   timers?: Timers;
@@ -36,6 +38,8 @@ const BACKOFF_FIRST_MS = 500;
 const BACKOFF_MAX_MS = 15_000;
 const PING_EVERY_MS = 10_000;
 const OPEN = 1;
+/** Close code of the gateway for a session that has ended. */
+const SIGNED_OUT = 4401;
 
 const browserTimers: Timers = {
   set: (run, ms) => setTimeout(run, ms),
@@ -103,7 +107,10 @@ export class GatewayClient {
       this.armPing();
     };
     socket.onmessage = (event) => this.receive(event.data);
-    socket.onclose = () => this.lost(socket);
+    socket.onclose = ({ code }) => {
+      if (code === SIGNED_OUT) this.options.onSignedOut?.();
+      this.lost(socket);
+    };
     socket.onerror = () => this.lost(socket);
   }
 
