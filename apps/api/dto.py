@@ -428,11 +428,72 @@ class DriftDTO(BaseModel):
 
 
 class SettingsDTO(BaseModel):
-    """Trading settings under the names of the specification (D43); null: the preset of LABEL_PRESET decides."""
+    """Trading settings under the names of the specification (D43); null: the preset of LABEL_PRESET decides.
+
+    ``effects``: what may be changed here, and when a change counts. ``restart_needed``: changed since the worker
+    started, and waiting for its next start. ``pending`` until the worker has taken ``version`` over.
+    """
 
     version: int | None
     changed_at: str | None
     values: dict[str, Any]
+    effects: dict[str, str]
+    acknowledged_version: int | None
+    pending: bool
+    restart_needed: list[str]
+    hash: str
+
+
+SettingName = Annotated[str, StringConstraints(pattern=r"^[A-Z][A-Z0-9_]{1,39}$")]
+SettingValue = (
+    bool | int | float | Annotated[str, Field(max_length=60)] | list[Annotated[str, Field(max_length=60)]] | None
+)
+
+
+class SettingsIn(BaseModel):
+    """``changes`` by name; ``expected_version``: the version they were looked at in, 0 when there is none yet."""
+
+    model_config = {"extra": "forbid"}
+
+    changes: Annotated[dict[SettingName, SettingValue], Field(min_length=1, max_length=60)]
+    reason: Reason
+    expected_version: Annotated[int, Field(ge=0, lt=2**63)] | None = None
+
+
+class SettingChange(BaseModel):
+    """``takes_effect``: next_minute, next_job (labels and models made from then on) or restart (of the worker)."""
+
+    name: str
+    before: Any
+    after: Any
+    takes_effect: str
+
+
+class SettingsAcceptedDTO(BaseModel):
+    """``changes``: what is other than before; none when all was so already. ``takes_effect``: of the last one."""
+
+    version: int
+    changes: list[SettingChange]
+    acknowledged_version: int | None
+    takes_effect: str
+
+
+class SettingsVersionDTO(BaseModel):
+    """``acknowledged_at``: when the worker took it over; null while it has not, or when a newer one came first."""
+
+    version: int
+    ts: str
+    actor: str
+    reason: str | None
+    changes: list[SettingChange]
+    acknowledged_at: str | None
+
+
+class SettingsVersionsPage(BaseModel):
+    """Newest first."""
+
+    items: list[SettingsVersionDTO]
+    next_cursor: str | None = None
 
 
 class SignalList(BaseModel):

@@ -13,6 +13,7 @@ import redis
 from apps.worker_batch import jobs
 from apps.worker_batch.context import Heartbeat, JobContext, JobInterruptedError, database_url, redis_url
 from apps.worker_batch.kinds import ALONE, KINDS
+from packages.common import settings_versions
 from packages.common.config import Settings
 from packages.common.db import connect
 from packages.common.errors import PlatformError, StoreUnavailableError, VenueUnavailableError
@@ -56,7 +57,13 @@ def run_job(
         if run is None:
             row = jobs.dto(conn, job_id)
             return "busy" if row is not None and row.status == "queued" else "not claimed"
-        context = JobContext(settings, run, conn, publish, stopping)
+        try:
+            in_force = settings_versions.newest(conn, settings).settings
+        except PlatformError as exc:
+            jobs.fail(conn, run, f"{exc.code}: {exc}")
+            publish(job_id)
+            return "failed"
+        context = JobContext(in_force, run, conn, publish, stopping)
         publish(job_id)
         log.info("job_started kind=%s job_id=%s attempt=%d", run.kind, job_id, run.attempt)
         try:

@@ -7,7 +7,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 
 import aiohttp
@@ -26,6 +26,7 @@ from apps.worker_realtime.loop import LoopConfig, MinuteLoop, give_way, stale_li
 from apps.worker_realtime.model_source import LoadedModel, ModelSource
 from apps.worker_realtime.publisher import StatePublisher
 from apps.worker_realtime.quality import Quality, load_quality
+from apps.worker_realtime.settings_source import SettingsSource
 from apps.worker_realtime.status import StatusView
 from apps.worker_realtime.totals import Totals, load_totals
 from packages.common.bus import Bus
@@ -33,6 +34,7 @@ from packages.common.config import Settings, load_settings
 from packages.common.db import ensure_identity
 from packages.common.errors import PlatformError, SettingsError, VenueError
 from packages.common.logging import configure_logging
+from packages.common.settings_versions import SettingsVersion
 from packages.common.time import Clock, ManualClock, ScaledClock, wall_ms
 from packages.common.writer import BatchWriter
 from packages.exchange.binance.endpoints import endpoints_for
@@ -76,10 +78,12 @@ class Worker:
         self._clock: Clock = ManualClock() if math.isinf(settings.clock_speed) else ScaledClock(0, settings.clock_speed)
         self._streams: list[BinanceStream] = []
         self._listed: tuple[str, ...] = ()
+        self._symbols: tuple[str, ...] = ()
 
     async def run(self) -> None:
         """Recover, then loop (start-up is the recovery path)."""
-        settings = self._settings
+        source = SettingsSource(self._database_url, self._settings)
+        settings = self._settings = await asyncio.to_thread(source.start)
         models = ModelSource(self._database_url)
         lease = TradingLease(self._database_url)
         async with AsyncExitStack() as stack:
@@ -93,7 +97,7 @@ class Worker:
             # What an earlier run left on disk goes first: recovery must read the minutes it had decided.
             await writer.flush(timeout_s=120.0)
             state = await asyncio.to_thread(self._recover)
-            self._listed = state.instruments.listed
+            self._listed, self._symbols = state.instruments.listed, state.instruments.symbols
             await asyncio.to_thread(models.load)
             session = await stack.enter_async_context(aiohttp.ClientSession())
             bus = await stack.enter_async_context(Bus(self._redis_url))
@@ -132,7 +136,10 @@ class Worker:
                 state.totals,
                 LoopConfig(stale_limit_ms(settings.stale_after_ms, settings.clock_speed)),
             )
-            view.attach(loop, link, models)
+            view.attach(loop, link, models, source)
+
+            def take_settings(version: SettingsVersion) -> None:
+                loop.settings = version
 
             def take_model(model: LoadedModel | None) -> None:
                 if model is None:
@@ -140,7 +147,13 @@ class Worker:
                 if loop.engine is None:
                     rules = state.instruments
                     loop.engine = Engine(
-                        rules.symbols, rules.tradable, rules.constants, settings, model.predictor, state.account
+                        rules.symbols,
+                        rules.tradable,
+                        rules.constants,
+                        source.current.settings,
+                        model.predictor,
+                        state.account,
+                        source.current.version,
                     )
                 elif loop.engine.model is not model.predictor:
                     loop.engine.use(model.predictor)
@@ -195,6 +208,7 @@ class Worker:
                 lease.run(),
                 link.run(),
                 models.follow(),
+                source.follow(take_settings),
                 publisher.run(),
                 self._publish_status(publisher, view),
             ]
@@ -220,7 +234,9 @@ class Worker:
             compiled.warm()  # a minute must not wait for the compiler
         with psycopg.connect(self._database_url, autocommit=True, connect_timeout=10) as conn:
             ensure_identity(conn, settings.identity)
-            instruments = load_instruments(conn, settings.universe, settings.taker_fee_rate)
+            universe = recovery.with_held(conn, settings.universe)
+            instruments = load_instruments(conn, universe, settings.taker_fee_rate)
+            instruments = replace(instruments, tradable=instruments.tradable & np.isin(universe, settings.universe))
             if not instruments.listed:
                 raise SettingsError("UNIVERSE: none of its symbols is known; run `perpilot data bootstrap --to-tables`")
             book = recovery.restore_features(conn, instruments.symbols, instruments.listed)
@@ -241,7 +257,7 @@ class Worker:
 
     def _look_up(self, newest_ts_ms: int | None) -> tuple[dict[date, DayFacts], Quality]:
         with psycopg.connect(self._database_url, connect_timeout=5) as conn:
-            days = load_days(conn, self._settings.universe)
+            days = load_days(conn, self._symbols)
             return days, load_quality(conn, self._listed, newest_ts_ms)
 
     @staticmethod

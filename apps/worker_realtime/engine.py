@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from packages.common.config import Settings
+from packages.common.settings_versions import SettingsVersion
 from packages.common.time import MINUTE_MS
 from packages.common.types import TARGETS, MinuteRecord
 from services.features import schema
@@ -60,10 +61,12 @@ class Engine:
         settings: Settings,
         model: Model,
         state: State,
+        version: int = 0,
     ) -> None:
-        self.symbols, self.tradable, self.constants = symbols, tradable, constants
-        self.state, self._settings = state, settings
+        self.symbols, self.constants, self._listed = symbols, constants, tradable
+        self.state, self.tradable, self.model = state, tradable, model
         self._out = new_out(len(symbols))
+        self._follow(SettingsVersion(version, settings))
         self.use(model)
 
     def use(self, model: Model) -> None:
@@ -71,6 +74,17 @@ class Engine:
         self.model = model
         self.params = params_from_settings(model.label_spec, self._settings)
         self._atr_column = schema.ATR if model.label_spec.atr_interval_min == 1 else schema.ATR_60
+
+    def adopt(self, version: SettingsVersion) -> None:
+        """Decide under ``version`` from the next minute on; open positions keep their brackets. A symbol that left the
+        universe gets no entries; one that came is traded after a restart."""
+        self._follow(version)
+        self.use(self.model)
+        self.tradable = self._listed & np.isin(self.symbols, version.settings.universe)
+
+    def _follow(self, version: SettingsVersion) -> None:
+        self._settings = version.settings
+        self.settings_version, self.settings_hash = version.version, version.hash
 
     @property
     def last_ts_ms(self) -> int | None:

@@ -263,6 +263,8 @@ class LiveTrading:
                     "state": pack_state(minute.state),
                     "format": FORMAT,
                     "decided_at": at_ms,
+                    "settings_version": engine.settings_version,
+                    "settings_hash": engine.settings_hash,
                 }
             ],
         )

@@ -16,6 +16,7 @@ from apps.worker_realtime.engine import Decided, Engine, Permission
 from apps.worker_realtime.feature_book import FeatureBook, FeatureMinute
 from apps.worker_realtime.recovery import checkpoint_state
 from apps.worker_realtime.totals import Totals
+from packages.common.settings_versions import SettingsVersion
 from packages.common.time import DAY_MS, HOUR_MS, MINUTE_MS, Clock, iso, monotonic_ms
 from packages.common.types import MinuteRecord
 from services.collector.batch import CollectorBatch
@@ -92,6 +93,7 @@ class MinuteLoop:
         self._was_halted = False
         self.engine: Engine | None = None
         self.live: LiveMinutes | None = None
+        self.settings: SettingsVersion | None = None  # what is in force; the engine adopts it before its next minute
         self.progress = Progress()
 
     async def run(self, batches: AsyncIterator[CollectorBatch], pace: Callable[[], Any]) -> None:
@@ -158,6 +160,9 @@ class MinuteLoop:
         last = engine.last_ts_ms if engine is not None else None
         if engine is None or (last is not None and ts_ms <= last):
             return
+        if self.settings is not None and self.settings.version != engine.settings_version:
+            engine.adopt(self.settings)
+            log.info("settings_adopted", version=engine.settings_version, first_minute=iso(ts_ms))
         if last is not None:
             for missed in range(last + MINUTE_MS, ts_ms, MINUTE_MS):  # nothing is known of them: the account waits
                 self._step(engine, missed, {}, (), 0.0, live=False)
@@ -259,6 +264,8 @@ class MinuteLoop:
                     "format": FORMAT,
                     "decided_at": now_ms,
                     "timings": self.progress.timings,
+                    "settings_version": engine.settings_version,
+                    "settings_hash": engine.settings_hash,
                 }
             ],
         )

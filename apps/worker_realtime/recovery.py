@@ -117,6 +117,19 @@ def restore_account(conn: Connection, symbols: Sequence[str], wallet: float) -> 
     return remap(unpack_state(bytes(row[1])), row[0], symbols)
 
 
+def with_held(conn: Connection, universe: Sequence[str]) -> tuple[str, ...]:
+    """``universe``, then what the shadow account holds or is about to: a symbol is left only once it is flat."""
+    row = conn.execute("SELECT symbols, state FROM decisions WHERE mode = 'shadow' ORDER BY ts DESC LIMIT 1").fetchone()
+    if row is None:
+        return tuple(universe)
+    state = unpack_state(bytes(row[1]))
+    busy = (state.positions["side"] != 0) | (state.pending["side"] != 0)
+    held = [symbol for symbol, yes in zip(row[0], busy, strict=True) if yes and symbol not in universe]
+    if held:
+        log.warning("held_outside_the_universe", symbols=held)
+    return (*universe, *held)
+
+
 def remap(state: State, old: Sequence[str], new: Sequence[str]) -> State:
     """``state`` of the symbols ``old`` in the order of ``new``."""
     if tuple(old) == tuple(new):

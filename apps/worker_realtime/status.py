@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from apps.worker_realtime.live import LiveTrading
     from apps.worker_realtime.loop import MinuteLoop
     from apps.worker_realtime.model_source import ModelSource
+    from apps.worker_realtime.settings_source import SettingsSource
     from services.registry.instruments import Instruments
 
 
@@ -39,9 +40,9 @@ class StatusView:
         self.quality = Quality()
         self.live: LiveTrading | None = None
 
-    def attach(self, loop: "MinuteLoop", link: "DeskLink", models: "ModelSource") -> None:
+    def attach(self, loop: "MinuteLoop", link: "DeskLink", models: "ModelSource", source: "SettingsSource") -> None:
         """Name the parts that are built after this one."""
-        self._loop, self._link, self._models = loop, link, models
+        self._loop, self._link, self._models, self._source = loop, link, models, source
 
     def as_json(self, *, whole: bool = False) -> dict[str, Any]:
         """``StatusDTO`` as a dictionary; the ``whole`` of it has the account's conditions, which no screen streams."""
@@ -87,6 +88,8 @@ class StatusView:
             symbols_fresh=progress.fresh_symbols,
             kill_switch=state.kill_switch,
             trading_version=state.version,
+            settings_version=self._source.current.version,
+            settings_at_start=self._source.at_start,
             model_id=model.predictor.model_id if model else None,
             model_kind=model.kind if model else None,
             open_gaps=self.quality.open_gaps,

@@ -185,6 +185,8 @@ _ALL = (
         int4: format
         timestamptz: decided_at
         jsonb: timings?
+        int8: settings_version?
+        text: settings_hash?
     """, monthly=True),
     _table("account_snapshots", "ts mode", "update", """
         timestamptz: ts

@@ -136,6 +136,8 @@ class StatusDTO(BaseModel):
     symbols_fresh: int = 0
     kill_switch: str = "RUNNING"
     trading_version: int = 0  # version of trading_state the worker has acknowledged
+    settings_version: int = 0  # version of settings the worker decides with; 0: the environment alone
+    settings_at_start: int = 0  # version it started with: what needs a restart is as of then
     model_id: str | None = None
     model_kind: str | None = None  # production | demo
     open_gaps: int = 0

@@ -95,6 +95,9 @@ OPERATIONS: dict[str, Rule] = {
     "getTradingState": VIEWER,
     "getGate": VIEWER,
     "listDeskCommands": VIEWER,
+    "listSettingsVersions": VIEWER,
+    # the desk itself
+    "changeSettings": ADMIN,
     # trading
     "toggleTrading": OPERATOR,
     "toggleTrading.live": ADMIN_LIVE,

@@ -6,6 +6,7 @@ from apps.api.deps import Config, Db
 from apps.api.dto import DataQualityDTO, DriftDTO, RiskStateDTO
 from apps.api.params import From, Mode, SymbolFilter, To, symbol_name
 from apps.api.queries import account, data_quality, drift, positions, risk, status, trading
+from apps.api.queries import settings as stored
 from apps.api.risk_view import guards
 
 router = APIRouter(prefix="/api", tags=["risk"])
@@ -17,6 +18,7 @@ async def get_risk_state(conn: Db, settings: Config, mode: Mode = "shadow") -> R
     state of live trading: what latched it, whether the stop path is proven, how long positions were without a stop.
     """
     state = await trading.state(conn, settings)
+    in_force = (await stored.in_force(conn, settings)).settings
     held = await account.latest(conn, mode)
     newest = await risk.newest_signal(conn, mode)
     return RiskStateDTO(
@@ -25,7 +27,7 @@ async def get_risk_state(conn: Db, settings: Config, mode: Mode = "shadow") -> R
         toggle=state.toggle,
         reason=state.reason,
         account_ts=None if held is None else held.ts,
-        guards=guards(settings, held, await positions.latest(conn, mode), await risk.betas(conn)),
+        guards=guards(in_force, held, await positions.latest(conn, mode), await risk.betas(conn)),
         funnel_minute=await risk.funnel(conn, mode, newest, 1),
         funnel_hour=await risk.funnel(conn, mode, newest, 60),
         events=await risk.events(conn, 100),

@@ -96,7 +96,7 @@ async def test_every_kind_of_column_comes_back_as_it_was(postgres_url, tmp_path)
         await writer.flush(5)
     assert query(postgres_url, "SELECT * FROM decisions") == [
         (datetime(2026, 1, 1, tzinfo=UTC), "shadow", MODEL, ["BTCUSDT", "한국"], b"\x00\xff", b"", b"s", 1, when,
-         {"a": None, "b": [1]})
+         {"a": None, "b": [1]}, None, None)
     ]  # fmt: skip
     assert query(postgres_url, "SELECT day, info FROM exchange_info_snapshots") == [(when.date(), {"k": 1})]
 
