@@ -56,6 +56,7 @@ class Kind(StrEnum):
     HALT = "halt"
     DELIST = "delist"
     FUNDING_HOURS = "funding_hours"
+    COARSE_RULES = "coarse_rules"
 
 
 class About(NamedTuple):
@@ -124,8 +125,9 @@ KINDS: Final[Mapping[Kind, About]] = {
     Kind.HALT: About("market", ("symbols",), "TRADING_HALT: no bars, no trades, no new orders"),
     Kind.DELIST: About("market", ("symbols",), "the contract ends at `from_ms`: SETTLING, positions are settled"),
     Kind.FUNDING_HOURS: About("market", ("symbols", "size"), "funding is settled every `size` hours (1, 2, 4, 8)"),
+    Kind.COARSE_RULES: About("market", ("symbols", "size"), "tick, step and least notional are `size` times as large"),
 }
-_SIZES: Final[Mapping[Kind, float]] = {Kind.MARKET_SHORT: 0.5, Kind.FUNDING_HOURS: 1.0}
+_SIZES: Final[Mapping[Kind, float]] = {Kind.MARKET_SHORT: 0.5, Kind.FUNDING_HOURS: 1.0, Kind.COARSE_RULES: 10.0}
 # What is looked up together, in the order of the plan; every other kind is looked up alone.
 _TOGETHER: Final[Mapping[Kind, str]] = {
     kind: about.layer
@@ -213,6 +215,8 @@ class Fault:
                 raise InvalidInputError(name, found[name], "a text")
         if kind is Kind.FUNDING_HOURS and found["size"] not in (1, 2, 4, 8):
             raise InvalidInputError("size", found["size"], "1, 2, 4 or 8 hours")
+        if kind is Kind.COARSE_RULES and found["size"] not in (2, 5, 10, 100):
+            raise InvalidInputError("size", found["size"], "2, 5, 10 or 100")
         if kind in (Kind.MARKET_SHORT, Kind.ADL) and not 0 <= found["size"] <= 1:  # type: ignore[operator]
             raise InvalidInputError("size", found["size"], "a part between 0 and 1")
         return cls(kind, **found)  # type: ignore[arg-type]

@@ -7,6 +7,7 @@ A fault begins with the first minute that opens at or after its ``from_ms``: wha
 from collections import OrderedDict
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 
@@ -106,7 +107,20 @@ def _altered(spec: SymbolSpec, plan: list[Fault]) -> SymbolSpec:
     mine = [fault for fault in plan if fault.of(spec.symbol)]
     halts = tuple((f.from_ms, f.to_ms) for f in mine if f.kind is Kind.HALT)
     ends = [_minute(f.from_ms) for f in mine if f.kind is Kind.DELIST]
-    return replace(spec, halts=halts, delivery_ms=min([spec.delivery_ms, *ends])) if halts or ends else spec
+    spec = replace(spec, halts=halts, delivery_ms=min([spec.delivery_ms, *ends])) if halts or ends else spec
+    for size in (int(f.size) for f in mine if f.kind is Kind.COARSE_RULES):
+        spec = replace(
+            spec,
+            tick=_times(spec.tick, size),
+            step=_times(spec.step, size),
+            min_notional=_times(spec.min_notional, size),
+        )
+    return spec
+
+
+def _times(text: str, size: int) -> str:
+    """With as many decimals as before, which prices are kept in."""
+    return str(Decimal(text) * size)
 
 
 def _minute(ts_ms: int) -> int:

@@ -45,6 +45,7 @@ async def trading_desk(
     A damaged journal is kept beside the new one, and the desk begins HALTED. Raises ``JournalError`` when another
     process holds the journal, and what ended the trader, if it was a fault.
     """
+    instruments = dict(instruments)  # the trader renews it, and its client writes orders by the same
     journal, left = await asyncio.to_thread(Journal.open, journal_path, instance, accept_damage=True)
     try:
         trading = BinanceTrading(transport, instruments)

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from packages.common.errors import InvalidInputError
+from packages.common.reasons import ExitReason
 from packages.exchange import trading as wire
 from services.execution.core import events as ev
 from services.execution.core.events import Intent
@@ -31,6 +32,14 @@ class Plan:
     decided_ts_ms: int
     model_id: str | None = None
     entry_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Adopted:
+    """A position that nobody here planned. ``stop_price``: of the stop it was given, None: it never got one."""
+
+    leverage: int
+    stop_price: Decimal | None = None
 
 
 def intent_row(plan: Plan, state: str, at_ms: int, **details: Any) -> Row:
@@ -110,6 +119,7 @@ class Closed:
     liquidation_fee: Decimal
     funding: Decimal
     complete: bool  # as much was closed as was opened
+    unseen: Decimal = ZERO  # of ``qty``, what was opened before the exchange's history; its fees and funding are not in
 
     @property
     def net(self) -> Decimal:
@@ -127,38 +137,63 @@ def life_of(trades: Sequence[wire.Trade]) -> list[wire.Trade]:
     return list(trades)
 
 
+def last_life(trades: Sequence[wire.Trade]) -> list[wire.Trade]:
+    """The end of ``trades`` (ascending by id, flat after the last): back to where it was flat before, or turned; all of
+    them when they do not reach so far back."""
+    held, last = ZERO, trades[-1].side if trades else None
+    for count, row in enumerate(reversed(trades), 1):
+        held += row.quantity if row.side is last else -row.quantity
+        if held <= 0:
+            return list(trades[-count:])
+    return list(trades)
+
+
 def close_out(
-    symbol: str, direction: int, trades: Sequence[wire.Trade], income: Sequence[wire.Income]
+    symbol: str,
+    trades: Sequence[wire.Trade],
+    income: Sequence[wire.Income],
+    direction: int | None,
+    *,
+    cut: bool = False,
 ) -> Closed | None:
     """Book one life from the account's trades and income of its time; None when nothing was opened.
 
-    ``trades`` ascending by id, ``income`` of the symbol. Fees in another asset than the quote raise
-    ``InvalidInputError``: they would be counted as what they are not (rule 17).
+    ``trades`` ascending by id, ``income`` of the symbol, ``direction`` None: the last trade closes. With ``cut`` the
+    history may begin in the middle: what was opened before it is taken at the price that the exchange's realized profit
+    implies. Fees in another asset than the quote raise ``InvalidInputError``: they would be
+    counted as what they are not (rule 17).
     """
+    if not trades:
+        return None
+    if direction is None:
+        direction = 1 if trades[-1].side is closing_side(1) else -1
     opening, closing = opening_side(direction), closing_side(direction)
     entries = [row for row in trades if row.side is opening]
     exits = [row for row in trades if row.side is closing]
-    if not entries:
-        return None
     for row in trades:
         if row.commission and not symbol.endswith(row.commission_asset):
             raise InvalidInputError("commission_asset", row.commission_asset, f"the quote asset of {symbol}")
     opened, closed = sum((r.quantity for r in entries), ZERO), sum((r.quantity for r in exits), ZERO)
-    paid_in = sum((r.price * r.quantity for r in entries), ZERO)
+    realized = sum((r.realized_pnl for r in trades), ZERO)
     paid_out = sum((r.price * r.quantity for r in exits), ZERO)
+    paid_in = sum((r.price * r.quantity for r in entries), ZERO)
+    unseen = max(closed - opened, ZERO) if cut else ZERO
+    if unseen:
+        opened, paid_in = closed, paid_out - direction * realized
     return Closed(
         symbol,
         direction,
         opened,
         paid_in / opened,
         paid_out / closed if closed else ZERO,
-        entries[0].ts_ms,
+        trades[0].ts_ms,
         exits[-1].ts_ms if exits else entries[-1].ts_ms,
-        sum((r.realized_pnl for r in trades), ZERO),
+        realized,
         sum((r.commission for r in trades), ZERO),
         -sum((r.amount for r in income if r.kind == "INSURANCE_CLEAR"), ZERO),
         -sum((r.amount for r in income if r.kind == "FUNDING_FEE"), ZERO),
         opened == closed,
+        unseen,
     )
 
 
@@ -171,12 +206,23 @@ def excursions(closed: Closed, marks: tuple[Decimal, Decimal] | None) -> tuple[f
     return float(max(mae, ZERO) / closed.entry_price), float(max(mfe, ZERO) / closed.entry_price)
 
 
-def trade_row(closed: Closed, plan: Plan, reason: str, marks: tuple[Decimal, Decimal] | None) -> Row:
+def trade_row(closed: Closed, plan: Plan | Adopted, reason: str, marks: tuple[Decimal, Decimal] | None) -> Row:
     """A row of trades. References are the decision's price and, for a stop or target, its trigger: what lies between
-    them and the fills is slippage, so that gross − slippage − fees − liquidation fee − funding = net."""
-    intent, direction = plan.intent, closed.direction
-    exit_ref = {"SL": intent.stop_price, "TP": intent.target_price}.get(reason, closed.exit_price)
-    gross = direction * closed.qty * (exit_ref - plan.reference_price)
+    them and the fills is slippage, so that gross − slippage − fees − liquidation fee − funding = net.
+
+    The entry of an adopted position is its reference; a stop or target of 0 stands for none."""
+    direction = closed.direction
+    if isinstance(plan, Plan):
+        reference, model_id = plan.reference_price, plan.model_id
+        stop, target = plan.intent.stop_price, plan.intent.target_price
+    else:
+        reference, model_id, stop, target = closed.entry_price, None, plan.stop_price or ZERO, ZERO
+    exit_ref = closed.exit_price
+    if (reason, stop > 0) == (ExitReason.SL, True):
+        exit_ref = stop
+    elif (reason, target > 0) == (ExitReason.TP, True):
+        exit_ref = target
+    gross = direction * closed.qty * (exit_ref - reference)
     mae, mfe = excursions(closed, marks)
     return {
         "mode": MODE,
@@ -185,7 +231,7 @@ def trade_row(closed: Closed, plan: Plan, reason: str, marks: tuple[Decimal, Dec
         "exit_ts": closed.exit_ts_ms,
         "side": SIDE_WORD[direction],
         "qty": float(closed.qty),
-        "entry_ref": float(plan.reference_price),
+        "entry_ref": float(reference),
         "entry_price": float(closed.entry_price),
         "exit_ref": float(exit_ref),
         "exit_price": float(closed.exit_price),
@@ -200,7 +246,7 @@ def trade_row(closed: Closed, plan: Plan, reason: str, marks: tuple[Decimal, Dec
         "mae": mae,
         "mfe": mfe,
         "leverage": plan.leverage,
-        "sl_price": float(intent.stop_price),
-        "tp_price": float(intent.target_price),
-        "model_id": plan.model_id,
+        "sl_price": float(stop),
+        "tp_price": float(target),
+        "model_id": model_id,
     }

@@ -1,7 +1,7 @@
 """What the parts of a trader share: the ports, and what is believed of the account."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,7 +39,7 @@ class Desk:
     outside: Outside
     config: TraderConfig
     limits: guards.EntryLimits
-    instruments: Mapping[str, InstrumentInfo]
+    instruments: dict[str, InstrumentInfo]
     universe: tuple[str, ...]
     translator: Translator
     reader: SnapshotReader

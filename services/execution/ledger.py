@@ -24,6 +24,7 @@ _KEPT = 1_000
 _PAGE = 1_000
 _BOOK_TRIES = 60
 _QUIET_MS = 2_000.0
+_CLOCKS_MS = 2_000  # by which clocks may disagree
 _LEDGER_TRIES = 3
 
 
@@ -36,6 +37,21 @@ async def income_between(trading: wire.Trading, symbol: str | None, start_ms: in
         if len(rows) < _PAGE:
             break
     return out
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """A position's life that is over, or may be. ``over_ms``: the symbol was proven flat then; ``seen_ms``: a position
+    was first seen then, None: none ever was. ``marks``: lowest and highest seen meanwhile. ``filled``: the entry filled
+    at least so much."""
+
+    symbol: str
+    plan: books.Plan | books.Adopted
+    over_ms: int
+    seen_ms: int | None = None
+    reason: str | None = None
+    marks: tuple[Decimal, Decimal] | None = None
+    filled: Decimal = ZERO
 
 
 class TradeBooks:
@@ -56,31 +72,25 @@ class TradeBooks:
         """How many more came before ``closed``."""
         return self._count - len(self._closed)
 
-    async def book(
-        self,
-        plan: books.Plan,
-        exit_reason: str | None,
-        over_ms: int,
-        marks: tuple[Decimal, Decimal] | None,
-        filled: Decimal = ZERO,
-    ) -> None:
-        """A closed life from trades and income by id (rule 17), tried until it is booked. The symbol was proven flat at
-        ``over_ms``; which trades are its own their ids say, for clocks may disagree. ``filled``: at least so much."""
-        desk, symbol = self._desk, plan.symbol
+    async def book(self, life: Life) -> None:
+        """A life from trades and income by id (rule 17), tried until it is booked. Which trades are its own their ids
+        say, for clocks may disagree; only when the exchange no longer knows the entry, or there was none of ours, are
+        they those that led to flat."""
+        desk, symbol, plan = self._desk, life.symbol, life.plan
         closing: ev.Leg | None = None
-        for _ in range(_BOOK_TRIES):
+        for tries_left in reversed(range(_BOOK_TRIES)):
             try:
-                trades = await self._life(plan, filled)
+                trades = await self._trades(life)
+                cut = isinstance(plan, books.Adopted)
+                if trades is None and not tries_left:
+                    trades, cut = await self._led_to_flat(life), True
                 closed = None
                 if trades:
                     start, last = trades[0].ts_ms, trades[-1].ts_ms
-                    end = min(max(over_ms, last + 1), last + MINUTE_MS)
-                    closed = books.close_out(
-                        symbol,
-                        plan.intent.direction,
-                        trades,
-                        await income_between(desk.trading, symbol, start, end),
-                    )
+                    end = min(max(life.over_ms, last + 1), last + MINUTE_MS)
+                    income = await income_between(desk.trading, symbol, start, end)
+                    direction = plan.intent.direction if isinstance(plan, books.Plan) else None
+                    closed = books.close_out(symbol, trades, income, direction, cut=cut)
                 if trades is not None and (closed is None or closed.complete):
                     await self._recorder.fills(symbol, trades)
                     closing = await self._leg_of_order(symbol, trades[-1].order_id) if trades else None
@@ -92,13 +102,18 @@ class TradeBooks:
             desk.risk("NOT_BOOKED", symbol, "A closed trade could not be booked; see order_intents", 2)
             return
         if closed is None:
-            desk.put_intent(plan, "closed", opened=False)
+            if isinstance(plan, books.Plan):
+                desk.put_intent(plan, "closed", opened=False)
             return
+        if closed.unseen:
+            message = "A closed trade began before the exchange's history: its entry is what the profit implies"
+            desk.risk("BOOKED_IN_PART", symbol, message, 1, unseen=str(closed.unseen))
         self._closed.append(closed)
         self._count += 1
-        word = _exit_word(closing, exit_reason, closed)
-        desk.writer.put("trades", [books.trade_row(closed, plan, word, marks)])
-        desk.put_intent(plan, "booked", net=str(closed.net))
+        word = _exit_word(closing, life.reason, closed)
+        desk.writer.put("trades", [books.trade_row(closed, plan, word, life.marks)])
+        if isinstance(plan, books.Plan):
+            desk.put_intent(plan, "booked", net=str(closed.net), entry_ts_ms=closed.entry_ts_ms)
 
     async def _leg_of_order(self, symbol: str, number: int) -> ev.Leg | None:
         """Which leg of ours an order is, or is the child of; None for everybody else's."""
@@ -108,21 +123,31 @@ class TradeBooks:
             named = self._desk.translator.named(order.client_id) if order is not None else None
         return named.leg if named is not None else None
 
-    async def _life(self, plan: books.Plan, filled: Decimal) -> list[wire.Trade] | None:
+    async def _trades(self, life: Life) -> list[wire.Trade] | None:
         """The trades from the entry's first on, until flat; empty when it never filled, None when the exchange does not
-        tell of all of them yet (it may not find an order for minutes, incident 2)."""
-        if not plan.entry_id:
-            return []
-        trading = self._desk.trading
-        order = await trading.query_order(plan.symbol, plan.entry_id)
-        if order is None or order.filled < filled:
-            return None if filled else []
+        tell of all of them (it may not find an order for minutes, incident 2, or never again, incident 8)."""
+        plan, trading = life.plan, self._desk.trading
+        if isinstance(plan, books.Adopted):
+            return await self._led_to_flat(life)
+        order = await trading.query_order(plan.symbol, plan.entry_id) if plan.entry_id else None
+        if order is None:
+            return None if life.filled or life.seen_ms is not None else []
+        if order.filled < life.filled:
+            return None
         if order.filled == 0:
             return []
         entries = await trading.user_trades(plan.symbol, order_id=order.order_id)
         if sum((row.quantity for row in entries), ZERO) < order.filled:
             return None
         return books.life_of(await trading.user_trades(plan.symbol, from_id=entries[0].trade_id))
+
+    async def _led_to_flat(self, life: Life) -> list[wire.Trade] | None:
+        """The last trades up to the end of this life, back to where it was flat before; None when its end is not yet
+        among them."""
+        trades = [row for row in await self._desk.trading.user_trades(life.symbol) if row.ts_ms <= life.over_ms]
+        if not trades or life.seen_ms is None or trades[-1].ts_ms < life.seen_ms - _CLOCKS_MS:
+            return None
+        return books.last_life(trades)
 
 
 @dataclass(frozen=True, slots=True)

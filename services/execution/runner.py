@@ -101,6 +101,7 @@ class SymbolRunner:
         self.mark: Decimal | None = None
         self.exposed_ts_ms: int | None = None  # when the first sign of the position came
         self.marks_seen: tuple[Decimal, Decimal] | None = None  # lowest and highest since then, in this process
+        self.stop_price: Decimal | None = None  # trigger of the last stop sent
         self._entry_ts_ms = 0
         self._reserved = 0
         self._ids: dict[Named, str] = {}
@@ -225,7 +226,7 @@ class SymbolRunner:
                 self._submit_stop(command)
             case do.SubmitTarget():
                 side, name = closing_side(command.direction), self._name(ev.Leg.TARGET, command.attempt)
-                trigger = command.trigger
+                trigger = filters.round_price(self.info, command.trigger, up=command.direction < 0)
                 self._submit(
                     Named(ev.Leg.TARGET, command.attempt),
                     lambda: parts.trading.place_take_profit(self.symbol, side, trigger, name),
@@ -261,7 +262,9 @@ class SymbolRunner:
             if trigger is None:  # a position without a plan
                 mark = await self._mark_now()
                 away = mark * (1 - command.direction * self._parts.adopted_stop)
-                trigger = filters.round_price(self.info, away, up=command.direction < 0)
+                trigger = away
+            # the plan's tick may not be the exchange's any more: the nearer price is the safer one
+            self.stop_price = trigger = filters.round_price(self.info, trigger, up=command.direction > 0)
             return await trading.place_stop(self.symbol, side, trigger, name)
 
         self._submit(Named(ev.Leg.STOP, command.attempt), place)
@@ -390,7 +393,9 @@ class SymbolRunner:
                 self._ids[named] = name
         if seen.position is not None and seen.position.mark_price > 0 and self.mark is None:
             self.mark = seen.position.mark_price
-        self.feed(self._parts.translator.snapshot(self.state, seen.amount, seen.orders, seen.algos))
+        self.feed(
+            self._parts.translator.snapshot(self.state, seen.amount, seen.orders, seen.algos, self.info.tick_size)
+        )
 
     # --- small tools ------------------------------------------------------------------------------------------------
 

@@ -31,7 +31,7 @@ from services.execution.entries import Entries
 from services.execution.journal import DAMAGED, IntentOpened, Journal, JournalError, JournalState, NumbersReserved
 from services.execution.judge import Judge
 from services.execution.kill_switch import Command, KillState, Trip
-from services.execution.ledger import TradeBooks, WalletCheck
+from services.execution.ledger import Life, TradeBooks, WalletCheck
 from services.execution.ports import (
     AccountView,
     EntryOrder,
@@ -66,7 +66,7 @@ class Trader:
         stream: wire.UserStream,
         journal: Journal,
         left: JournalState,
-        instruments: Mapping[str, InstrumentInfo],
+        instruments: dict[str, InstrumentInfo],
         clock: Clock,
         writer: Writer,
         publish: Callable[[str, Any], None],
@@ -79,8 +79,9 @@ class Trader:
         killed: KillState | None = None,
         plans: Sequence[books.Plan] = (),
     ) -> None:
-        """``left`` is what the journal held; ``killed`` the kill-switch as the stricter of journal and database has it;
-        ``plans`` those whose trades may not have been booked yet."""
+        """``instruments`` is renewed here, for whoever else holds it. ``left`` is what the journal held; ``killed`` the
+        kill-switch as the stricter of journal and database has it; ``plans`` those whose trades may not have been
+        booked yet."""
         self._left = left
         self.desk = desk = Desk(
             trading=trading,
@@ -118,6 +119,7 @@ class Trader:
         self._up = False
         self._first_up = asyncio.Event()
         self._buffer: list[wire.UserItem] = []
+        self._seen_ms: dict[str, int] = {}  # since when a position has been seen
         self._naked: deque[float] = deque(maxlen=_KEPT)
         self.running: asyncio.Task[None] | None = None  # ``run``, for whoever has started it
         self.loop: asyncio.AbstractEventLoop | None = None  # where it runs
@@ -198,7 +200,7 @@ class Trader:
 
     def use_instruments(self, instruments: Mapping[str, InstrumentInfo]) -> None:
         """The exchange's rules as they are now, and whether each symbol trades."""
-        self.desk.instruments = instruments
+        self.desk.instruments.update(instruments)
         for symbol, runner in self.desk.runners.items():
             if symbol in instruments:
                 runner.use(instruments[symbol])
@@ -333,7 +335,7 @@ class Trader:
             self._take(item)
         for plan in self._unbooked:
             if desk.plans.get(plan.symbol) is not plan:
-                desk.start(self._books.book(plan, None, desk.clock.now_ms(), None), f"book:{plan.symbol}")
+                desk.start(self._books.book(Life(plan.symbol, plan, desk.clock.now_ms())), f"book:{plan.symbol}")
         self._unbooked.clear()
         log.info("trader_started", symbols=len(bases), open=sorted(left.open), latch=self._judge.killed.word)
 
@@ -463,6 +465,8 @@ class Trader:
                 pass
         desk = self.desk
         plan = desk.plans.get(symbol)
+        if after.position != 0:
+            self._seen_ms.setdefault(symbol, desk.clock.now_ms())
         if before.phase is not after.phase:
             if plan is not None:
                 desk.put_intent(plan, after.phase.value)
@@ -472,11 +476,13 @@ class Trader:
             desk.held.pop(symbol, None)
             reason = before.exit_reason
             self._entries.resolve(symbol, "flat", (reason,) if reason else ())
-            if plan is not None:
-                del desk.plans[symbol]
-                marks = desk.runners[symbol].marks_seen
-                booking = self._books.book(plan, reason, desk.clock.now_ms(), marks, before.entry.filled)
-                desk.start(booking, f"book:{symbol}")
+            runner, seen_ms = desk.runners[symbol], self._seen_ms.pop(symbol, None)
+            desk.plans.pop(symbol, None)
+            if plan is not None or seen_ms is not None:
+                now, marks, filled = desk.clock.now_ms(), runner.marks_seen, before.entry.filled
+                what = plan or books.Adopted(self._setup.leverage(symbol) or 1, runner.stop_price)
+                life = Life(symbol, what, now, seen_ms, reason, marks, filled)
+                desk.start(self._books.book(life), f"book:{symbol}")
 
     def alert(self, symbol: str, code: str) -> None:
         if code == "ENTRY_UNKNOWN" and self.desk.runners[symbol].state.recovering:

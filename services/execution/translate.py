@@ -223,8 +223,10 @@ class Translator:
         position: Decimal,
         orders: Sequence[wire.Order],
         algos: Sequence[wire.AlgoOrder],
+        tick: Decimal | None = None,
     ) -> ev.Snapshot:
-        """What REST shows of one symbol, read against the bracket's plan."""
+        """What REST shows of one symbol, read against the bracket's plan. ``tick``: of the symbol now; a plan made on a
+        finer one stands at the exchange on the next price of this one."""
         listed, foreign = [], False
         for order in orders:
             named = self.owner(order.symbol, order.order_id, order.client_id)
@@ -237,7 +239,7 @@ class Translator:
             if named is not None and position != 0 and algo.status in _TRIGGERED:
                 continue  # it protects nothing any more, and may be stuck (rule 8)
             if named is not None:
-                listed.append(ev.Listed(*named, matches=_as_planned(bracket, named.leg, position, algo)))
+                listed.append(ev.Listed(*named, matches=_as_planned(bracket, named.leg, position, algo, tick)))
             elif not self.ours(algo.client_id):
                 foreign = True
         return ev.Snapshot(position, tuple(listed), foreign)
@@ -247,7 +249,7 @@ def _order_event(named: Named, item: wire.OrderUpdate) -> ev.OrderUpdate:
     return ev.OrderUpdate(*named, _ORDER.get(item.status, ev.OrderStatus.NEW), item.filled)
 
 
-def _as_planned(bracket: Bracket, leg: ev.Leg, position: Decimal, algo: wire.AlgoOrder) -> bool:
+def _as_planned(bracket: Bracket, leg: ev.Leg, position: Decimal, algo: wire.AlgoOrder, tick: Decimal | None) -> bool:
     """Rule 7: our trigger, side and working type. A position without a plan takes any stop that closes it."""
     kind = "STOP_MARKET" if leg is ev.Leg.STOP else "TAKE_PROFIT_MARKET"
     if not algo.close_position or algo.working_type != "MARK_PRICE" or algo.type != kind:
@@ -258,4 +260,5 @@ def _as_planned(bracket: Bracket, leg: ev.Leg, position: Decimal, algo: wire.Alg
         return False
     if plan is None or plan.direction != direction:
         return True
-    return algo.trigger_price == (plan.stop_price if leg is ev.Leg.STOP else plan.target_price)
+    off = abs(algo.trigger_price - (plan.stop_price if leg is ev.Leg.STOP else plan.target_price))
+    return off == 0 or (tick is not None and off < tick)

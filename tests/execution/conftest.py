@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from decimal import Decimal
 
 import aiohttp
@@ -223,13 +223,17 @@ def market():
 
 
 @contextlib.asynccontextmanager
-async def desk_on(exchange, folder, *, speed=1.0, proofs=None, instance="desk", rows=None, delays=None, **config):
+async def desk_on(
+    exchange, folder, *, speed=1.0, proofs=None, instance="desk", rows=None, delays=None, user_path=None, **config
+):
     """A desk that has recovered. ``proofs`` None: it trades as if tier B had been seen just now. ``rows`` of a former
     life: what it left unbooked is booked."""
     rows = Rows() if rows is None else rows
     async with aiohttp.ClientSession() as session:
         clock, rng = ScaledClock(0, speed), np.random.default_rng(1)
         endpoints = endpoints_for("emulator", exchange.rest_url, exchange.ws_url)
+        if user_path is not None:
+            endpoints = replace(endpoints, user_path=user_path)
         venue = BinanceRest(
             session, endpoints, clock, rng, credentials=Credentials(exchange.key.key, exchange.key.secret)
         )

@@ -5,15 +5,23 @@ twice, no order left over, the latch where it belongs, the closed trade booked a
 """
 
 import asyncio
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
+from packages.common.time import DAY_MS, MINUTE_MS
 from packages.exchange.trading import Accepted, Side
+from services.emulator.clock import ClockFile, first_position
+from services.emulator.config import EmulatorConfig
+from services.emulator.testing import served
+from services.emulator.venue.venue import KEPT_MS, _forget
 from services.execution.canary import Proofs
+from services.execution.core.events import Timer
 from services.execution.core.state import Phase
 from services.execution.journal import JournalError
-from tests.execution.conftest import SPEED, desk_on
+from services.execution.kill_switch import Halt, Resume
+from tests.execution.conftest import SPEED, SYMBOLS, Rows, desk_on
 
 pytestmark = [pytest.mark.asyncio(loop_scope="module"), pytest.mark.xdist_group("execution-incidents")]
 D = Decimal
@@ -228,6 +236,26 @@ async def test_06_a_trigger_ends_alike_in_every_order_of_events(desk, switches, 
     assert trade(desk)["exit_reason"] == "TP"
 
 
+@pytest.mark.parametrize(("first", "trip"), [(0.03, ""), (-0.03, "NAKED")])
+async def test_11_stop_and_target_that_fire_together_never_reverse(desk, first, trip):
+    """Both are triggering at once, each to close the position; with the stop first it is left at the market besides."""
+    async with desk.scenario(trip=trip, bound_ms=4_000):
+        await desk.protected(stop=0.02, target=0.02)
+        await desk.until(lambda: desk.trader.desk.runners[SYMBOL].state.target.standing)
+        await desk.exchange.control.switch(trigger_delay_ms=70_000)
+        begin = -(-desk.clock.now_ms() // MINUTE_MS) * MINUTE_MS
+        for n, size in enumerate((first, -first)):
+            at = begin + n * MINUTE_MS
+            await desk.fault(kind="price_gap", size=size, symbols=[SYMBOL], from_ms=at, to_ms=at + MINUTE_MS)
+        await desk.until(lambda: desk.trader.view().positions.get(SYMBOL) is None)
+        await desk.flat()
+        legs = {row["type"]: row["status"] for row in await desk.new("algos")}
+        assert set(legs) == {"STOP_MARKET", "TAKE_PROFIT_MARKET"}
+        assert set(legs.values()) <= {"FINISHED", "EXPIRED", "REJECTED", "CANCELED"}
+        (episode,) = await desk.new("episodes")
+        assert episode["side"] == "BUY"  # from flat to flat, and nothing on the other side after it
+
+
 async def test_12_the_next_bracket_of_a_symbol_meets_nothing_of_the_last(desk):
     async with desk.scenario(lives=2):
         await desk.protected(target=0.02)
@@ -251,6 +279,29 @@ async def test_22_a_gap_through_the_stop_is_booked_at_its_real_price(desk):
     assert row["exit_ref"] == float(order.stop_price)
     assert row["exit_price"] < row["exit_ref"] * 0.97
     assert row["slippage"] > 0
+
+
+@pytest.mark.parametrize("late_ms", [0, 20_000])
+async def test_17_funding_in_the_second_of_a_stop_is_booked_as_the_exchange_does(market, tmp_path, late_ms):
+    config = EmulatorConfig(
+        speed=SPEED, history_days=3, universe=SYMBOLS, weight_per_minute=100_000, state_dir=tmp_path / "exchange",
+    )  # fmt: skip
+    hour = first_position(market.start_ms, None, 3) + 60 * MINUTE_MS
+    ClockFile(tmp_path / "exchange" / "clock.json", config.identity).save(hour - 5 * MINUTE_MS)
+    async with served(config, source=market) as exchange, desk_on(exchange, tmp_path, speed=SPEED) as desk:
+        async with desk.scenario():
+            await desk.fault(kind="funding_hours", size=1)
+            await desk.exchange.control.switch(funding_late_ms=late_ms)
+            await desk.protected(notional=2_000, stop=0.02)
+            assert desk.clock.now_ms() < hour
+            await desk.fault(kind="price_gap", size=-0.03, symbols=[SYMBOL], from_ms=hour)
+            await desk.flat(within_s=40)
+            paid = [row for row in await desk.new("incomes") if row["kind"] == "FUNDING_FEE"]
+            (last,) = [row for row in (await desk.new("trades")) if row["side"] == "SELL"]
+            assert 0 <= last["time_ms"] - hour < 5_000
+            assert len(paid) == (0 if late_ms else 1)
+        assert trade(desk)["exit_reason"] == "SL"
+        assert trade(desk)["funding"] == -float(sum((D(row["amount"]) for row in paid), D(0)))
 
 
 # --- the exchange's own hand, and others' ----------------------------------------------------------------------------
@@ -298,7 +349,7 @@ async def test_20_a_position_closed_by_hand_is_booked_and_halts(desk):
 async def test_20_a_position_opened_by_hand_gets_a_stop_and_halts(desk):
     await desk.calm()
     before = await desk.audit()
-    desk.since = before
+    desk.since, booked = before, len(desk.rows.of("trades"))
     order = await desk.order(symbol="SOLUSDT")
     await desk.hand.place_market("SOLUSDT", Side.BUY, order.quantity, "web_2", reduce_only=False)
     await desk.until(lambda: desk.phase("SOLUSDT") is Phase.PROTECTED)
@@ -309,7 +360,42 @@ async def test_20_a_position_opened_by_hand_gets_a_stop_and_halts(desk):
     await desk.flat("SOLUSDT")
     after = await desk.audit()
     assert after["orphans"] == after["positions"] == []
+    await desk.until(lambda: len(desk.rows.of("trades")) == booked + 1)  # it was ours to keep, and is booked
+    gained = D(after["summary"]["wallet"]) - D(before["summary"]["wallet"])
+    assert D(repr(trade(desk)["net"])).quantize(D("1e-8")) == gained.quantize(D("1e-8"))
+    assert (trade(desk)["symbol"], trade(desk)["sl_price"]) == ("SOLUSDT", float(stop["trigger"]))
     assert all(row["to_wall_ms"] - row["from_wall_ms"] < 1_000 for row in after["naked"][len(before["naked"]) :])
+
+
+async def test_24_a_plan_made_on_finer_rules_is_rounded_to_those_in_force(desk):
+    async with desk.scenario(trip="OPERATOR", lives=2):
+        order = replace(await desk.order(stop=0.05), quantity=D("0.04"))
+        tick = desk.instruments[SYMBOL].tick_size
+        order = replace(order, stop_price=order.stop_price // (10 * tick) * 10 * tick + tick)
+        desk.trader.enter(order)
+        await desk.until(lambda: desk.phase() is Phase.PROTECTED)
+        await desk.fault(kind="coarse_rules", size=10, symbols=[SYMBOL])
+        await desk.read_rules()
+        (stop,) = [row for row in await desk.new("algos") if row["type"] == "STOP_MARKET"]
+        await desk.hand.cancel_algo(stop["client_id"])  # it must be placed anew, on a price that is none any more
+        await desk.until(lambda: desk.trader.killed.trips)
+        await desk.until(lambda: desk.phase() is Phase.PROTECTED)
+        (stop,) = [row for row in await desk.new("algos") if row["type"] == "STOP_MARKET" and row["status"] == "NEW"]
+        assert D(stop["trigger"]) == order.stop_price + 9 * tick  # the nearer one
+        await desk.trader.reconcile()
+        await asyncio.sleep(2.0)  # a list that shows another price than the plan's would mean exit (rule 7)
+        assert desk.phase() is Phase.PROTECTED
+        await close(desk, order)
+        desk.trader.command(Resume("rules are known", "test"))
+        stale = replace(await desk.order(), quantity=D("0.045"))
+        desk.trader.enter(stale)  # decided on the rules of before: refused here, not there
+        name = f"{stale.decision_id}:{SYMBOL}"
+        await desk.until(lambda: desk.rows.of("order_intents", intent_id=name))
+        assert "OFF_GRID" in desk.rows.of("order_intents", intent_id=name)[-1]["payload"]["reasons"]
+        assert len(await desk.new("entries")) == 1
+        order = await desk.protected(notional=2_000)
+        await close(desk, order)
+        desk.trader.command(Halt("as the scenario ends", "test"))
 
 
 async def test_21_a_halted_market_keeps_the_stop_and_is_left_when_it_opens(desk):
@@ -384,6 +470,61 @@ async def test_25_a_lost_store_ends_entries_and_nothing_else(desk):
 
 
 # --- restarts --------------------------------------------------------------------------------------------------------
+
+
+async def test_07_08_a_position_older_than_the_history_is_adopted_from_position_and_orders(exchange_on, tmp_path):
+    rows = Rows()
+    async with exchange_on(speed=SPEED, weight_per_minute=100_000) as exchange:
+        async with desk_on(exchange, tmp_path, speed=SPEED, rows=rows) as desk:
+            order = await desk.protected(notional=2_000)
+        account = exchange.emulator.trading.venue.desks["main"].ledger.account
+        paid = account.trades[0].fee
+        _forget(account, desk.clock.now_ms() + KEPT_MS + DAY_MS)
+        assert account.trades == []
+        async with desk_on(
+            exchange, tmp_path, speed=SPEED, rows=rows, retry_s=0.02, delays={Timer.WATCH: 2_500}
+        ) as desk:
+            await desk.until(lambda: desk.phase() is Phase.PROTECTED)
+            assert desk.trader.killed.word == "RUNNING"
+            audit = await desk.audit()
+            stops = [row for row in audit["algos"] if row["type"] == "STOP_MARKET"]
+            assert [(D(row["trigger"]), row["status"]) for row in stops] == [(order.stop_price, "NEW")]
+            await close(desk, order)
+            audit = await desk.audit()
+            assert audit["orphans"] == audit["positions"] == audit["duplicates"] == audit["naked"][1:] == []
+            assert audit["summary"]["differences"] == []
+            await desk.until(lambda: rows.of("trades"))
+        (row,) = rows.of("trades")
+        assert "BOOKED_IN_PART" in desk.codes()
+        assert row["qty"] == float(order.quantity)
+        assert D(repr(row["net"])) == D(audit["summary"]["wallet"]) - D(10_000) + paid
+
+
+async def test_26_a_stream_on_an_old_address_that_stays_silent_is_not_believed(exchange_on, tmp_path):
+    async with (
+        exchange_on(speed=SPEED, weight_per_minute=100_000) as exchange,
+        desk_on(exchange, tmp_path, speed=SPEED, user_path="/ws?listenKey={key}", echo_s=0.7) as desk,
+    ):
+        assert desk.trader.desk.stream.stats().connected  # connected, acknowledged, silent
+        order = await desk.enter()
+        await desk.until(lambda: desk.phase() is Phase.PROTECTED)  # by answers alone
+        await desk.until(lambda: desk.trader.desk.stream.stats().reconnects == 1)
+        for times, symbol in enumerate(SYMBOLS[1:3], 2):
+            await desk.until(lambda: desk.trader.view().stream_up and not desk.trader.killed.blocks)
+            await desk.enter(symbol=symbol)
+            await desk.until(lambda times=times: desk.trader.desk.stream.stats().reconnects == times)
+        await desk.until(lambda: desk.trader.killed.code == "USER_STREAM_DEAD")
+        refused = await desk.enter(symbol=SYMBOLS[3])
+        name = f"{refused.decision_id}:{SYMBOLS[3]}"
+        await desk.until(lambda: desk.rows.of("order_intents", intent_id=name))
+        assert "KILL_SWITCH" in desk.rows.of("order_intents", intent_id=name)[-1]["payload"]["reasons"]
+        for symbol in dict(desk.trader.view().locked):
+            desk.trader.close(symbol, "operator")
+        await desk.until(lambda: not desk.trader.view().locked)
+        audit = await desk.audit()
+        assert audit["positions"] == audit["orphans"] == audit["duplicates"] == []
+        assert all(row["to_wall_ms"] - row["from_wall_ms"] < 1_000 for row in audit["naked"])
+        assert order.symbol in {row["symbol"] for row in audit["episodes"]}
 
 
 async def test_27_a_second_desk_on_the_journal_is_refused(exchange_on, tmp_path):

@@ -44,7 +44,7 @@ def test_a_life_ends_where_the_position_is_zero():
 def test_a_life_that_went_through_zero_ends_there_and_is_not_complete():
     life = [trade(1, SELL, "100", "2"), trade(2, BUY, "101", "3"), trade(3, SELL, "99", "1")]
     assert books.life_of(life) == life[:2]
-    closed = books.close_out("BTCUSDT", -1, life[:2], [])
+    closed = books.close_out("BTCUSDT", life[:2], [], -1)
     assert closed is not None
     assert not closed.complete
 
@@ -52,7 +52,7 @@ def test_a_life_that_went_through_zero_ends_there_and_is_not_complete():
 def test_the_net_is_what_the_wallet_gained():
     trades = [trade(1, BUY, "100", "2", fee="0.1"), trade(2, SELL, "98", "2", pnl="-4", fee="0.098")]
     rows = [income("FUNDING_FEE", "-0.25"), income("INSURANCE_CLEAR", "-0.5"), income("COMMISSION", "-0.1")]
-    closed = books.close_out("BTCUSDT", 1, trades, rows)
+    closed = books.close_out("BTCUSDT", trades, rows, 1)
     assert closed is not None
     assert closed.complete
     assert closed.net == D("-4") - D("0.198") - D("0.25") - D("0.5")
@@ -60,13 +60,31 @@ def test_the_net_is_what_the_wallet_gained():
 
 
 def test_nothing_opened_is_no_life():
-    assert books.close_out("BTCUSDT", 1, [], []) is None
-    assert books.close_out("BTCUSDT", 1, [trade(1, SELL, "100", "1")], []) is None
+    assert books.close_out("BTCUSDT", [], [], 1) is None
+
+
+def test_the_last_life_is_what_led_to_flat():
+    before = [trade(1, BUY, "100", "1"), trade(2, SELL, "100", "1")]
+    life = [trade(3, SELL, "100", "2"), trade(4, SELL, "101", "1"), trade(5, BUY, "99", "3")]
+    assert books.last_life(before + life) == life
+    assert books.last_life(life[1:]) == life[1:]
+    assert books.last_life([]) == []
+
+
+def test_a_life_older_than_the_history_has_the_entry_that_its_profit_implies():
+    seen = [trade(7, BUY, "104", "1", fee="0.05"), trade(9, SELL, "110", "4", pnl="36", fee="0.2")]
+    closed = books.close_out("BTCUSDT", seen, [], None, cut=True)
+    assert (closed.direction, closed.qty, closed.unseen, closed.complete) == (1, D(4), D(3), True)
+    assert closed.entry_price == D(101)  # three at 100 before the history, one at 104
+    assert closed.net == D("35.75")
+    row = books.trade_row(closed, books.Adopted(7, D(90)), "SL", None)
+    assert (row["entry_ref"], row["exit_ref"], row["sl_price"], row["tp_price"], row["leverage"]) == (101, 90, 90, 0, 7)
+    assert row["gross"] - row["slippage"] - row["fees"] == pytest.approx(row["net"])
 
 
 def test_a_fee_in_another_asset_is_refused():
     with pytest.raises(InvalidInputError, match="commission_asset"):
-        books.close_out("BTCUSDT", 1, [trade(1, BUY, "100", "1", fee="0.01", asset="BNB")], [])
+        books.close_out("BTCUSDT", [trade(1, BUY, "100", "1", fee="0.01", asset="BNB")], [], 1)
 
 
 @given(
@@ -83,7 +101,7 @@ def test_every_row_adds_up(direction, entries, out, reason, funding):
     pnl = direction * (D(out) / 100 * qty - cost)
     trades = [trade(n, opening, D(p) / 100, q, fee="0.01") for n, (p, q) in enumerate(entries, 1)]
     trades.append(trade(99, closing, D(out) / 100, qty, pnl=pnl, fee="0.02"))
-    closed = books.close_out("BTCUSDT", direction, trades, [income("FUNDING_FEE", D(funding) / 10**4)])
+    closed = books.close_out("BTCUSDT", trades, [income("FUNDING_FEE", D(funding) / 10**4)], direction)
     row = books.trade_row(closed, plan(direction), reason, None)
     parts = row["gross"] - row["slippage"] - row["fees"] - row["liquidation_fee"] - row["funding"]
     assert parts == pytest.approx(row["net"], abs=1e-6 * max(1.0, abs(row["gross"])))
