@@ -9,7 +9,10 @@ from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from apps.api.audit import Chain
 from apps.api.auth.sessions import Sessions
+from apps.api.auth.sign_in import SignIn
+from apps.api.auth.vault import Vault
 from apps.api.bus_tail import BusTail
 from apps.api.cache import BodyCache
 from apps.api.channels import Snapshots
@@ -32,6 +35,8 @@ class Resources:
     tail: BusTail
     bodies: BodyCache
     sessions: Sessions
+    sign_in: SignIn
+    chain: Chain
 
 
 def build(settings: Settings, metrics: Metrics) -> Resources:
@@ -44,8 +49,10 @@ def build(settings: Settings, metrics: Metrics) -> Resources:
         settings.redis_url, socket_connect_timeout=2, socket_timeout=5, retry=Retry(NoBackoff(), 0), protocol=2
     )
     hub = Hub(Snapshots(pool, settings).read, metrics)
-    sessions = Sessions(pool, real_money=settings.exchange != "emulator")
-    return Resources(settings, pool, redis, metrics, hub, BusTail(redis, hub), BodyCache(), sessions)
+    real_money = settings.exchange != "emulator"
+    sessions = Sessions(pool, real_money=real_money)
+    sign_in = SignIn(pool, sessions, Vault(settings.var_dir.resolve()), real_money)
+    return Resources(settings, pool, redis, metrics, hub, BusTail(redis, hub), BodyCache(), sessions, sign_in, Chain())
 
 
 def resources(request: Request) -> Resources:

@@ -25,6 +25,7 @@ log = structlog.get_logger(__name__)
 
 PROBLEM_TYPE = "application/problem+json"
 _ECHO_MAX = 100  # characters of a refused value that are shown back
+_SECRET = frozenset({"password", "current", "code", "token"})  # fields whose values never are
 
 
 class NotFoundError(PlatformError):
@@ -110,7 +111,7 @@ STATUS: dict[str, HTTPStatus] = {
     "STEP_UP_NEEDED": HTTPStatus.FORBIDDEN,
     "INTERNAL": HTTPStatus.INTERNAL_SERVER_ERROR,
 }
-_HEADERS_OF_STATUS = {
+_HEADERS_OF_STATUS: dict[int, dict[str, str]] = {
     HTTPStatus.SERVICE_UNAVAILABLE: {"Retry-After": "2"},
     HTTPStatus.UNAUTHORIZED: {"WWW-Authenticate": 'Bearer realm="perpilot"'},
 }
@@ -191,9 +192,14 @@ def _field_error(error: dict[str, Any]) -> FieldError:
     missing = error["type"] == "missing"
     return FieldError(
         field=".".join(where) or "body",
-        value="nothing" if missing else shown(error.get("input")),
+        value="nothing" if missing else _echo(where, error.get("input")),
         expected="a value" if missing else _expectation(error),
     )
+
+
+def _echo(where: list[str], value: object) -> str:
+    """A refused value, unless it is secret or may hold what is."""
+    return shown(value) if where and where[-1] not in _SECRET else "<hidden>"
 
 
 def _expectation(error: dict[str, Any]) -> str:

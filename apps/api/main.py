@@ -26,6 +26,8 @@ from apps.api.gateway import MESSAGE_MAX
 from apps.api.metrics import Measure, Metrics
 from apps.api.routers import (
     account,
+    audit_log,
+    auth,
     desk_pages,
     operations,
     risk,
@@ -35,15 +37,32 @@ from apps.api.routers import (
     trading,
     training,
     universe,
+    users,
 )
 from apps.api.security import Gate, allowed_hosts
 from apps.api.static import Desk
 from packages.common.config import Settings, load_settings
 from packages.common.errors import PlatformError, SchemaMismatchError, SettingsError, StoreUnavailableError
+from packages.common.logging import configure_logging
 
 log = structlog.get_logger(__name__)
 
 WEB_OUT = Path(__file__).resolve().parent.parent / "web" / "out"
+ROUTERS = (
+    status,
+    universe,
+    account,
+    signals,
+    training,
+    trading,
+    risk,
+    settings,
+    desk_pages,
+    operations,
+    auth,
+    users,
+    audit_log,
+)
 _OPEN_TIMEOUT_S = 20.0
 _SOCKETS_EVERY_S = 1.0
 _PROBLEM: dict[str, Any] = {"model": Problem, "content": {errors.PROBLEM_TYPE: {}}}
@@ -94,7 +113,7 @@ def create_app(config: Settings, web_out: Path = WEB_OUT) -> FastAPI:
         responses=_ANSWERS,
     )
     errors.install(app)
-    for module in (status, universe, account, signals, training, trading, risk, settings, desk_pages, operations):
+    for module in ROUTERS:
         policy.check(module.router.routes, CHANNELS)
         app.include_router(module.router, dependencies=[Depends(authorise)])
     app.router.default = desk  # what no route takes; a mount would hide 405
@@ -212,6 +231,7 @@ def main() -> None:
     """``python -m apps.api``."""
     try:
         config = load_settings()
+        configure_logging(config.log_level)  # the default one prints local variables, and with them passwords
         if config.database_url is None or config.redis_url is None:
             build(config, Metrics())  # says which address is missing
         serve(config)

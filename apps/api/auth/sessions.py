@@ -173,7 +173,7 @@ class Sessions:
             role = min(role, Role(row["owner_role"]), key=lambda one: one.rank)
         proven = row["proven_by"] if local else None
         return Identity(
-            name=row["name"],
+            name=f"{row['name']} ({proven})" if proven else row["name"],
             role=role,
             kind=Kind.LOCAL if local else Kind.TOKEN,
             number=row["number"],

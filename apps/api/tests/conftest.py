@@ -30,7 +30,8 @@ async def desk(settings, postgres_url):
         yield server
 
 
-def _database(server, *, seeded):
+def fresh_database(server, *, seeded=False):
+    """A migrated database of one module's own."""
     name = f"api_{next(_serial)}"
     with psycopg.connect(server.url_of("postgres"), autocommit=True) as conn:
         conn.execute(f'CREATE DATABASE "{name}" TEMPLATE perpilot STRATEGY file_copy')
@@ -42,12 +43,12 @@ def _database(server, *, seeded):
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared_api(postgres_server, redis_server):
     """As ``api``, one for a module whose tests change nothing; they run in the module's loop."""
-    async with running(settings_for(_database(postgres_server, seeded=False), redis_server.url)) as server:
+    async with running(settings_for(fresh_database(postgres_server), redis_server.url)) as server:
         yield server
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def shared_desk(postgres_server, redis_server):
     """As ``desk``, one for a module whose tests change nothing; they run in the module's loop."""
-    async with running(settings_for(_database(postgres_server, seeded=True), redis_server.url)) as server:
+    async with running(settings_for(fresh_database(postgres_server, seeded=True), redis_server.url)) as server:
         yield server

@@ -8,9 +8,10 @@ import psycopg
 import pytest
 
 from apps.api import audit
+from apps.api.auth import Role
 from apps.api.live_gate import mode_conditions
 from apps.api.queries import gate
-from apps.api.tests.running import running, settings_for
+from apps.api.tests.running import running, settings_for, signed_in
 from apps.api.tests.seed import heartbeat, seed
 from packages.common.time import wall_ms
 
@@ -193,12 +194,21 @@ async def test_with_money_at_stake_model_evidence_and_people_are_asked_for(setti
     heartbeat(postgres_url, worker(wall_ms()))
     real = settings.model_copy(update={"mode": "live", "exchange": "binance"})
     async with running(real) as server:
+        found = await toggle(server, 403, mode="live", reason="now", confirm="LIVE")
+        assert found["code"] == "STEP_UP_NEEDED"
+        async with server.client.get("/api/trading/gate") as answer:
+            rows = {row["code"]: row["met"] for row in (await answer.json())["conditions"]}
+        assert (rows["NOT_ADMIN"], rows["NO_SECOND_FACTOR"]) == (True, False)
+        viewer = await signed_in(server.resources, Role.VIEWER)
+        async with server.client.get("/api/trading/gate", headers=viewer) as answer:
+            rows = {row["code"]: row["met"] for row in (await answer.json())["conditions"]}
+        assert (rows["NOT_ADMIN"], rows["NO_SECOND_FACTOR"]) == (False, False)
+        with psycopg.connect(postgres_url, autocommit=True) as conn:
+            conn.execute("UPDATE sessions SET stepped_up_at = now()")
+        server.resources.sessions.forget()
         found = await toggle(server, 409, mode="live", reason="now", confirm="LIVE")
         codes = [condition["code"] for condition in found["conditions"]]
-        assert codes == [
-            "NO_EVIDENCE_PBO", "NO_EVIDENCE_SHADOW", "NO_EVIDENCE_PARITY", "SHADOW_TOO_SHORT", "NOT_ADMIN",
-            "NO_SECOND_FACTOR",
-        ]  # fmt: skip
+        assert codes == ["NO_EVIDENCE_PBO", "NO_EVIDENCE_SHADOW", "NO_EVIDENCE_PARITY", "SHADOW_TOO_SHORT"]
         async with server.client.get("/api/trading/gate") as answer:
             listed = await answer.json()
         assert (listed["money"], listed["open"]) == (True, False)
