@@ -61,7 +61,9 @@ class Snapshots:
                 case "risk_events":
                     return _json(await risk.events(conn, _EVENTS_SHOWN))
                 case "training_updates":
-                    return _json(await training.jobs(conn, kind=None, status=None, limit=_EVENTS_SHOWN))
+                    return _json(
+                        (await training.jobs(conn, kind=None, status=None, cursor=None, limit=_EVENTS_SHOWN))[0]
+                    )
         raise ValueError(f"channel: got {channel!r}, expected one of {', '.join(CHANNELS)}")
 
 

@@ -152,6 +152,7 @@ class ModelDetailDTO(ModelDTO):
     content_hash: str
     label_spec: dict[str, Any]
     evidence: list[EvidenceDTO]
+    report_url: str | None = None
 
 
 class ToggleIn(BaseModel):

@@ -2,6 +2,7 @@
 
 import hashlib
 from typing import Any
+from urllib.parse import urlencode
 
 import orjson
 from fastapi import Request
@@ -26,6 +27,18 @@ def matches(if_none_match: str | None, etag: str) -> bool:
         return False
     held = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
     return etag in held or "*" in held
+
+
+def link_next(request: Request, response: Response, cursor: str | None) -> None:
+    """Name the next page of a bare list in a Link header (RFC 8288); none follows the last."""
+    if cursor is not None:
+        response.headers["Link"] = f'<{request.url.path}?{urlencode(_but(request, cursor))}>; rel="next"'
+
+
+def _but(request: Request, cursor: str) -> list[tuple[str, str]]:
+    return [(name, value) for name, value in request.query_params.multi_items() if name != "cursor"] + [
+        ("cursor", cursor)
+    ]
 
 
 def cached(request: Request, body: bytes, etag: str) -> Response:

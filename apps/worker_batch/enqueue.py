@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
+import psycopg
 from kombu.exceptions import OperationalError
 
 from apps.worker_batch import jobs
@@ -23,17 +25,31 @@ def enqueue(kind: str, config: Mapping[str, Any] | None = None, *, settings: Set
     ``kind`` with or without the specification's prefix ``job:``. Raises ``InvalidInputError`` for an unknown kind or a
     configuration that is not JSON, ``StoreUnavailableError`` when the database is away.
     """
+    settings = settings or load_settings()
+    with connect(database_url(settings), autocommit=True) as conn:
+        job_id, kind, _ = insert(conn, kind, config)
+    tell(settings, job_id, kind)
+    return job_id
+
+
+def insert(conn: psycopg.Connection[Any], kind: str, config: Mapping[str, Any] | None = None) -> tuple[str, str, bool]:
+    """The row of ``enqueue`` in the caller's transaction: id, kind, whether it is new. ``tell`` after the commit."""
     kind = kind.removeprefix("job:")
     if kind not in KINDS:
         raise InvalidInputError("kind", kind, "one of " + ", ".join(sorted(KINDS)))
-    settings = settings or load_settings()
-    with connect(database_url(settings), autocommit=True) as conn:
-        job_id, _ = jobs.insert(conn, kind, dict(config or {}))
+    job_id, new = jobs.insert(conn, kind, dict(config or {}))
+    return job_id, kind, new
+
+
+def tell(settings: Settings, job_id: str, kind: str) -> None:
+    """Send a queued job to the workers; when the broker is away the reaper does it once it is back."""
     try:
-        send(make_app(settings), job_id, kind)
-    except OperationalError as exc:  # the reaper sends it when the broker is back
+        send(_app(settings), job_id, kind)
+    except OperationalError as exc:
         log.warning("job_not_sent job_id=%s error=%s", job_id, exc)
-    return job_id
+
+
+_app = lru_cache(maxsize=4)(make_app)  # its connections to the broker are kept
 
 
 def cancel(job_id: str, *, settings: Settings | None = None) -> str:
@@ -41,3 +57,6 @@ def cancel(job_id: str, *, settings: Settings | None = None) -> str:
     settings = settings or load_settings()
     with connect(database_url(settings), autocommit=True) as conn:
         return jobs.request_cancel(conn, job_id)
+
+
+request_cancel = jobs.request_cancel  # in the caller's transaction

@@ -16,6 +16,24 @@ from packages.common.tables import table_spec
 from services.collector.adapters.store import StoreSink
 
 
+class TablesSink:
+    """The collector's ``HistorySink`` on PostgreSQL: rows that are there stay. Work happens in a thread, one piece at a
+    time."""
+
+    def __init__(self, conn: psycopg.Connection[Any]) -> None:
+        self._conn, self._lock = conn, asyncio.Lock()
+
+    async def write_rows(self, table: str, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Rows by name into an operational table, under its conflict rule."""
+        async with self._lock:
+            await asyncio.to_thread(upsert_rows, self._conn, table, rows)
+
+    async def write_columns(self, dataset: str, symbol: str, columns: Mapping[str, NDArray[Any]]) -> None:
+        """Columns of one symbol."""
+        async with self._lock:
+            await asyncio.to_thread(bulk_load, self._conn, dataset, {"symbol": symbol, **columns})
+
+
 class StoresSink:
     """The collector's ``HistorySink`` on both stores. A page is safe when it is in PostgreSQL; what a killed run held
     back from the research store that takes from PostgreSQL (``market_store.sync_symbol``). Work happens in a thread,

@@ -68,6 +68,18 @@ def _compute_drift(context: JobContext) -> Mapping[str, Any]:
     return compute_drift(context)
 
 
+def _repair_data(context: JobContext) -> Mapping[str, Any]:
+    from apps.worker_batch.tasks_data import repair_data
+
+    return repair_data(context)
+
+
+def _explain_traded(context: JobContext) -> Mapping[str, Any]:
+    from apps.worker_batch.tasks_monitoring import explain_traded
+
+    return explain_traded(context)
+
+
 KINDS: dict[str, Handler] = {
     "bootstrap_history": _bootstrap_history,
     "sync_universe": _sync_universe,
@@ -79,6 +91,8 @@ KINDS: dict[str, Handler] = {
     "walkforward_backtest": _walkforward_backtest,
     "promote_model": _promote_model,
     "compute_drift": _compute_drift,
+    "repair_data": _repair_data,
+    "explain_traded": _explain_traded,
 }
 
 # Of these at most one runs at a time: each takes what the machine has (D36).

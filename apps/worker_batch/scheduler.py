@@ -8,7 +8,6 @@ request, so that two schedulers, or a restart, ask for the same job.
 import logging
 import signal
 import threading
-from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -19,47 +18,22 @@ from apps.worker_batch import jobs
 from apps.worker_batch.celery_app import make_app, send
 from apps.worker_batch.context import database_url
 from apps.worker_batch.market_store import newest_minute_ms
+from apps.worker_batch.schedules import SCHEDULES, Schedule, in_force, needed, slot_of
 from apps.worker_batch.worker import write_process_status
 from packages.common.config import Settings
 from packages.common.db import connect
 from packages.common.errors import PlatformError
-from packages.common.time import DAY_MS, HOUR_MS, iso, monotonic_ms
+from packages.common.time import iso, monotonic_ms
 
 log = logging.getLogger(__name__)
 _TICK_S = 5.0
-
-
-@dataclass(frozen=True, slots=True)
-class Schedule:
-    """One job every ``every_ms`` of market time, ``offset_ms`` into the slot, at most one a ``wall_s`` of ours."""
-
-    kind: str
-    every_ms: int
-    offset_ms: int
-    wall_s: float
-
-
-SCHEDULES = (
-    Schedule("sync_universe", HOUR_MS, 60_000, 60.0),
-    Schedule("sync_store", HOUR_MS, 2 * 60_000, 900.0),
-    Schedule("instrument_days", DAY_MS, 5 * 60_000, 300.0),
-    Schedule("compute_drift", HOUR_MS, 5 * 60_000, 300.0),
-    Schedule("label_recent", DAY_MS, 20 * 60_000, 3_600.0),
-    Schedule("train_model", 7 * DAY_MS, 40 * 60_000, 6 * 3_600.0),
-    Schedule("retention", DAY_MS, 60 * 60_000, 3_600.0),
-)
-
-
-def slot_of(schedule: Schedule, now_ms: int) -> int:
-    """Start of the slot that has begun by ``now_ms``, epoch milliseconds."""
-    return (now_ms - schedule.offset_ms) // schedule.every_ms * schedule.every_ms
 
 
 class Scheduler:
     """What was asked for last, by kind; ``tick`` does one round."""
 
     def __init__(self, schedules: tuple[Schedule, ...] = SCHEDULES) -> None:
-        self._schedules = schedules
+        self._schedules = self._defaults = schedules
         self._asked: dict[str, tuple[int, float]] = {}
 
     def due(self, now_ms: int, mono_ms: float) -> list[tuple[str, dict[str, Any]]]:
@@ -69,6 +43,9 @@ class Scheduler:
         for schedule in self._schedules:
             slot = slot_of(schedule, now_ms)
             last_slot, last_mono = self._asked.setdefault(schedule.kind, (slot, mono_ms))
+            if not schedule.enabled:
+                self._asked[schedule.kind] = (slot, last_mono)  # what passes meanwhile is not made up for
+                continue
             if slot > last_slot and mono_ms - last_mono >= schedule.wall_s * 1e3:
                 self._asked[schedule.kind] = (slot, mono_ms)
                 out.append((schedule.kind, {"as_of": iso(slot)}))
@@ -77,9 +54,10 @@ class Scheduler:
     def tick(self, conn: psycopg.Connection[Any], app: Celery, mono_ms: float) -> None:
         """Reap, ask for what is due, leave a heartbeat."""
         to_send = jobs.reap(conn)
+        self._schedules = in_force(conn, self._defaults)
         now_ms = newest_minute_ms(conn)
         for kind, config in self.due(now_ms, mono_ms) if now_ms is not None else ():
-            if self._live(conn, kind):
+            if self._live(conn, kind) or not needed(conn, kind):
                 continue  # the one before has not ended: what it does not see, the next slot will
             job_id, new = jobs.insert(conn, kind, config)
             if new:

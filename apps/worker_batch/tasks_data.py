@@ -8,18 +8,21 @@ from typing import Any
 import psycopg
 
 from apps.worker_batch.context import JobContext, database_url
-from apps.worker_batch.history_sink import StoresSink, upsert_rows
+from apps.worker_batch.history_sink import StoresSink, TablesSink, upsert_rows
 from apps.worker_batch.market_store import newest_minute_ms, stored_until, sync_symbol
 from packages.common.db import connect, drop_months_before
 from packages.common.errors import InvalidInputError, PlatformError
 from packages.common.store import ResearchStore
 from packages.common.time import DAY_MS, MINUTE_MS, ManualClock, from_datetime, iso, to_datetime
 from services.collector.bootstrap import bootstrap_history as fetch_history
-from services.collector.bootstrap import parse_span
+from services.collector.bootstrap import parse_instant, parse_span
 from services.collector.entry import open_venue
+from services.collector.refill import repair_store
 from services.collector.tiers import LOOK_BACK_MS, instrument_day_rows
 from services.collector.universe_worker import UniverseWorker
 from services.training.market import CANDLES, VERSION
+
+_FAR_MS = 4_102_444_800_000  # 2100
 
 
 def bootstrap_history(context: JobContext) -> Mapping[str, Any]:
@@ -79,6 +82,49 @@ async def _bootstrap(
 def _span(context: JobContext, now_ms: int) -> tuple[int, int]:
     config = context.config
     return parse_span(config.get("days"), config.get("from"), config.get("to"), now_ms, context.settings.history_days)
+
+
+def repair_data(context: JobContext) -> Mapping[str, Any]:
+    """Holes inside the stored history filled from the exchange, in both stores; what it has not is noted in
+    ``data_gaps`` as unavailable. ``{"symbols": [...], "from": …, "to": …, "as_of": …}``, all optional."""
+    config = context.config
+    unknown = sorted(config.keys() - {"symbols", "from", "to", "as_of"})
+    if unknown:
+        raise InvalidInputError("config", unknown, "symbols, from, to, as_of")
+    start_ms, end_ms = (
+        default if config.get(name) is None else parse_instant(name, config[name])
+        for name, default in (("from", 0), ("to", _FAR_MS))
+    )
+    if start_ms >= end_ms:
+        raise InvalidInputError("from", config["from"], f"a time before {iso(end_ms)}")
+    store = ResearchStore(context.settings.store)
+    store.ensure_identity(context.settings.identity)
+    with connect(database_url(context.settings), autocommit=True) as conn:
+        known = [row[0] for row in conn.execute("SELECT symbol FROM instruments WHERE in_universe ORDER BY 1")]
+        symbols = tuple(config.get("symbols") or known)
+        if strangers := sorted(set(symbols) - set(known)):
+            raise InvalidInputError("symbols", strangers, "symbols of the universe")
+        for number, symbol in enumerate(symbols):  # what the desk has is no hole
+            context.progress(0.2 * number / len(symbols), f"comparing stores: {symbol}")
+            sync_symbol(conn, store, symbol)
+        try:
+            return asyncio.run(_repair(context, conn, store, symbols, start_ms, end_ms))
+        except BaseExceptionGroup as group:
+            raise _first_of(group) from group
+
+
+async def _repair(
+    context: JobContext,
+    conn: psycopg.Connection[Any],
+    store: ResearchStore,
+    symbols: Sequence[str],
+    start_ms: int,
+    end_ms: int,
+) -> dict[str, Any]:
+    async with open_venue(context.settings) as (venue, _):
+        return await repair_store(
+            venue, store, symbols, start_ms, end_ms, progress=context.scaled(0.2, 1.0), also=TablesSink(conn)
+        )
 
 
 def sync_universe(context: JobContext) -> Mapping[str, Any]:

@@ -13,6 +13,7 @@ from packages.common.errors import InvalidInputError
 from packages.common.history import read_columns
 from packages.common.time import DAY_MS, iso, to_datetime
 from services.features import schema
+from services.inference import explain
 from services.monitoring.drift import Drift, measure
 from services.registry import registry
 from services.registry.package import load_package
@@ -67,6 +68,17 @@ def compute_drift(context: JobContext) -> Mapping[str, Any]:
         found[symbol] = {"psi": drift.mean_psi, "rows": drift.rows, "moved_most": _moved_most(drift)}
     upsert_rows(conn, "drift_metrics", rows)
     return {"model_id": pointer.model_id, "as_of": iso(now_ms), "symbols": found}
+
+
+def explain_traded(context: JobContext) -> Mapping[str, Any]:
+    """Contributions of the inputs for every traded row that has none yet, newest first (``signals.explain``)."""
+    if unknown := sorted(context.config.keys() - {"as_of"}):
+        raise InvalidInputError("config", unknown, "as_of")
+    done = 0
+    while found := explain.explain_traded(context.conn, 50):
+        done += found
+        context.progress(0.5, f"{done} rows explained")
+    return {"explained": done}
 
 
 def _inputs(conn: psycopg.Connection[Any], symbol: str, start_ms: int) -> Any:

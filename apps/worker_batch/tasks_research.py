@@ -183,13 +183,15 @@ def promote_model(context: JobContext) -> Mapping[str, Any]:
     true`` instead of ``model_id``. Refused without evidence (D31)."""
     config = context.config
     _known(config, frozenset({"model_id", "kind", "author", "reason", "rollback"}))
-    who = {name: str(config.get(name, "")) for name in ("author", "reason")}
+    author, reason = (str(config.get(name, "")) for name in ("author", "reason"))
     kind = config.get("kind", "production")
     with context.conn.transaction():
         if config.get("rollback"):
-            pointer = registry.rollback(context.conn, kind, **who)
+            pointer = registry.rollback(context.conn, kind, author=author, reason=reason)
         else:
-            pointer = registry.set_pointer(context.conn, kind, str(config.get("model_id", "")), **who)
+            pointer = registry.set_pointer(
+                context.conn, kind, str(config.get("model_id", "")), author=author, reason=reason
+            )
     return {"kind": pointer.kind, "model_id": pointer.model_id, "previous_model_id": pointer.previous_model_id}
 
 

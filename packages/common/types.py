@@ -284,6 +284,15 @@ class JobDTO(BaseModel):
     eta_s: float | None = None
 
 
+class ModelOverrideDTO(BaseModel):
+    """The mark of a promotion without whole evidence (D31): it stays. ``missing``: kinds of evidence it lacked."""
+
+    at: str
+    author: str
+    reason: str
+    missing: list[str]
+
+
 class ModelDTO(BaseModel):
     model_id: str
     created_at: str
@@ -297,3 +306,4 @@ class ModelDTO(BaseModel):
     is_production: bool
     status: str
     pointer: str | None = None  # production | demo | challenger
+    overrides: list[ModelOverrideDTO] = []

@@ -67,9 +67,12 @@ def missing_evidence(conn: psycopg.Connection[Any], model_id: str) -> list[str]:
     return list(row[0])
 
 
-def set_pointer(conn: psycopg.Connection[Any], kind: Kind, model_id: str, *, author: str, reason: str) -> Pointer:
+def set_pointer(
+    conn: psycopg.Connection[Any], kind: Kind, model_id: str, *, author: str, reason: str, override: bool = False
+) -> Pointer:
     """Put a model in use. Author and reason are kept; production needs complete, fresh evidence, and a demo model can
-    become production only that way too. Raises ``InvalidInputError``, the pointer stays where it was."""
+    become production only that way too. ``override``: without it, which leaves a mark on the model for ever (the
+    database writes it). Raises ``InvalidInputError``, the pointer stays where it was."""
     if kind not in KINDS:
         raise InvalidInputError("kind", kind, "one of " + ", ".join(KINDS))
     for field, text in (("author", author), ("reason", reason)):
@@ -82,26 +85,26 @@ def set_pointer(conn: psycopg.Connection[Any], kind: Kind, model_id: str, *, aut
         raise InvalidInputError("model_id", model_id, "a model that is not retired")
     if kind == "production":
         missing = missing_evidence(conn, model_id)
-        if missing:
+        if missing and not override:
             raise InvalidInputError("model_id", model_id, "passed, unexpired evidence of " + ", ".join(missing))
     conn.execute(
-        """INSERT INTO model_pointers AS p (kind, model_id, set_by, reason) VALUES (%s, %s, %s, %s)
-           ON CONFLICT (kind) DO UPDATE SET
+        """INSERT INTO model_pointers AS p (kind, model_id, set_by, reason, override) VALUES (%s, %s, %s, %s, %s)
+           ON CONFLICT (kind) DO UPDATE SET override = EXCLUDED.override,
              previous_model_id = CASE WHEN p.model_id = EXCLUDED.model_id THEN p.previous_model_id ELSE p.model_id END,
              model_id = EXCLUDED.model_id, set_by = EXCLUDED.set_by, reason = EXCLUDED.reason, set_at = now()""",
-        (kind, model_id, author, reason),
+        (kind, model_id, author, reason, override),
     )
     pointer = current(conn, kind)
     assert pointer is not None
     return pointer
 
 
-def rollback(conn: psycopg.Connection[Any], kind: Kind, *, author: str, reason: str) -> Pointer:
-    """One action back to the predecessor, which must still be valid for that kind."""
+def rollback(conn: psycopg.Connection[Any], kind: Kind, *, author: str, reason: str, override: bool = False) -> Pointer:
+    """One action back to the predecessor, which must still be valid for that kind, or is overridden again."""
     pointer = current(conn, kind)
     if pointer is None or pointer.previous_model_id is None:
         raise InvalidInputError("kind", kind, "a pointer with a predecessor")
-    return set_pointer(conn, kind, pointer.previous_model_id, author=author, reason=reason)
+    return set_pointer(conn, kind, pointer.previous_model_id, author=author, reason=reason, override=override)
 
 
 def current(conn: psycopg.Connection[Any], kind: Kind) -> Pointer | None:

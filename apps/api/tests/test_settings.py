@@ -5,7 +5,7 @@ import pytest
 import pytest_asyncio
 
 from apps.api import audit
-from apps.api.tests.conftest import _database
+from apps.api.tests.conftest import fresh_database
 from apps.api.tests.running import running, settings_for
 from apps.api.tests.seed import heartbeat
 
@@ -14,7 +14,7 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(postgres_server, redis_server):
-    async with running(settings_for(_database(postgres_server, seeded=True), redis_server.url)) as found:
+    async with running(settings_for(fresh_database(postgres_server, seeded=True), redis_server.url)) as found:
         yield found
 
 

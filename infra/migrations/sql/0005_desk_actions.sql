@@ -35,17 +35,22 @@ BEGIN
       RAISE EXCEPTION 'model % cannot be production: no passed, unexpired evidence of %',
         NEW.model_id, array_to_string(missing, ', ') USING ERRCODE = 'check_violation';
     END IF;
-    IF cardinality(missing) > 0 THEN
-      INSERT INTO model_overrides (model_id, author, reason, missing)
-      VALUES (NEW.model_id, NEW.set_by, NEW.reason, missing);
-    ELSE
-      NEW.override := FALSE;                           -- nothing was overridden
-    END IF;
+    NEW.override := cardinality(missing) > 0;          -- with whole evidence nothing is overridden
   ELSE
     NEW.override := FALSE;
   END IF;
   RETURN NEW;
 END $$;
+CREATE FUNCTION mark_model_override() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.override THEN
+    INSERT INTO model_overrides (model_id, author, reason, missing)
+    VALUES (NEW.model_id, NEW.set_by, NEW.reason, model_missing_evidence(NEW.model_id));
+  END IF;
+  RETURN NULL;
+END $$;
+CREATE TRIGGER model_override_mark AFTER INSERT OR UPDATE ON model_pointers
+  FOR EACH ROW EXECUTE FUNCTION mark_model_override();
 
 -- What an operator changed of a schedule (D42); a schedule without a row is as the code has it.
 CREATE TABLE schedules (
