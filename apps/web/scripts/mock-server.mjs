@@ -6,6 +6,7 @@ import http from "node:http";
 import path from "node:path";
 import { WebSocketServer } from "ws";
 import { Access } from "./mock-access.mjs";
+import { Actions } from "./mock-actions.mjs";
 import { Market } from "./mock-market.mjs";
 
 const word = (name, fallback) => process.argv.find((one) => one.startsWith(`--${name}=`))?.split("=")[1] ?? fallback;
@@ -18,6 +19,7 @@ const CSP = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inl
 
 const market = new Market({ seed: arg("seed", 1), speed: SPEED });
 const access = new Access(word("as", "admin"));
+const actions = new Actions(market, access);
 
 const ROUTES = [
   [/^\/api\/status$/, () => market.status()],
@@ -36,20 +38,33 @@ const ROUTES = [
   [/^\/api\/data-quality\/map$/, (_, query) => market.qualityMap(query)],
   [/^\/api\/data-quality\/summary$/, () => market.quality()],
   [/^\/api\/drift$/, () => market.drift()],
-  [/^\/api\/settings$/, () => market.settings()],
+  [/^\/api\/settings$/, () => actions.settings()],
+  [/^\/api\/settings\/versions$/, () => ({ items: actions.versions, next_cursor: null })],
+  [/^\/api\/schedules$/, () => actions.schedules],
+  [/^\/api\/models\/([\w-]+)\/evidence$/, () => actions.evidence()],
   [/^\/api\/models\/([\w-]+)$/, ([, id]) => market.model(id)],
   [/^\/api\/rl\/(models|decisions)$/, () => []],
   [/^\/api\/symbol\/([A-Z0-9]+)\/series$/, ([, symbol], query) => market.series(symbol, query)],
   [/^\/api\/orders$/, () => ({ items: market.orders(), next_cursor: null })],
   [/^\/api\/trades$/, () => ({ items: market.trades(), next_cursor: null })],
-  [/^\/api\/training\/jobs$/, () => market.jobs()],
+  [/^\/api\/training\/jobs$/, () => [...actions.jobs, ...market.jobs()]],
   [/^\/api\/models$/, () => market.models()],
 ];
 
 const accepted = (body) => ({ status: 202, body });
+const refused = (conditions) => ({ status: 409, body: { title: "refused", status: 409, code: "REFUSED", detail: "the evidence is not whole", conditions: conditions.filter(({ met }) => !met) } });
 const COMMANDS = [
   ["POST", /^\/api\/trading\/toggle$/, (_, { mode }) => accepted(market.toggle(mode))],
   ["POST", /^\/api\/trading\/kill-switch$/, (_, { action }) => accepted(market.switch(action))],
+  ["POST", /^\/api\/training\/jobs$/, (_, { kind, params }) => accepted(actions.start(kind, params))],
+  ["POST", /^\/api\/training\/jobs\/([\w-]+)\/(cancel|retry)$/, ([, id, what]) => accepted(actions.job(id, what))],
+  ["POST", /^\/api\/data-quality\/repair$/, (_, body) => accepted(actions.start("repair", body))],
+  ["POST", /^\/api\/models\/rollback$/, () => ({ status: 200, body: market.models()[1] })],
+  ["POST", /^\/api\/models\/([\w-]+)\/promote$/, ([, id], { override }) => (override ? { status: 200, body: market.model(id) } : refused(actions.evidence().conditions))],
+  ["POST", /^\/api\/schedules\/(\w+)$/, ([, name], body) => ({ status: 200, body: Object.assign(actions.schedules.find((one) => one.name === name), body) })],
+  ["POST", /^\/api\/schedules\/(\w+)\/run$/, ([, name]) => accepted(actions.start(name, {}))],
+  ["POST", /^\/api\/signals\/explain$/, () => ({ status: 200, body: actions.explain() })],
+  ["POST", /^\/api\/settings$/, (_, body) => accepted(actions.change(body))],
 ];
 
 function json(response, { status, body, headers = {} }) {

@@ -13,6 +13,7 @@ import { figureOf, FIGURES, verdictOf } from "@/lib/domain/training";
 import { useText } from "@/lib/i18n/useText";
 import { modelQuery } from "@/lib/queries/records";
 import { useUrlParam } from "@/lib/useUrlState";
+import { PromotePanel } from "./PromotePanel";
 
 function Evidence({ model }: { model: ModelDetail }) {
   const { t, words, day } = useText();
@@ -74,6 +75,7 @@ function Body({ model }: { model: ModelDetail }) {
         <h3 className="label mb-1.5">{t("model.evidence")}</h3>
         <Evidence model={model} />
       </section>
+      <PromotePanel model={model.model_id} />
       <details className="text-xs">
         <summary className="label">{t("model.label_spec")}</summary>
         <dl className="mt-1 grid grid-cols-[auto_1fr] gap-x-4 gap-y-0.5">

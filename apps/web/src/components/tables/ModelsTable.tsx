@@ -1,8 +1,9 @@
 "use client";
 
 import { useQuery } from "@tanstack/react-query";
-import { Badge, type Tone } from "@/components/ui/badge";
 import { useCompared } from "@/components/panels/ModelComparison";
+import { RollbackButton } from "@/components/panels/PromotePanel";
+import { Badge, type Tone } from "@/components/ui/badge";
 import type { Model } from "@/lib/api/schemas";
 import { figureOf } from "@/lib/domain/training";
 import { useText, type Text } from "@/lib/i18n/useText";
@@ -69,5 +70,5 @@ function modelColumns(text: Text): Column<Model>[] {
 
 export function ModelsTable() {
   const query = useQuery(modelsQuery);
-  return <SimpleTable id="models" query={query} columns={modelColumns} rowKey={(model) => model.model_id} words={{ title: "models.title", caption: "models.caption", empty: "models.empty", emptyWhat: "models.empty.what" }} />;
+  return <SimpleTable id="models" query={query} columns={modelColumns} rowKey={(model) => model.model_id} words={{ title: "models.title", caption: "models.caption", empty: "models.empty", emptyWhat: "models.empty.what" }} aside={<RollbackButton />} />;
 }

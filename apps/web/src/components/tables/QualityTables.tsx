@@ -2,11 +2,13 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { SymbolLink } from "@/components/data/SymbolLink";
+import { RepairButton } from "@/components/panels/RepairButton";
 import { Badge } from "@/components/ui/badge";
 import type { Gap, QualityEvent, SymbolDrift, SymbolQuality } from "@/lib/api/schemas";
 import { missingState, psiState } from "@/lib/domain/quality";
 import { duration } from "@/lib/format/time";
 import type { Text } from "@/lib/i18n/useText";
+import { useMarketNow } from "@/lib/live/useFreshness";
 import { driftQuery, qualityQuery } from "@/lib/queries/records";
 import type { Column } from "@/lib/table/useTable";
 import { SimpleTable } from "./SimpleTable";
@@ -51,12 +53,14 @@ function gapColumns(text: Text): Column<Gap>[] {
     { id: "repaired", label: "quality.repaired", numeric: true, cell: (gap) => gap.repaired_bars, sort: (gap) => gap.repaired_bars },
     { id: "source", label: "col.source", cell: (gap) => gap.source ?? "–", sort: (gap) => gap.source },
     { id: "found", label: "quality.found", numeric: true, optional: true, cell: (gap) => text.dayMinute(Date.parse(gap.found_at)), sort: (gap) => Date.parse(gap.found_at), csv: (gap) => gap.found_at },
+    { id: "act", label: "col.act", cell: (gap) => (gap.status === "repaired" ? null : <RepairButton gap={gap} />) },
   ];
 }
 
 export function GapsTable() {
   const query = useQuery({ ...qualityQuery, select: (quality) => quality.gaps });
-  return <SimpleTable id="gaps" query={query} columns={gapColumns} rowKey={(gap) => `${gap.symbol}:${gap.dataset}:${gap.from_ts}`} words={{ title: "quality.gaps", caption: "quality.gaps.caption", empty: "quality.gaps.empty", emptyWhat: "quality.gaps.empty.what" }} />;
+  const marketNow = useMarketNow(60_000);
+  return <SimpleTable id="gaps" query={query} columns={gapColumns} rowKey={(gap) => `${gap.symbol}:${gap.dataset}:${gap.from_ts}`} words={{ title: "quality.gaps", caption: "quality.gaps.caption", empty: "quality.gaps.empty", emptyWhat: "quality.gaps.empty.what" }} aside={<RepairButton {...(marketNow !== null && { now: marketNow })} />} />;
 }
 
 function eventColumns(text: Text): Column<QualityEvent>[] {

@@ -10,6 +10,7 @@ import { TradingToggleCard } from "@/components/cards/TradingToggleCard";
 import { AuditTable } from "@/components/tables/AuditTable";
 import { GateTable } from "@/components/tables/GateTable";
 import { SessionsTable } from "@/components/tables/SessionsTable";
+import { SettingsVersionsTable } from "@/components/tables/SettingsVersionsTable";
 import { TokensTable } from "@/components/tables/TokensTable";
 import { UsersTable } from "@/components/tables/UsersTable";
 import { Card, Figure } from "@/components/ui/card";
@@ -62,6 +63,7 @@ export function SettingsView() {
         <SystemCard />
         <TradingToggleCard />
         <SettingsCard />
+        <SettingsVersionsTable />
         <UniverseCard />
         <GateTable />
       </>

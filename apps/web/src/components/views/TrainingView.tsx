@@ -1,5 +1,6 @@
 "use client";
 
+import { JobSheet } from "@/components/panels/JobSheet";
 import { ModelComparison } from "@/components/panels/ModelComparison";
 import { ModelReport } from "@/components/panels/ModelReport";
 import { ModelsTable } from "@/components/tables/ModelsTable";
@@ -39,6 +40,7 @@ export function TrainingView() {
     <PageFrame id="training" title="nav.training" lead="page.training.lead">
       <Tabs label={t("nav.training")} testId="training-tab" value={tab} onChange={(value) => setTab(value === "models" ? null : value)} tabs={TABS.map((id) => ({ id, text: t(`training.tab.${id}`), content: content[id] }))} />
       <ModelReport />
+      <JobSheet />
     </PageFrame>
   );
 }

@@ -1,6 +1,6 @@
 import { screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import type { Execution, Fill, Order } from "@/lib/api/schemas";
 import { keys } from "@/lib/queries/keys";
 import { setPrefs } from "@/lib/prefs/store";
@@ -80,11 +80,13 @@ describe("the orders page", () => {
     expect(screen.getAllByTestId("order-event").map((line) => line.dataset.what)).toEqual(["filled", "placed"]);
   });
 
-  it("takes its range from the address, and asks the API for it in market time", () => {
+  it("takes its range from the address, and asks the API for it in market time", async () => {
     window.history.replaceState(null, "", "/orders/?range=1h");
     const requests = fakeNetwork(() => undefined);
     page();
-    const asked = requests.find(({ path }) => path.startsWith("/api/orders?"))?.path ?? "";
+    const find = () => requests.find(({ path }) => path.startsWith("/api/orders?"))?.path;
+    await vi.waitFor(() => expect(find()).toBeDefined());
+    const asked = find()!;
     const params = new URLSearchParams(asked.split("?")[1]);
     expect(Number(params.get("to")) - Number(params.get("from"))).toBeLessThanOrEqual(3_600_001);
     expect(Math.abs(Number(params.get("to")) - Date.parse(STATUS.market_ts!))).toBeLessThan(120_000);

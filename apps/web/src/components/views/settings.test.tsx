@@ -7,7 +7,7 @@ import { ACCOUNT, instrument, STATUS } from "@/testing/samples";
 import { DashboardView } from "./DashboardView";
 import { SettingsView } from "./SettingsView";
 
-const settings = { version: null, changed_at: null, values: { MODE: "shadow", K_TP: null, TRADING_ENABLED: true, MAX_USED_MARGIN_PCT: 0.35, UNIVERSE: ["BTCUSDT", "NEWUSDT"], SOMETHING_NEW: 7 } };
+const settings = { version: null, changed_at: null, values: { MODE: "shadow", K_TP: null, TRADING_ENABLED: true, MAX_USED_MARGIN_PCT: 0.35, UNIVERSE: ["BTCUSDT", "NEWUSDT"], SOMETHING_NEW: 7 }, effects: {}, acknowledged_version: null, pending: false, restart_needed: [] };
 const gate = { exchange: "emulator", money: false, open: false, account_asked_at: null, conditions: [{ code: "MODE_NOT_PERMITTED", met: false, value: "MODE=shadow", expected: "MODE=live and a restart" }] };
 
 describe("the settings page", () => {

@@ -19,7 +19,7 @@ const detail = { ...a, content_hash: "c", label_spec: { h_bars: 360 }, evidence:
 const page = () =>
   renderDesk(<TrainingView />, {
     status: STATUS,
-    cache: [[keys.jobs, [job(), ...slots]], [keys.models, [a, b]], [keys.model(a!.model_id), detail], [keys.rlModels, []], [keys.rlDecisions, []]],
+    cache: [[keys.jobs, [job(), ...slots]], [keys.models, [a, b]], [keys.model(a!.model_id), detail], [keys.schedules, [{ name: "compute_drift", kind: "compute_drift", enabled: true, every_ms: null, next_at: null, last_at: null, last_job_id: null, last_status: null }]], [keys.rlModels, []], [keys.rlDecisions, []]],
   });
 
 describe("the training page", () => {
@@ -53,7 +53,7 @@ describe("the training page", () => {
   it("shows what comes by itself, with its rhythm and its failures", async () => {
     page();
     await userEvent.click(screen.getByTestId("training-tab-schedules"));
-    expect(screen.getByTestId("schedules-row-compute_drift")).toHaveTextContent(/1h 00m.*succeeded21/);
+    expect(screen.getByTestId("schedules-row-compute_drift")).toHaveTextContent(/on1h 00m.*succeeded21/);
     expect(screen.queryByTestId("schedules-row-train_model")).toBeNull();
   });
 

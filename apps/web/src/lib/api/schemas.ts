@@ -439,9 +439,6 @@ export const deskCommandSchema = z.object({
 });
 export type DeskCommand = z.infer<typeof deskCommandSchema>;
 
-export const settingsSchema = z.object({ version: num, changed_at: text, values: z.record(z.string(), z.unknown()) });
-export type Settings = z.infer<typeof settingsSchema>;
-
 const column = z.array(z.number().nullable()).default([]);
 const stamps = z.array(z.number()).default([]);
 const words = z.array(z.string().nullable()).default([]);

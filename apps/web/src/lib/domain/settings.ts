@@ -21,6 +21,42 @@ export function grouped(values: Record<string, unknown>): { group: Group; settin
   return [...groups, { group: "other" as const, settings: other }].filter(({ settings }) => settings.length > 0);
 }
 
+/** As a field shows it: empty is null, a list is separated by commas. */
+export function asText(value: unknown): string {
+  if (value === null || value === undefined) return "";
+  return Array.isArray(value) ? value.map(String).join(", ") : String(value);
+}
+
+/** What was written, in the kind of what stands there; undefined when it cannot be that. */
+export function readSetting(text: string, before: unknown): unknown {
+  const written = text.trim();
+  if (Array.isArray(before)) return written.split(/[\s,]+/).filter((part) => part !== "");
+  if (written === "") return typeof before === "string" ? undefined : null;
+  if (typeof before === "boolean") return written === "true" ? true : written === "false" ? false : undefined;
+  const number = Number(written);
+  if (typeof before === "number") return Number.isFinite(number) ? number : undefined;
+  return before === null && Number.isFinite(number) ? number : written;
+}
+
+export interface Difference {
+  name: string;
+  before: unknown;
+  after: unknown;
+  /** What is written cannot be a value of this setting. */
+  invalid: boolean;
+}
+
+/** What a form would change, in the order of the settings. */
+export function differences(values: Record<string, unknown>, written: Readonly<Record<string, string>>): Difference[] {
+  return Object.keys(values).flatMap((name) => {
+    const text = written[name];
+    if (text === undefined) return [];
+    const [before, after] = [values[name], readSetting(text, values[name])];
+    const same = JSON.stringify(after) === JSON.stringify(before ?? null);
+    return same ? [] : [{ name, before, after, invalid: after === undefined || (after === null && before !== null && typeof before === "boolean") }];
+  });
+}
+
 /** The universe as names, whether the API gives a list or one text. */
 export function universeOf(value: unknown): string[] {
   if (Array.isArray(value)) return value.map(String);

@@ -1,4 +1,5 @@
 /** Reading a model's figures and the rhythm of recurring jobs. Pure. */
+import type { Schedule } from "@/lib/api/actions";
 import type { Job, Model } from "@/lib/api/schemas";
 
 export type Kind = "ratio" | "fraction" | "money" | "count" | "bps" | "minutes";
@@ -75,6 +76,39 @@ export function recurring(jobs: readonly Job[]): Recurring[] {
       return { kind, last: last.job, runs: rows.length, failed: rows.filter(({ job }) => job.status === "failed").length, everyMs: slots.length > 1 ? slots[0]! - slots[1]! : null, lastSlot: last.slot };
     })
     .sort((a, b) => a.kind.localeCompare(b.kind));
+}
+
+export interface Scheduled {
+  name: string;
+  kind: string;
+  enabled: boolean;
+  everyMs: number | null;
+  lastSlot: number | null;
+  nextSlot: number | null;
+  last: Job["status"] | null;
+  runs: number;
+  failed: number;
+}
+
+const instant = (ts: string | null) => (ts === null || Number.isNaN(Date.parse(ts)) ? null : Date.parse(ts));
+
+/** Schedules with what became of the jobs that they asked for. */
+export function scheduled(schedules: readonly Schedule[], seen: readonly Recurring[]): Scheduled[] {
+  return schedules.map((schedule) => {
+    const kind = schedule.kind ?? schedule.name;
+    const jobs = seen.find((one) => one.kind === kind);
+    return {
+      name: schedule.name,
+      kind,
+      enabled: schedule.enabled,
+      everyMs: schedule.every_ms ?? jobs?.everyMs ?? null,
+      lastSlot: instant(schedule.last_at) ?? jobs?.lastSlot ?? null,
+      nextSlot: instant(schedule.next_at),
+      last: jobs?.last.status ?? null,
+      runs: jobs?.runs ?? 0,
+      failed: jobs?.failed ?? 0,
+    };
+  });
 }
 
 /** Probabilities of the agent's actions, largest first. */

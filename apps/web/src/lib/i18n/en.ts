@@ -1,6 +1,8 @@
 import { accessEn } from "./access.en";
+import { actionsEn } from "./actions.en";
 /** English; the shape every other language must have. */
 export const en = {
+  ...actionsEn,
   ...accessEn,
   "brand.name": "Perpilot",
   "brand.tagline": "Perpetual futures desk",
@@ -693,8 +695,7 @@ export const en = {
   "margin.empty.live": "No account on the exchange",
   "margin.empty.live.what": "Start the desk with MODE=live and a key to trade one.",
   "settings.presets": "Mode and presets",
-  "settings.read_only": "read only",
-  "settings.where": "These stand in the file .env beside the program. Change a value there, then run perpilot down and perpilot up; they are not changed from the desk yet.",
+  "settings.where": "Values start in the file .env beside the program; what is changed here is kept as versions and wins. Keys, ports and folders are never changed from the desk.",
   "settings.by_preset": "by the preset",
   "settings.universe.unknown": "unknown",
   "settings.group.mode": "Mode",

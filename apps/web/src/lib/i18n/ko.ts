@@ -1,8 +1,10 @@
 import { accessKo } from "./access.ko";
+import { actionsKo } from "./actions.ko";
 /** 한국어. */
 import type { Catalogue } from "./en";
 
 export const ko: Catalogue = {
+  ...actionsKo,
   ...accessKo,
   "brand.name": "Perpilot",
   "brand.tagline": "무기한 선물 트레이딩 데스크",
@@ -695,8 +697,7 @@ export const ko: Catalogue = {
   "margin.empty.live": "거래소 계정이 없습니다",
   "margin.empty.live.what": "거래하려면 MODE=live와 키로 시작하세요.",
   "settings.presets": "모드와 프리셋",
-  "settings.read_only": "읽기 전용",
-  "settings.where": "이 값들은 프로그램 옆의 .env 파일에 있습니다. 거기서 바꾼 뒤 perpilot down, perpilot up을 실행하세요. 아직 데스크에서는 바꿀 수 없습니다.",
+  "settings.where": "값은 프로그램 옆 .env 파일에서 시작하며, 여기서 바꾼 값은 버전으로 보관되고 우선합니다. 키, 포트, 폴더는 데스크에서 바꾸지 않습니다.",
   "settings.by_preset": "프리셋 값",
   "settings.universe.unknown": "알 수 없음",
   "settings.group.mode": "모드",

@@ -32,5 +32,9 @@ export const keys = {
   gate: ["gate"] as const,
   commands: ["commands"] as const,
   settings: ["settings"] as const,
+  settingsVersions: ["settings", "versions"] as const,
+  schedules: ["schedules"] as const,
+  evidence: (id: string) => ["models", id, "evidence"] as const,
+  explain: (symbol: string, ts: string) => ["explain", symbol, ts] as const,
   series: (symbol: string, window: string) => ["series", symbol, window] as const,
 };

@@ -1,8 +1,9 @@
 /** Guards, latches, what live trading needs, and what was asked of single symbols. */
 import { queryOptions } from "@tanstack/react-query";
 import * as z from "zod";
+import { settingsSchema } from "@/lib/api/actions";
 import { get } from "@/lib/api/client";
-import { deskCommandSchema, gateSchema, riskStateSchema, settingsSchema } from "@/lib/api/schemas";
+import { deskCommandSchema, gateSchema, riskStateSchema } from "@/lib/api/schemas";
 import { keys } from "./keys";
 
 export type AccountMode = "shadow" | "live";
@@ -31,5 +32,6 @@ export const commandsQuery = queryOptions({
 export const settingsQuery = queryOptions({
   queryKey: keys.settings,
   queryFn: ({ signal }) => get(settingsSchema, "/api/settings", signal),
-  refetchInterval: 60_000,
+  // A change is followed until the worker has it.
+  refetchInterval: (query) => (query.state.data?.pending ? 1_000 : 60_000),
 });

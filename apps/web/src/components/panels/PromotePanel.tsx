@@ -1,0 +1,98 @@
+"use client";
+
+import { useQuery } from "@tanstack/react-query";
+import { CheckCircle2, CircleSlash } from "lucide-react";
+import { useState } from "react";
+import { Confirm } from "@/components/data/Confirm";
+import { QueryView } from "@/components/data/QueryView";
+import { Badge } from "@/components/ui/badge";
+import type { Evidence } from "@/lib/api/actions";
+import { cn } from "@/lib/cn";
+import { useText } from "@/lib/i18n/useText";
+import { evidenceQuery, usePromote, useRollback } from "@/lib/queries/actions";
+
+const shown = (value: unknown) => (value === null || value === undefined ? "–" : typeof value === "object" ? JSON.stringify(value) : String(value));
+
+function Conditions({ evidence }: { evidence: Evidence }) {
+  const { t, words } = useText();
+  return (
+    <ul className="flex flex-col gap-1.5" data-testid="promote-conditions">
+      {evidence.conditions.map(({ code, met, value, expected, message }) => {
+        const Icon = met ? CheckCircle2 : CircleSlash;
+        return (
+          <li key={code} className="text-xs" data-testid={`promote-condition-${code}`} data-met={met}>
+            <span className="flex items-center gap-1.5">
+              <Icon aria-hidden className={cn("size-3.5 shrink-0", met ? "text-good" : "text-bad")} />
+              <span className="font-medium">{words("condition", code)}</span>
+              <Badge tone={met ? "good" : "bad"}>{t(met ? "gate.met" : "gate.unmet")}</Badge>
+            </span>
+            <p className="num pl-5 text-2xs text-soft">{message !== "" ? message : t("promote.condition", { value: shown(value), expected: shown(expected) })}</p>
+          </li>
+        );
+      })}
+    </ul>
+  );
+}
+
+function Promote({ model, evidence }: { model: string; evidence: Evidence }) {
+  const { t } = useText();
+  const promote = usePromote();
+  const [override, setOverride] = useState(false);
+  const unmet = evidence.conditions.filter(({ met }) => !met).length;
+  const short = model.slice(0, 8);
+  return (
+    <Confirm
+      needs="admin"
+      size="md"
+      variant={unmet > 0 ? "danger" : "primary"}
+      name={t("promote.do")}
+      title={t("promote.title", { model: short })}
+      what={t(unmet > 0 ? "promote.unmet" : "promote.what", { count: unmet })}
+      reason
+      word={short}
+      testId="promote"
+      ready={unmet === 0 || override}
+      onOpen={() => setOverride(false)}
+      act={(reason) => promote.mutateAsync({ model, reason, confirm: model, ...(unmet > 0 && { override: true as const }) })}
+    >
+      <Conditions evidence={evidence} />
+      {unmet > 0 && (
+        <label className="flex items-start gap-2 text-xs text-bad">
+          <input type="checkbox" className="mt-0.5 size-3.5 accent-[var(--red)]" checked={override} onChange={(event) => setOverride(event.target.checked)} data-testid="promote-override" />
+          {t("promote.override")}
+        </label>
+      )}
+    </Confirm>
+  );
+}
+
+/** What speaks for putting a model into production and what does not, and the button that does it. */
+export function PromotePanel({ model }: { model: string }) {
+  const { t } = useText();
+  const query = useQuery(evidenceQuery(model));
+  return (
+    <section data-testid="panel-promote">
+      <h3 className="label mb-1.5">{t("promote.evidence")}</h3>
+      <QueryView query={query} what="promote.evidence" rows={3}>
+        {(evidence) => (
+          <div className="flex flex-col items-start gap-3">
+            <Conditions evidence={evidence} />
+            {evidence.report_url !== null && (
+              <a href={evidence.report_url} className="text-xs text-brand hover:underline" data-testid="promote-report">
+                {t("promote.report")}
+              </a>
+            )}
+            <Promote model={model} evidence={evidence} />
+          </div>
+        )}
+      </QueryView>
+    </section>
+  );
+}
+
+/** Back to the model that served before. */
+export function RollbackButton() {
+  const { t } = useText();
+  const rollback = useRollback();
+  return <Confirm needs="admin" variant="danger" name={t("rollback.do")} title={t("rollback.title")} what={t("rollback.what")} reason testId="rollback" act={(reason) => rollback.mutateAsync(reason)} />;
+}
