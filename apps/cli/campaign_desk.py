@@ -17,13 +17,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from urllib.error import HTTPError
-from urllib.request import Request, urlopen
 
 import numpy as np
 import psycopg
 
-from apps.cli import desk, watchdog
+from apps.cli import desk, trading, watchdog
+from apps.cli.api import Api
 from apps.cli.campaign import CampaignError
 from apps.cli.console import Bar, bar, say
 from packages.common.db import connect
@@ -204,15 +203,9 @@ class _Desk:
         info = desk.read(self.var)
         if info is None:
             return "no desk"
-        body = json.dumps({"mode": "live", "reason": "campaign", "confirm": "LIVE"}).encode()
-        headers = {"Content-Type": "application/json", "Origin": info.url}
-        request = Request(f"{info.url}/api/trading/toggle", data=body, headers=headers, method="POST")  # noqa: S310
         try:
-            with urlopen(request, timeout=10) as answer:  # noqa: S310 - the desk's own loopback address
-                json.load(answer)
-        except HTTPError as exc:
-            return exc.read().decode(errors="replace")
-        except OSError as exc:
+            trading.toggle(Api(info.url, self.var), "live", "campaign", "LIVE")
+        except PlatformError as exc:
             return str(exc)
         return None
 

@@ -128,8 +128,7 @@ def halt(
     """No new entries from now on; stops and exits stay. Only `resume` lifts it."""
     from apps.cli.trading import halt as stop_entries
 
-    running = _desk()
-    typer.echo(stop_entries(running.url, running.database_url, reason, flatten=flatten))
+    typer.echo(stop_entries(_api(), _desk().database_url, reason, flatten=flatten))
 
 
 @app.command()
@@ -137,7 +136,7 @@ def resume(reason: Annotated[str, typer.Option(help="Why the latch may be cleare
     """Clear the kill-switch. What still holds latches again at once."""
     from apps.cli.trading import resume as clear
 
-    typer.echo(clear(_desk().url, reason))
+    typer.echo(clear(_api(), reason))
 
 
 @app.command()
@@ -145,7 +144,7 @@ def close(symbol: str, reason: Reason = "from the command line") -> None:
     """Leave the live position of one symbol at the market."""
     from apps.cli.trading import command
 
-    typer.echo(command(_desk().url, f"/api/positions/{symbol}/close", reason))
+    typer.echo(command(_api(), f"/api/positions/{symbol}/close", reason))
 
 
 @app.command()
@@ -153,7 +152,7 @@ def pause(symbol: str, reason: Reason = "from the command line") -> None:
     """No new live entries on one symbol; its position and stops stay."""
     from apps.cli.trading import command
 
-    typer.echo(command(_desk().url, f"/api/symbols/{symbol}/pause", reason))
+    typer.echo(command(_api(), f"/api/symbols/{symbol}/pause", reason))
 
 
 @app.command()
@@ -161,7 +160,7 @@ def unpause(symbol: str, reason: Reason = "from the command line") -> None:
     """Allow live entries on one symbol again."""
     from apps.cli.trading import command
 
-    typer.echo(command(_desk().url, f"/api/symbols/{symbol}/unpause", reason))
+    typer.echo(command(_api(), f"/api/symbols/{symbol}/unpause", reason))
 
 
 @app.command()
@@ -221,7 +220,7 @@ def trading_off(reason: Annotated[str, typer.Option(help="Why; it is kept.")] = 
     """No new entries; open positions keep their stops."""
     from apps.cli.trading import toggle
 
-    typer.echo(toggle(_desk().url, "off", reason))
+    typer.echo(toggle(_api(), "off", reason))
 
 
 @trading.command("shadow")
@@ -229,7 +228,7 @@ def trading_shadow(reason: Annotated[str, typer.Option(help="Why; it is kept.")]
     """Trade the shadow account: real decisions, no orders."""
     from apps.cli.trading import toggle
 
-    typer.echo(toggle(_desk().url, "shadow", reason))
+    typer.echo(toggle(_api(), "shadow", reason))
 
 
 @trading.command("live")
@@ -240,7 +239,7 @@ def trading_live(
     """Trade the account: real orders. Refused with everything that is not met; `trading gate` shows it."""
     from apps.cli.trading import toggle
 
-    typer.echo(toggle(_desk().url, "live", reason, confirm))
+    typer.echo(toggle(_api(), "live", reason, confirm))
 
 
 @trading.command("gate")
@@ -249,7 +248,7 @@ def trading_gate(as_json: Json = False) -> None:
     from apps.cli import report
     from apps.cli.trading import gate
 
-    report.table(gate(_desk().url), as_json=as_json)
+    report.table(gate(_api()), as_json=as_json)
 
 
 @jobs.command("list")
@@ -300,6 +299,7 @@ app.add_typer(research.features, name="features")
 _LAZY = (
     ("data", "apps.cli.data", "History: load it, bring it in, look at it, mend it."),
     ("emulator", "apps.cli.emulator", "The emulated exchange."),
+    ("user", "apps.cli.user", "Who may sign in: users, roles, one-time links, second factors, sessions, tokens."),
 )
 
 
@@ -334,6 +334,12 @@ def _desk() -> Any:
     from apps.cli import desk
 
     return desk.require_running(_settings().var_dir.resolve())
+
+
+def _api() -> Any:
+    from apps.cli.api import running_api
+
+    return running_api(_settings().var_dir.resolve())
 
 
 def _invalid(field: str, value: object, expected: str) -> None:

@@ -74,6 +74,7 @@ class Up:
         self.rest_url, self.ws_url = self.settings.exchange_rest_url, self.settings.exchange_ws_url
         self.own_exchange = self.settings.exchange == "emulator" and not self.rest_url  # an emulator that we start
         self.watchdog: Child | None = None
+        self.link: str | None = None  # to sign in with once; it is written down nowhere
 
     # --- the whole story --------------------------------------------------------------------------------------------
 
@@ -104,6 +105,7 @@ class Up:
             say("  MODE=live: the emulated account is traded with the emulator's own key, which is no secret")
         self._start_stores()
         self._migrate()
+        self._prepare_sign_in()
         self._start_exchange()
         loaded = self._succeeded("bootstrap_history")
         if loaded:  # nothing to wait for: the trader first, it takes longest to be ready
@@ -115,6 +117,8 @@ class Up:
         for name, timeout_s in (("emulator", 180.0), ("api", 60.0)):
             self._await_child(name, timeout_s)
         say(f"  the desk is at {self.url}")
+        if self.link is not None:
+            say(f"  sign in once, within 24 hours, with {self.link}")
         self._publish()
         if not loaded:
             self._job("bootstrap_history", {"days": self.settings.history_days}, "Loading history")
@@ -126,7 +130,10 @@ class Up:
         self._phase("ok", "signals are fresh for every tradable symbol")
         say(f"Ready: {self.message}. Open {self.url} (Ctrl-C stops everything)")
         if not self.headless:
-            open_browser(self.url)
+            from apps.cli.user import unused
+
+            fresh = self.link is not None and unused(self.database_url, self.link)
+            open_browser(self.link if self.link is not None and fresh else self.url)
 
     # --- steps ------------------------------------------------------------------------------------------------------
 
@@ -167,6 +174,11 @@ class Up:
         with connect(self.database_url) as conn:
             ensure_identity(conn, self.settings.identity)
         ResearchStore(self.settings.store).ensure_identity(self.settings.identity)
+
+    def _prepare_sign_in(self) -> None:
+        from apps.cli.user import prepare
+
+        self.link = prepare(self.database_url, self.var, self.url, demo=self.settings.exchange == "emulator")
 
     def _start_exchange(self) -> None:
         if not self.own_exchange:

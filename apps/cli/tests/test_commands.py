@@ -25,7 +25,9 @@ COMMANDS = [
     "halt", "resume", "close", "pause", "unpause", "trading live", "trading gate",
     "data bootstrap", "data import", "data check", "data repair",
     "models list", "models show", "models promote", "trading off", "trading shadow",
-    "jobs list", "jobs show", "jobs cancel", "emulator serve",
+    "jobs list", "jobs show", "jobs cancel", "emulator serve", "user list", "user add", "user link", "user role",
+    "user disable", "user enable", "user reset-totp", "user sessions", "user end-sessions", "user tokens",
+    "user end-token",
 ]  # fmt: skip
 
 
