@@ -333,6 +333,7 @@ class LiveStateDTO(BaseModel):
     blocks: list[EntryBlockDTO]
     positions: int
     unprotected: list[str]
+    unprotected_since: dict[str, str] = {}
     locked: dict[str, str]
     paused: list[str]
     entries_unknown: int

@@ -107,3 +107,24 @@ class RLDecisionDTO(BaseModel):
     action_probs: dict[str, float]
     executed: bool
     pnl_result: float | None
+
+
+class RLActionCount(BaseModel):
+    action: int
+    action_name: str
+    count: int
+    executed: int
+    mean_confidence: float | None
+    pnl: float | None
+    wins: int
+
+
+class RLStatsOut(BaseModel):
+    """Decisions of a span by action: how many, how many were carried out, the mean confidence, and the sum of what the
+    carried out ones brought, quote units."""
+
+    model_id: str | None
+    from_ts: str
+    to_ts: str
+    decisions: int
+    actions: list[RLActionCount]

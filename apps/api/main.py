@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import Depends, FastAPI
 from psycopg import Error as DatabaseError
 from psycopg_pool import PoolTimeout
+from starlette.middleware.gzip import GZipMiddleware
 
 from apps.api import errors
 from apps.api.auth import policy
@@ -30,10 +31,12 @@ from apps.api.routers import (
     auth,
     desk_pages,
     explain,
+    history,
     jobs,
     models,
     operations,
     risk,
+    rl,
     settings,
     signals,
     status,
@@ -64,6 +67,8 @@ ROUTERS = (
     jobs,
     models,
     explain,
+    history,
+    rl,
     operations,
     auth,
     users,
@@ -123,6 +128,7 @@ def create_app(config: Settings, web_out: Path = WEB_OUT) -> FastAPI:
         policy.check(module.router.routes, CHANNELS)
         app.include_router(module.router, dependencies=[Depends(authorise)])
     app.router.default = desk  # what no route takes; a mount would hide 405
+    app.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=4)
     app.add_middleware(Measure, metrics=metrics)
     app.add_middleware(Gate, hosts=allowed_hosts(config.api_host))  # outermost: nothing of a stranger gets further
     return app

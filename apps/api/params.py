@@ -63,6 +63,16 @@ def span(from_: str | None, to: str | None, *, newest_ms: int, default_ms: int) 
     return Span(from_ms, to_ms)
 
 
+def list_span(from_: str | None, to: str | None) -> Span:
+    """Lists are bounded by their pages, not by their span: any part of history may be walked."""
+    asked = Span(
+        EARLIEST_MS if from_ is None else instant("from", from_), LATEST_MS if to is None else instant("to", to)
+    )
+    if asked.from_ms >= asked.to_ms:
+        raise InvalidInputError("from", from_ or asked.from_ms, f"an instant before to ({asked.to_ms})")
+    return asked
+
+
 def symbol_name(text: str) -> str:
     """``text`` if it is spelled like a symbol."""
     validate_internal(text)

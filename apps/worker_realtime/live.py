@@ -215,6 +215,7 @@ class LiveTrading:
         self._limits, self._venue = limits, surroundings.venue
         self.lease_grace_ms = _LEASE_GRACE_MS
         self._watchdog_acted = wall_ms()  # what it did before this process is history
+        self._bare_since: dict[str, int] = {}  # wall time since which a position is seen without a confirmed stop
         self.trader, self._surroundings = trader, surroundings
         self._link, self._settings, self._writer, self._clock = link, settings, writer, clock
         self._instruments = instruments
@@ -365,9 +366,11 @@ class LiveTrading:
 
     def _beat(self) -> None:
         """The watchdog's sign of life: it must not need a database."""
+        view = self.trader.view()
+        bare = [symbol for symbol, held in view.positions.items() if not held.protected]
+        self._bare_since = {symbol: self._bare_since.get(symbol, wall_ms()) for symbol in bare}
         path = self._settings.var_dir / "run" / "trader.json"
         path.parent.mkdir(parents=True, exist_ok=True)
-        view = self.trader.view()
         beat = {
             "wall_ms": wall_ms(),
             "market_ms": self._clock.now_ms(),
@@ -401,6 +404,7 @@ class LiveTrading:
             ],
             "positions": len(view.positions),
             "unprotected": sorted(symbol for symbol, held in view.positions.items() if not held.protected),
+            "unprotected_since": {symbol: iso(at) for symbol, at in sorted(self._bare_since.items())},
             "paused": sorted(view.paused),
             "proofs": {tier: iso(at) for tier, at in view.proofs.seen.items() if at},
             "stop_path_proven": self.trader.stop_path_proven(),

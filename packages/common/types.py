@@ -247,6 +247,7 @@ class PositionDTO(BaseModel):
     r_multiple: float | None = None
     risk_at_stop: float | None = None
     protected: bool = True
+    unprotected_since: str | None = None  # wall time; null where it has its stop, or nobody watches
 
 
 class OrderDTO(BaseModel):

@@ -60,8 +60,8 @@ async def summary(conn: Connection, *, late_ms: int) -> DataQualityDTO:
         open_gaps=0 if open_gaps is None else open_gaps["n"],
         quality_events_24h=0 if counted is None else counted["n"],
         symbols=symbols,
-        gaps=[_gap(row) for row in gaps],
-        events=[_event(row) for row in events],
+        gaps=[gap_dto(row) for row in gaps],
+        events=[event_dto(row) for row in events],
     )
 
 
@@ -88,7 +88,8 @@ def _symbol(row: dict[str, Any], market: datetime | None) -> SymbolQuality:
     )
 
 
-def _gap(row: dict[str, Any]) -> GapDTO:
+def gap_dto(row: dict[str, Any]) -> GapDTO:
+    """A row of ``data_gaps``."""
     return GapDTO(
         symbol=row["symbol"],
         dataset=row["dataset"],
@@ -103,7 +104,8 @@ def _gap(row: dict[str, Any]) -> GapDTO:
     )
 
 
-def _event(row: dict[str, Any]) -> QualityEventDTO:
+def event_dto(row: dict[str, Any]) -> QualityEventDTO:
+    """A row of ``quality_events``."""
     return QualityEventDTO(
         ts=iso_of(row["ts"]),
         symbol=row["symbol"],

@@ -3,6 +3,7 @@
 from typing import Any
 
 from apps.api.db import Connection
+from apps.api.queries import status
 from apps.api.queries.rows import iso_at, iso_of, number, whole
 from packages.common.types import PositionDTO
 
@@ -17,7 +18,20 @@ ORDER BY p.opened_ts DESC NULLS LAST, p.symbol
 async def latest(conn: Connection, mode: str) -> list[PositionDTO]:
     """Open positions at the newest minute of the account, newest first."""
     rows = await (await conn.execute(_SQL, {"mode": mode})).fetchall()
-    return [dto(row) for row in rows]
+    found = [dto(row) for row in rows]
+    watched = await status.live(conn) if mode == "live" and found else None
+    if watched is None:
+        return found
+    # The worker knows whether the exchange has confirmed a stop; a row only knows that one was planned.
+    return [
+        one.model_copy(
+            update={
+                "protected": one.symbol not in watched.unprotected,
+                "unprotected_since": watched.unprotected_since.get(one.symbol),
+            }
+        )
+        for one in found
+    ]
 
 
 def dto(row: dict[str, Any]) -> PositionDTO:

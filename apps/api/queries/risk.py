@@ -63,7 +63,7 @@ async def funnel(conn: Connection, mode: str, newest: datetime | None, minutes: 
 async def events(conn: Connection, limit: int) -> list[RiskEventDTO]:
     """Newest risk events first."""
     rows = await (await conn.execute(_EVENTS, (limit,))).fetchall()
-    return [_event(row) for row in rows]
+    return [event_dto(row) for row in rows]
 
 
 async def betas(conn: Connection) -> dict[str, float]:
@@ -72,7 +72,8 @@ async def betas(conn: Connection) -> dict[str, float]:
     return {row["symbol"]: row["beta"] for row in rows if row["beta"] == row["beta"]}
 
 
-def _event(row: dict[str, Any]) -> RiskEventDTO:
+def event_dto(row: dict[str, Any]) -> RiskEventDTO:
+    """A row of ``risk_events``."""
     return RiskEventDTO(
         ts=iso_at(row["ts"]) or "",
         event_type=row["event_type"],

@@ -1,5 +1,6 @@
 """Jobs and models."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any, LiteralString
 from uuid import UUID
@@ -8,6 +9,7 @@ from apps.api.db import Connection
 from apps.api.dto import EvidenceDTO, ModelDetailDTO
 from apps.api.errors import InvalidInputError, NotFoundError
 from apps.api.params import cursor_instant, decode_cursor, encode_cursor
+from apps.api.queries.package_files import read_part
 from apps.api.queries.rows import iso_at, iso_of, ms_of, number
 from packages.common.time import MINUTE_MS
 from packages.common.types import JobDTO, ModelDTO
@@ -66,6 +68,15 @@ async def job(conn: Connection, job_id: UUID) -> JobDTO:
     return _job(row)
 
 
+async def report(conn: Connection, model_id: UUID) -> bytes:
+    """The HTML report of a model's package; ``NotFoundError`` where there is none."""
+    found = await model(conn, model_id)
+    page = await asyncio.to_thread(read_part, found.artifact_uri, "report.html")
+    if page is None:
+        raise NotFoundError(f"report: got {str(model_id)!r}, expected a model that was traded in its training")
+    return page
+
+
 async def newest_jobs(conn: Connection, kinds: Sequence[str]) -> dict[str, JobDTO]:
     """The newest job of each kind that ever had one."""
     found: dict[str, JobDTO] = {}
@@ -103,6 +114,7 @@ async def model(conn: Connection, model_id: UUID) -> ModelDetailDTO:
     return ModelDetailDTO(
         **_model(row),
         content_hash=row["content_hash"],
+        report_url=f"/api/models/{row['model_id']}/report" if row["metrics"].get("trading") else None,
         label_spec=row["label_spec"],
         evidence=[
             EvidenceDTO(

@@ -6,27 +6,23 @@ from starlette.responses import Response
 from apps.api.deps import Db
 from apps.api.dto import EquityOut, OrdersPage, TradesPage
 from apps.api.params import (
-    EARLIEST_MS,
-    LATEST_MS,
     AccountMode,
     Cursor,
     From,
     Limit,
     Mode,
-    Span,
     SymbolFilter,
     To,
-    instant,
+    list_span,
     span,
     symbol_name,
 )
 from apps.api.queries import account, orders, positions
-from apps.api.responses import cached, encode, etag_of
-from packages.common.errors import InvalidInputError
+from apps.api.responses import UNCHANGED, HistoryRoute, cached, encode, etag_of
 from packages.common.time import DAY_MS, MINUTE_MS
 from packages.common.types import AccountDTO, PositionDTO
 
-router = APIRouter(prefix="/api", tags=["account"])
+router = APIRouter(prefix="/api", tags=["account"], route_class=HistoryRoute, responses=UNCHANGED)
 
 
 @router.get("/account/latest", operation_id="getAccount")
@@ -64,7 +60,7 @@ async def list_orders(
 ) -> OrdersPage:
     """Orders created in the span, newest first, with the mean price, fee and PnL of their fills."""
     checked = None if symbol is None else symbol_name(symbol)
-    return await orders.orders(conn, _list_span(from_, to), mode=mode, symbol=checked, cursor=cursor, limit=limit)
+    return await orders.orders(conn, list_span(from_, to), mode=mode, symbol=checked, cursor=cursor, limit=limit)
 
 
 @router.get("/trades", operation_id="listTrades")
@@ -80,14 +76,4 @@ async def list_trades(
 ) -> TradesPage:
     """Closed round trips by their exit, newest first; the shadow account's unless asked otherwise."""
     checked = None if symbol is None else symbol_name(symbol)
-    return await orders.trades(conn, _list_span(from_, to), mode=mode, symbol=checked, cursor=cursor, limit=limit)
-
-
-def _list_span(from_: str | None, to: str | None) -> Span:
-    """Lists are bounded by their pages, not by their span: any part of history may be walked."""
-    asked = Span(
-        EARLIEST_MS if from_ is None else instant("from", from_), LATEST_MS if to is None else instant("to", to)
-    )
-    if asked.from_ms >= asked.to_ms:
-        raise InvalidInputError("from", from_ or asked.from_ms, f"an instant before to ({asked.to_ms})")
-    return asked
+    return await orders.trades(conn, list_span(from_, to), mode=mode, symbol=checked, cursor=cursor, limit=limit)

@@ -1,16 +1,17 @@
-"""What single pages of the desk read beside the specification's endpoints: orders, fills, data quality, the agent."""
+"""What single pages of the desk read beside the specification's endpoints: orders, fills, data quality."""
 
 from fastapi import APIRouter
 
 from apps.api.deps import Config, Db
-from apps.api.dto_pages import ExecutionOut, FillsPage, QualityMapOut, RLDecisionDTO, RLModelDTO
+from apps.api.dto_pages import ExecutionOut, FillsPage, QualityMapOut
 from apps.api.params import Cursor, From, Limit, Mode, Span, SymbolFilter, To, span, symbol_name
-from apps.api.queries import execution, quality_map, rl
+from apps.api.queries import execution, quality_map
+from apps.api.responses import UNCHANGED, HistoryRoute
 from packages.common.errors import InvalidInputError
 from packages.common.time import DAY_MS, MINUTE_MS
 from packages.common.types import OrderDTO
 
-router = APIRouter(prefix="/api")
+router = APIRouter(prefix="/api", route_class=HistoryRoute, responses=UNCHANGED)
 MAP_DAYS_MAX = 14
 
 
@@ -53,18 +54,6 @@ async def list_fills(
 async def get_execution(conn: Db, from_: From = None, to: To = None, mode: Mode = "shadow") -> ExecutionOut:
     """Failure rate, and slippage against what was expected. Default: the week up to the newest order or exit."""
     return await execution.execution(conn, await _span(conn, mode, from_, to), mode)
-
-
-@router.get("/rl/models", operation_id="listRLModels", tags=["training"])
-async def list_rl_models(conn: Db) -> list[RLModelDTO]:
-    """Models of the agent (§25.5); the one in production first."""
-    return await rl.models(conn)
-
-
-@router.get("/rl/decisions", operation_id="listRLDecisions", tags=["training"])
-async def list_rl_decisions(conn: Db, symbol: SymbolFilter = None, limit: Limit = 100) -> list[RLDecisionDTO]:
-    """Decisions of the agent, newest first (§25.5)."""
-    return await rl.decisions(conn, symbol=None if symbol is None else symbol_name(symbol), limit=limit)
 
 
 async def _span(conn: Db, mode: str, from_: str | None, to: str | None) -> Span:

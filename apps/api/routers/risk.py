@@ -7,9 +7,10 @@ from apps.api.dto import DataQualityDTO, DriftDTO, RiskStateDTO
 from apps.api.params import From, Mode, SymbolFilter, To, symbol_name
 from apps.api.queries import account, data_quality, drift, positions, risk, status, trading
 from apps.api.queries import settings as stored
+from apps.api.responses import UNCHANGED, HistoryRoute
 from apps.api.risk_view import guards
 
-router = APIRouter(prefix="/api", tags=["risk"])
+router = APIRouter(prefix="/api", tags=["risk"], route_class=HistoryRoute, responses=UNCHANGED)
 
 
 @router.get("/risk/state", operation_id="getRiskState")

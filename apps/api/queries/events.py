@@ -1,0 +1,68 @@
+"""Events page by page: of risk, gaps of the data, and input that was refused."""
+
+from typing import Any, LiteralString
+
+from apps.api.db import Connection
+from apps.api.dto_history import GapsPage, QualityEventsPage, RiskEventsPage
+from apps.api.params import Span, cursor_instant, decode_cursor, encode_cursor
+from apps.api.queries.data_quality import event_dto, gap_dto
+from apps.api.queries.risk import event_dto as risk_dto
+from packages.common.time import to_datetime
+
+_RISK: LiteralString = """
+SELECT *, (extract(epoch FROM ts) * 1000000)::bigint AS place FROM risk_events
+WHERE ts >= %(from)s AND ts < %(to)s AND severity >= %(severity)s
+  AND (%(symbol)s::text IS NULL OR symbol = %(symbol)s)
+  AND (%(place)s::timestamptz IS NULL OR (ts, id) < (%(place)s, %(id)s))
+ORDER BY ts DESC, id DESC LIMIT %(rows)s
+"""
+_GAPS: LiteralString = """
+SELECT *, (extract(epoch FROM found_at) * 1000000)::bigint AS place FROM data_gaps
+WHERE to_ts >= %(from)s AND from_ts < %(to)s
+  AND (%(symbol)s::text IS NULL OR symbol = %(symbol)s) AND (%(status)s::text IS NULL OR status = %(status)s)
+  AND (%(place)s::timestamptz IS NULL OR (found_at, id) < (%(place)s, %(id)s))
+ORDER BY found_at DESC, id DESC LIMIT %(rows)s
+"""
+_QUALITY: LiteralString = """
+SELECT *, (extract(epoch FROM ts) * 1000000)::bigint AS place FROM quality_events
+WHERE ts >= %(from)s AND ts < %(to)s AND (%(symbol)s::text IS NULL OR symbol = %(symbol)s)
+  AND (%(place)s::timestamptz IS NULL OR (ts, id) < (%(place)s, %(id)s))
+ORDER BY ts DESC, id DESC LIMIT %(rows)s
+"""
+
+
+async def risk(
+    conn: Connection, span: Span, *, symbol: str | None, severity: int, cursor: str | None, limit: int
+) -> RiskEventsPage:
+    """Newest first, of at least this severity."""
+    rows, following = await _page(conn, _RISK, span, cursor, limit, {"symbol": symbol, "severity": severity})
+    return RiskEventsPage(items=[risk_dto(row) for row in rows], next_cursor=following)
+
+
+async def gaps(
+    conn: Connection, span: Span, *, symbol: str | None, status: str | None, cursor: str | None, limit: int
+) -> GapsPage:
+    """Gaps that touch the span, newest find first."""
+    rows, following = await _page(conn, _GAPS, span, cursor, limit, {"symbol": symbol, "status": status})
+    return GapsPage(items=[gap_dto(row) for row in rows], next_cursor=following)
+
+
+async def quality(
+    conn: Connection, span: Span, *, symbol: str | None, cursor: str | None, limit: int
+) -> QualityEventsPage:
+    """Newest first."""
+    rows, following = await _page(conn, _QUALITY, span, cursor, limit, {"symbol": symbol})
+    return QualityEventsPage(items=[event_dto(row) for row in rows], next_cursor=following)
+
+
+async def _page(
+    conn: Connection, query: LiteralString, span: Span, cursor: str | None, limit: int, more: dict[str, Any]
+) -> tuple[list[dict[str, Any]], str | None]:
+    params = more | {"from": to_datetime(span.from_ms), "to": to_datetime(span.to_ms), "rows": limit + 1}
+    params |= {"place": None, "id": None}
+    if cursor:
+        place, number = decode_cursor(cursor, (int, int))
+        params |= {"place": cursor_instant(place), "id": number}
+    rows = await (await conn.execute(query, params)).fetchall()
+    rest, rows = len(rows) > limit, rows[:limit]
+    return rows, encode_cursor(rows[-1]["place"], rows[-1]["id"]) if rest else None
