@@ -33,6 +33,7 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "XRPUSDT", "SOLUSDT")
 D = Decimal
 CALM = asdict(Switches())
 SPEED = 30.0
+WATCH_MS = 2_500
 
 
 @dataclass
@@ -198,6 +199,10 @@ class Desk:
         gained = D(after["summary"]["wallet"]) - D(before["summary"]["wallet"])
         assert net.quantize(D("1e-8")) == gained.quantize(D("1e-8"))
 
+    async def posted(self, path):
+        """How often the exchange was asked to do something, whatever it answered."""
+        return sum((await self.exchange.control.audit(rows=False))["answers"].get(f"POST {path}", {}).values())
+
     async def new(self, what):
         """Rows of the audit that came since the scenario began."""
         return (await self.audit())[what][len(self.since[what]) :]
@@ -209,7 +214,7 @@ async def desk(market, tmp_path_factory):
     minute: here after two seconds at most. It reads the account more often than the
     weight of the exchange allows, so there is more of it."""
     config = EmulatorConfig(speed=SPEED, history_days=3, universe=SYMBOLS, weight_per_minute=100_000)
-    delays = {Timer.WATCH: 2_500, Timer.LIST: 1_500}
+    delays = {Timer.WATCH: WATCH_MS, Timer.LIST: 1_500}
     async with (
         served(config, source=market) as exchange,
         desk_on(exchange, tmp_path_factory.mktemp("desk"), speed=SPEED, delays=delays) as found,

@@ -494,7 +494,8 @@ class _Turn:
         if event.foreign:
             self.trip(Latch.HALTED, "FOREIGN_ORDER")
         self.set(recovering=False, position=position)
-        if s.exit.working and not any(row.leg is Leg.EXIT for row in event.listed):
+        exits = {row.attempt for row in event.listed if row.leg is Leg.EXIT}
+        if s.exit.working and s.exit.attempt not in exits:
             self.set(exit=replace(s.exit, working=False))
         self.entry_listed(event)
         if position != 0:
@@ -515,6 +516,9 @@ class _Turn:
             if s.latch is Latch.RUNNING:
                 self.trip(Latch.HALTED, "UNPLANNED_POSITION")
             self.set(intent=None)
+        for row in event.listed:  # an older one that rests is in the way of the next (rule 11)
+            if row.leg is Leg.EXIT and (row.attempt != s.exit.attempt or not s.exit.working):
+                self.out.append(do.Cancel(row.leg, row.attempt))
         if self.s.exit.waiting is False and self.s.exit.working is False and not s.market_closed:
             self.disarm(Timer.EXIT)  # the position was just read: what is left goes now
         for leg in (Leg.STOP, Leg.TARGET):
