@@ -59,6 +59,7 @@ async def running(
     app = create_app(settings, web_out)
     server = uvicorn.Server(server_config(app, settings))
     with socket.create_server(("127.0.0.1", 0), backlog=1024) as listener:
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # as uvloop does: else each answer waits 40 ms
         task = asyncio.create_task(server.serve(sockets=[listener]))
         while not server.started:
             if task.done():

@@ -8,15 +8,27 @@ import aiohttp
 import psycopg
 import pytest
 import pytest_asyncio
+from pwdlib import PasswordHash
+from pwdlib.hashers.argon2 import Argon2Hasher
 
 from apps.api import audit
-from apps.api.auth import accounts, sign_in
+from apps.api.auth import accounts, passwords, sign_in
 from apps.api.auth.policy import Role
 from apps.api.tests.browser import NOW_MS, PASSWORD, add_totp, browser, code_of, person, user
 from apps.api.tests.conftest import fresh_database
 from apps.api.tests.running import running, settings_for
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cheap_hashes():
+    """argon2id still, with less work: what it costs in operation is looked at in test_auth_parts."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "_hasher", PasswordHash((Argon2Hasher(time_cost=1, memory_cost=256, parallelism=1),)))
+        passwords._nobody.cache_clear()
+        yield
+    passwords._nobody.cache_clear()
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -140,8 +152,6 @@ async def test_wrong_names_passwords_and_people_get_the_same_answer(desk):
 async def test_an_unknown_name_takes_as_long_as_a_wrong_password(desk, monkeypatch):
     """Not measured against a clock but counted: both cost one check of argon2id, on a hash of the same parameters."""
     checked = []
-    from apps.api.auth import passwords
-
     real_verify = passwords._hasher.verify
 
     class Spy:
