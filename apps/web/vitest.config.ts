@@ -4,14 +4,17 @@ import { defineConfig } from "vitest/config";
 // So that "local" differs from UTC wherever the tests run; workers inherit it.
 process.env.TZ = "Asia/Seoul";
 
+// One registry of modules for all files of a project: importing them anew cost more than the tests.
+const shared = { restoreMocks: true, unstubGlobals: true, isolate: false };
+
 export default defineConfig({
   resolve: { alias: { "@": fileURLToPath(new URL("./src", import.meta.url)) } },
   test: {
-    environment: "jsdom",
-    setupFiles: ["./vitest.setup.ts"],
-    include: ["src/**/*.test.{ts,tsx}", "scripts/**/*.test.mjs"],
-    restoreMocks: true,
-    unstubGlobals: true,
     pool: "threads",
+    // A browser is imitated only where something is rendered: it costs more than most tests.
+    projects: [
+      { extends: true, test: { ...shared, name: "lib", environment: "node", include: ["src/**/*.test.ts", "scripts/**/*.test.mjs"] } },
+      { extends: true, test: { ...shared, name: "desk", environment: "jsdom", setupFiles: ["./vitest.setup.ts"], include: ["src/**/*.test.tsx"] } },
+    ],
   },
 });

@@ -1,27 +1,28 @@
+import "@testing-library/jest-dom/vitest";
 import { cleanup } from "@testing-library/react";
 import { afterEach, beforeEach, vi } from "vitest";
+import { resetDoor } from "./src/lib/api/session";
+import { resetPrefs } from "./src/lib/prefs/store";
+import { navigation } from "./src/testing/navigation";
 
 vi.mock("next/navigation", async () => (await import("./src/testing/navigation")).navigation);
 
-if (typeof document !== "undefined") {
-  await import("@testing-library/jest-dom/vitest");
-  const { navigation } = await import("./src/testing/navigation");
+beforeEach(() => window.history.replaceState(null, "", "/dashboard/"));
 
-  beforeEach(() => window.history.replaceState(null, "", "/dashboard/"));
+// Files share their modules: whatever a test left in one is put back.
+afterEach(() => {
+  cleanup();
+  localStorage.clear();
+  resetPrefs();
+  resetDoor();
+  navigation.pushed.length = 0;
+});
 
-  afterEach(async () => {
-    cleanup();
-    localStorage.clear();
-    (await import("./src/lib/prefs/store")).resetPrefs();
-    navigation.pushed.length = 0;
-  });
-
-  // What jsdom lacks and Radix asks for.
-  globalThis.ResizeObserver ??= class {
-    observe() {}
-    unobserve() {}
-    disconnect() {}
-  };
-  Element.prototype.scrollIntoView ??= () => {};
-  Element.prototype.hasPointerCapture ??= () => false;
-}
+// What jsdom lacks and Radix asks for.
+globalThis.ResizeObserver ??= class {
+  observe() {}
+  unobserve() {}
+  disconnect() {}
+};
+Element.prototype.scrollIntoView ??= () => {};
+Element.prototype.hasPointerCapture ??= () => false;

@@ -1,3 +1,4 @@
+// @vitest-environment jsdom
 import { beforeEach, describe, expect, it } from "vitest";
 import { neighbour, shortcutOf, type Stroke } from "./keyboard/keys";
 import { DEFAULT_PREFS, parsePrefs } from "./prefs/store";

@@ -10,7 +10,7 @@ import type { Connection } from "@/lib/domain/health";
 import { ConnectionContext } from "@/lib/live/context";
 import { keys } from "@/lib/queries/keys";
 
-export const ADMIN: Me = { signed_in: true, user: { name: "ada", role: "admin", totp: false }, step_up_until: null, csrf: "c5rf", demo: false, first_use: false };
+export const ADMIN: Me = { signed_in: true, user: { name: "ada", role: "admin", totp: false, password: true }, step_up_until: null, csrf: "c5rf", demo: false, first_use: false };
 
 export interface World {
   status?: Status;

@@ -21,6 +21,8 @@ export const STATUS: Status = {
   symbols_fresh: 28,
   kill_switch: "RUNNING",
   trading_version: 3,
+  settings_version: 0,
+  settings_at_start: 0,
   model_id: "9b1f4c70-5f52-5c3e-8a74-1f4d6a2b7c11",
   model_kind: "demo",
   open_gaps: 1,
@@ -124,6 +126,7 @@ export function position(change: Partial<Position> = {}): Position {
     r_multiple: 0.5,
     risk_at_stop: 20,
     protected: true,
+    unprotected_since: null,
     ...change,
   };
 }
@@ -137,6 +140,9 @@ export function series(from: number, count: number, change: Partial<Series["sign
   const filled = <T>(value: T) => ts.map(() => value);
   return {
     symbol: "BTCUSDT",
+    mode: "shadow",
+    from_ts: from,
+    to_ts: from + count * 60_000,
     interval_min: 1,
     candles: { ts, open: close.map((c) => c - 1), high: close.map((c) => c + 0.5), low: close.map((c) => c - 1.5), close, volume: filled(2) },
     mark: { ts, close },
@@ -162,6 +168,7 @@ export function series(from: number, count: number, change: Partial<Series["sign
 
 export const LIVE: LiveState = {
   ready: true,
+  equity: "501.25",
   stream_up: true,
   latch: "HALTED",
   latch_code: "LEDGER_MISMATCH",
@@ -173,6 +180,7 @@ export const LIVE: LiveState = {
   ],
   positions: 1,
   unprotected: [],
+  unprotected_since: {},
   locked: {},
   paused: ["XRPUSDT"],
   entries_unknown: 0,

@@ -8,7 +8,7 @@ import { Card } from "@/components/ui/card";
 import { Field } from "@/components/ui/field";
 import { passwordFault } from "@/lib/domain/access";
 import { useText } from "@/lib/i18n/useText";
-import { usePasswordChange } from "@/lib/queries/access";
+import { useMe, usePasswordChange } from "@/lib/queries/access";
 
 /** One's own password; changing it ends every other session. */
 export function PasswordCard() {
@@ -17,6 +17,7 @@ export function PasswordCard() {
   const [password, setPassword] = useState("");
   const [again, setAgain] = useState("");
   const change = usePasswordChange();
+  const has = useMe()?.user?.password === true;
   return (
     <Card title={t("password.title")} data-testid="card-password">
       <form
@@ -27,11 +28,11 @@ export function PasswordCard() {
           if (passwordFault(password, again) === null) change.mutate({ ...(current !== "" && { current }), password }, { onSuccess: clear });
         }}
       >
-        <Field label={t("password.current")} hint={t("password.current.what")} type="password" autoComplete="current-password" value={current} onChange={(event) => setCurrent(event.target.value)} data-testid="password-current" />
+        {has && <Field label={t("password.current")} type="password" autoComplete="current-password" value={current} onChange={(event) => setCurrent(event.target.value)} data-testid="password-current" />}
         <NewPasswordFields password={password} again={again} onPassword={setPassword} onAgain={setAgain} />
         <Refusal error={change.error} />
         <div className="flex items-center gap-3">
-          <Button type="submit" disabled={passwordFault(password, again) !== null || change.isPending} data-testid="password-change">
+          <Button type="submit" disabled={(has && current === "") || passwordFault(password, again) !== null || change.isPending} data-testid="password-change">
             {t("password.change")}
           </Button>
           {change.isSuccess && password === "" && (

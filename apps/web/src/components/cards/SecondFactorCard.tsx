@@ -8,6 +8,7 @@ import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Card } from "@/components/ui/card";
 import { Field } from "@/components/ui/field";
+import { ApiError } from "@/lib/api/client";
 import { useText } from "@/lib/i18n/useText";
 import { useMe, useTotpConfirm, useTotpRemoval, useTotpStart } from "@/lib/queries/access";
 
@@ -36,15 +37,25 @@ function SetUp({ onCodes }: { onCodes: (codes: string[]) => void }) {
   const { t } = useText();
   const start = useTotpStart();
   const confirm = useTotpConfirm();
+  const [password, setPassword] = useState("");
   if (start.data === undefined) {
+    // Whoever signed in long ago is asked for the password once more.
+    const again = start.error instanceof ApiError && start.error.code === "SIGN_IN_REFUSED";
     return (
-      <div className="flex flex-col items-start gap-2">
+      <form
+        className="flex max-w-sm flex-col items-start gap-2"
+        onSubmit={(event) => {
+          event.preventDefault();
+          start.mutate(password === "" ? undefined : password);
+        }}
+      >
         <p className="text-xs text-soft">{t("totp.why")}</p>
-        <Refusal error={start.error} />
-        <Button onClick={() => start.mutate(undefined)} disabled={start.isPending} data-testid="totp-start">
+        {again && <Field label={t("login.password")} hint={t("totp.password")} type="password" autoComplete="current-password" value={password} onChange={(event) => setPassword(event.target.value)} data-testid="totp-password" />}
+        {!(again && password === "") && <Refusal error={start.error} />}
+        <Button type="submit" disabled={start.isPending} data-testid="totp-start">
           {t("totp.start")}
         </Button>
-      </div>
+      </form>
     );
   }
   const { secret, qr_svg } = start.data;

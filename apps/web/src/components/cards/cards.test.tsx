@@ -159,7 +159,7 @@ describe("TopSignalsTable", () => {
 
 describe("TradingToggleCard", () => {
   it("asks first, sends the command, and stays pending until the trader has acknowledged it", async () => {
-    const post = vi.fn(async () => new Response('{"version": 4, "toggle": "off"}', { status: 202 }));
+    const post = vi.fn(async () => new Response('{"version": 4, "toggle": "off", "changed": true, "acknowledged_version": 3}', { status: 202 }));
     vi.stubGlobal("fetch", post);
     const { client } = renderDesk(<TradingToggleCard />, { status: STATUS });
     await userEvent.click(screen.getByTestId("trading-to-off"));

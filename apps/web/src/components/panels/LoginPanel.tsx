@@ -124,10 +124,13 @@ function LinkForm({ token, onGiveUp }: { token: string; onGiveUp: () => void }) 
   const error = link.error;
   const wait = useWait(error);
   const wantsPassword = error instanceof ApiError && error.status === 422;
-  const [asked, setAsked] = useState(false);
-  if (wantsPassword && !asked) setAsked(true);
-  if (!asked && error === null) return <Loading label={t("login.link.using")} rows={3} />;
-  if (!asked) {
+  const needsCode = error instanceof ApiError && error.code === "CODE_NEEDED";
+  const [asked, setAsked] = useState<"password" | "code" | null>(null);
+  const [code, setCode] = useState("");
+  if (wantsPassword && asked === null) setAsked("password");
+  if (needsCode && asked !== "code") setAsked("code");
+  if (asked === null && error === null) return <Loading label={t("login.link.using")} rows={3} />;
+  if (asked === null) {
     return (
       <div className="flex flex-col gap-3">
         <Refused error={error} wait={wait} />
@@ -137,19 +140,27 @@ function LinkForm({ token, onGiveUp }: { token: string; onGiveUp: () => void }) 
       </div>
     );
   }
+  // A link that was enough without a password may still want a code.
+  const ready = asked === "code" ? code.trim() !== "" : passwordFault(password, again) === null;
   return (
     <form
       className="flex flex-col gap-3"
       data-testid="login-first-password"
       onSubmit={(event) => {
         event.preventDefault();
-        if (passwordFault(password, again) === null) mutate({ token, password });
+        if (ready) mutate({ token, ...(password !== "" && { password }), ...(asked === "code" && { code: code.trim() }) });
       }}
     >
-      <p className="text-xs text-soft">{t("login.link.first")}</p>
-      <NewPasswordFields password={password} again={again} onPassword={setPassword} onAgain={setAgain} />
+      {asked === "code" ? (
+        <Field {...CODE_INPUT} label={t("login.code")} hint={t("login.code.what")} value={code} onChange={(event) => setCode(event.target.value)} data-testid="login-code" autoFocus />
+      ) : (
+        <>
+          <p className="text-xs text-soft">{t("login.link.first")}</p>
+          <NewPasswordFields password={password} again={again} onPassword={setPassword} onAgain={setAgain} />
+        </>
+      )}
       {!(wantsPassword && password === "") && <Refused error={error} wait={wait} />}
-      <Submit disabled={passwordFault(password, again) !== null || link.isPending || wait > 0}>{t("login.link.set")}</Submit>
+      <Submit disabled={!ready || link.isPending || wait > 0}>{t(asked === "code" ? "login.submit" : "login.link.set")}</Submit>
     </form>
   );
 }

@@ -5,14 +5,14 @@ import { ShieldAlert } from "lucide-react";
 import { SymbolLink } from "@/components/data/SymbolLink";
 import type { Position } from "@/lib/api/schemas";
 import { unprotected } from "@/lib/domain/exposure";
-import { ageMs } from "@/lib/domain/positions";
+import { nakedMs } from "@/lib/domain/positions";
 import { useText } from "@/lib/i18n/useText";
 import { useMarketNow } from "@/lib/live/useFreshness";
 import { livePositionsQuery, positionsQuery } from "@/lib/queries/live";
 
 function Age({ position }: { position: Position }) {
   const { t, fixed } = useText();
-  const age = ageMs(position, useMarketNow(500));
+  const age = nakedMs(position, useMarketNow(500));
   return <span className="tabular-nums">{t("alert.unprotected.age", { seconds: age === null ? "?" : fixed(Math.floor(age / 1_000)) })}</span>;
 }
 

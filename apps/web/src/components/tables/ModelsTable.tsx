@@ -21,6 +21,18 @@ function Compare({ model }: { model: Model }) {
   return <input type="checkbox" aria-label={name} title={name} checked={ids.includes(model.model_id)} onChange={(event) => set(model.model_id, event.target.checked)} data-testid={`compare-choose-${model.model_id}`} className="size-3.5 accent-[var(--brand)]" />;
 }
 
+/** That it was promoted without whole evidence is never forgotten. */
+function OverrideMark({ model }: { model: Model }) {
+  const { t } = useText();
+  const last = model.overrides.at(-1);
+  if (last === undefined) return null;
+  return (
+    <Badge tone="bad" title={t("models.override.what", { author: last.author, missing: last.missing.join(", "), reason: last.reason })} data-testid={`model-override-${model.model_id}`}>
+      {t("models.override")}
+    </Badge>
+  );
+}
+
 function modelColumns(text: Text): Column<Model>[] {
   const { words } = text;
   return [
@@ -44,11 +56,16 @@ function modelColumns(text: Text): Column<Model>[] {
       id: "pointer",
       label: "col.pointer",
       // One model may serve as several things at once.
-      cell: (model) => model.pointer?.split(",").map((pointer) => (
-        <Badge key={pointer} tone={TONE[pointer] ?? "neutral"} className="mr-1">
-          {words("models.pointer", pointer)}
-        </Badge>
-      )),
+      cell: (model) => (
+        <>
+          {model.pointer?.split(",").map((pointer) => (
+            <Badge key={pointer} tone={TONE[pointer] ?? "neutral"} className="mr-1">
+              {words("models.pointer", pointer)}
+            </Badge>
+          ))}
+          <OverrideMark model={model} />
+        </>
+      ),
       sort: (model) => model.pointer,
     },
     { id: "pf", label: "figure.profit_factor", numeric: true, cell: (model) => text.fixed(figureOf(model, "profit_factor"), 2), sort: (model) => figureOf(model, "profit_factor") },

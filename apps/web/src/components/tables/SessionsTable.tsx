@@ -35,5 +35,5 @@ function columns(text: Text): Column<Session>[] {
 /** Where one is signed in. */
 export function SessionsTable() {
   const query = useQuery(sessionsQuery);
-  return <SimpleTable id="sessions" query={query} columns={columns} rowKey={(row) => row.id} words={{ title: "sessions.title", caption: "sessions.caption", empty: "sessions.empty", emptyWhat: "sessions.empty.what" }} />;
+  return <SimpleTable id="sessions" query={query} columns={columns} rowKey={(row) => String(row.id)} words={{ title: "sessions.title", caption: "sessions.caption", empty: "sessions.empty", emptyWhat: "sessions.empty.what" }} />;
 }

@@ -75,7 +75,7 @@ export function TokensTable() {
   const query = useQuery(tokensQuery);
   const [made, setMade] = useState<string | null>(null);
   return (
-    <SimpleTable id="tokens" query={query} columns={columns} rowKey={(row) => row.id} words={{ title: "tokens.title", caption: "tokens.caption", empty: "tokens.empty", emptyWhat: "tokens.empty.what" }} aside={<Make onMade={setMade} />}>
+    <SimpleTable id="tokens" query={query} columns={columns} rowKey={(row) => String(row.id)} words={{ title: "tokens.title", caption: "tokens.caption", empty: "tokens.empty", emptyWhat: "tokens.empty.what" }} aside={<Make onMade={setMade} />}>
       {made !== null && <Once what={t("tokens.once")} text={made} testId="token-once" />}
     </SimpleTable>
   );

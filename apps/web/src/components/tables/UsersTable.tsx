@@ -9,7 +9,7 @@ import { Field } from "@/components/ui/field";
 import { Select } from "@/components/ui/select";
 import { ROLES, type Role, type User } from "@/lib/api/access";
 import { useText, type Text } from "@/lib/i18n/useText";
-import { usersQuery, useUserChange, useUserLink, useUserMake, useUserTotpReset } from "@/lib/queries/access";
+import { usersQuery, useUserChange, useUserLink, useUserMake, useUserSessionsEnd, useUserTotpReset } from "@/lib/queries/access";
 import type { Column } from "@/lib/table/useTable";
 import { SimpleTable } from "./SimpleTable";
 
@@ -25,6 +25,7 @@ function Acts({ user, onLink }: { user: User; onLink: (link: string) => void }) 
   const change = useUserChange();
   const link = useUserLink();
   const reset = useUserTotpReset();
+  const end = useUserSessionsEnd();
   const { name } = user;
   return (
     <span className="inline-flex flex-wrap gap-1.5">
@@ -32,6 +33,7 @@ function Acts({ user, onLink }: { user: User; onLink: (link: string) => void }) 
         <Select label={t("col.role")} testId={`user-role-choice-${name}`} value={role} options={roles} onChange={setRole} />
       </Confirm>
       <Confirm needs="admin" name={t("users.link")} title={t("users.link.title", { name })} what={t("users.link.what")} testId={`user-link-${name}`} act={async () => onLink((await link.mutateAsync(name)).link)} />
+      {user.sessions > 0 && <Confirm needs="admin" name={t("users.end")} title={t("users.end.title", { name })} what={t("users.end.what")} testId={`user-end-${name}`} act={() => end.mutateAsync(name)} />}
       {user.totp && <Confirm needs="admin" name={t("users.reset")} title={t("users.reset.title", { name })} what={t("users.reset.what")} variant="danger" testId={`user-reset-${name}`} act={() => reset.mutateAsync(name)} />}
       <Confirm
         needs="admin"
@@ -72,6 +74,7 @@ export function UsersTable() {
       { id: "role", label: "col.role", cell: (user) => text.t(`role.${user.role}`), sort: (user) => user.role },
       { id: "status", label: "col.status", cell: (user) => <Badge tone={user.disabled ? "bad" : "good"}>{text.t(user.disabled ? "users.disabled" : "users.enabled")}</Badge>, sort: (user) => Number(user.disabled) },
       { id: "totp", label: "totp.title", cell: (user) => <Badge tone={user.totp ? "good" : "outline"}>{text.t(user.totp ? "totp.on" : "totp.off")}</Badge>, sort: (user) => Number(user.totp) },
+      { id: "sessions", label: "col.sessions", numeric: true, cell: (user) => user.sessions, sort: (user) => user.sessions },
       { id: "last_seen", label: "col.last_seen", numeric: true, cell: (user) => stamp(user.last_seen), sort: (user) => user.last_seen },
       { id: "act", label: "col.act", cell: (user) => <Acts user={user} onLink={setLink} /> },
     ];

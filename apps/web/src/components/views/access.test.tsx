@@ -1,11 +1,11 @@
 import { act, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { KillSwitchControl } from "@/components/panels/KillSwitchControl";
 import { SessionGate } from "@/components/shell/SessionGate";
 import { Shell } from "@/components/shell/Shell";
 import type { Me } from "@/lib/api/access";
-import { rememberMe, resetDoor } from "@/lib/api/session";
+import { rememberMe } from "@/lib/api/session";
 import { linkOf, mayAs, passwordFault, programOf, safeNext } from "@/lib/domain/access";
 import { keys } from "@/lib/queries/keys";
 import { navigation } from "@/testing/navigation";
@@ -15,10 +15,9 @@ import { LoginView } from "./LoginView";
 import { SettingsView } from "./SettingsView";
 
 const OUT: Me = { ...ADMIN, signed_in: false, user: null, csrf: null };
-const as = (role: "viewer" | "operator" | "admin", totp = false): Me => ({ ...ADMIN, user: { name: "ada", role, totp } });
+const as = (role: "viewer" | "operator" | "admin", totp = false): Me => ({ ...ADMIN, user: { name: "ada", role, totp, password: true } });
 const refusal = (status: number, code: string) => ({ status, body: { code, status, detail: code } });
 
-beforeEach(resetDoor);
 
 describe("rules", () => {
   it("lead back only into the desk", () => {
@@ -127,7 +126,7 @@ describe("a session", () => {
         fresh = JSON.parse(String(init.body)).code === "123456";
         return fresh ? { status: 200, body: as("admin", true) } : refusal(401, "SIGN_IN_REFUSED");
       }
-      if (path === "/api/trading/kill-switch") return fresh ? { status: 202, body: { version: 4, kill_switch: "RUNNING" } } : refusal(403, "STEP_UP_NEEDED");
+      if (path === "/api/trading/kill-switch") return fresh ? { status: 202, body: { version: 4, kill_switch: "RUNNING", changed: true, acknowledged_version: 3 } } : refusal(403, "STEP_UP_NEEDED");
       return undefined;
     });
     renderDesk(
@@ -149,8 +148,8 @@ describe("a session", () => {
 });
 
 describe("accounts in the settings", () => {
-  const SESSIONS = [{ id: "s1", created: "2025-05-26T09:00:00Z", last_seen: "2025-05-26T10:00:00Z", expires: "2025-06-02T09:00:00Z", user_agent: "curl/8", current: false }];
-  const USERS = [{ name: "grace", role: "operator", disabled: false, totp: true, has_password: true, created: null, last_seen: null }];
+  const SESSIONS = [{ id: 1, created: "2025-05-26T09:00:00Z", last_seen: "2025-05-26T10:00:00Z", expires: "2025-06-02T09:00:00Z", user_agent: "curl/8", current: false }];
+  const USERS = [{ name: "grace", role: "operator", disabled: false, totp: true, password: true, created: "2025-05-26T09:00:00Z", last_seen: null, sessions: 0 }];
   const open = (tab: string, me = as("admin"), cache: (readonly [readonly unknown[], unknown])[] = []) => {
     window.history.replaceState(null, "", `/settings/?tab=${tab}`);
     return renderDesk(<SettingsView />, { status: STATUS, universe: [], me, cache: [[keys.sessions, SESSIONS], [keys.tokens, []], [keys.users, USERS], ...cache] });
@@ -172,10 +171,10 @@ describe("accounts in the settings", () => {
   });
 
   it("ends sessions, makes a token that is shown once, and offers no role above one's own", async () => {
-    const requests = fakeNetwork((path) => (path === "/api/auth/tokens" ? { status: 200, body: { id: "t1", name: "report", token: "pp_abc" } } : { status: 200, body: [] }));
+    const requests = fakeNetwork((path) => (path === "/api/auth/tokens" ? { status: 200, body: { id: 1, name: "report", token: "pp_abc" } } : { status: 200, body: [] }));
     open("account", as("operator"));
-    await userEvent.click(screen.getByTestId("session-end-s1"));
-    await waitFor(() => expect(requests[0]).toMatchObject({ path: "/api/auth/sessions/s1/end", method: "POST" }));
+    await userEvent.click(screen.getByTestId("session-end-1"));
+    await waitFor(() => expect(requests[0]).toMatchObject({ path: "/api/auth/sessions/1/end", method: "POST" }));
     await userEvent.click(screen.getByTestId("token-make"));
     await userEvent.type(screen.getByTestId("token-name"), "report");
     expect(within(screen.getByTestId("token-role")).getAllByRole("option")).toHaveLength(2);

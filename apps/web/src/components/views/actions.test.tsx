@@ -1,12 +1,12 @@
-import { screen, waitFor, within } from "@testing-library/react";
+import { screen, waitFor } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 import { ExplainPanel } from "@/components/panels/ExplainPanel";
 import type { Job, Model } from "@/lib/api/schemas";
-import { contributions } from "@/lib/domain/explain";
+import { explained } from "@/lib/domain/explain";
 import { jobParams } from "@/lib/domain/jobs";
 import { differences, readSetting } from "@/lib/domain/settings";
-import { scheduled } from "@/lib/domain/training";
+import { lengthMs, scheduled } from "@/lib/domain/training";
 import { keys } from "@/lib/queries/keys";
 import { navigation } from "@/testing/navigation";
 import { ADMIN, fakeNetwork, renderDesk } from "@/testing/render";
@@ -16,9 +16,10 @@ import { SettingsView } from "./SettingsView";
 import { TrainingView } from "./TrainingView";
 
 const job = (change: Partial<Job> = {}): Job => ({ job_id: "j1", kind: "train_model", created_at: "2025-05-26T10:00:00Z", started_at: "2025-05-26T10:00:01Z", ended_at: null, status: "running", progress: 0.64, stage: "q05_short", config: {}, report_uri: null, error: null, eta_s: 42, ...change });
-const MODEL: Model = { model_id: "aaaaaaaa-1", created_at: "2025-05-26T10:00:00Z", algo: "lightgbm", feature_schema_version: 1, label_spec_hash: "abc", train_start: "2025-04-26T00:00:00Z", train_end: "2025-05-26T00:00:00Z", metrics: {}, artifact_uri: "file:///m", is_production: false, status: "candidate", pointer: null };
-const EVIDENCE = { conditions: [{ code: "PBO", met: false, value: 0.71, expected: "≤ 0.5", message: "" }, { code: "DRIFT", met: true, value: 0.1, expected: "≤ 0.25", message: "" }], report_url: null };
-const SCHEDULE = { name: "train_model", kind: "train_model", enabled: true, every_ms: 7 * 86_400_000, next_at: "2025-06-01T00:00:00Z", last_at: null, last_job_id: null, last_status: null };
+const MODEL: Model = { model_id: "aaaaaaaa-1", created_at: "2025-05-26T10:00:00Z", algo: "lightgbm", feature_schema_version: 1, label_spec_hash: "abc", train_start: "2025-04-26T00:00:00Z", train_end: "2025-05-26T00:00:00Z", metrics: {}, artifact_uri: "file:///m", is_production: false, status: "candidate", pointer: null, overrides: [{ at: "2025-05-26T10:00:00Z", author: "ada", reason: "drill", missing: ["pbo"] }] };
+const EVIDENCE = { model_id: "aaaaaaaa-1", conditions: [{ code: "PBO", met: false, value: "0.71", expected: "≤ 0.5", message: "" }, { code: "DRIFT", met: true, value: "0.1", expected: "≤ 0.25", message: "" }], report_url: null };
+const SCHEDULE = { name: "train_model", enabled: true, every: "7d", at: "40m", default_every: "7d", default_at: "40m", next_ts: "2025-06-01T00:00:00Z", last_job: null, changed_at: null, changed_by: null };
+const TARGET = { prediction: 0.001, base: -0.0002, unit: "fraction", rest: 0.0001, top: [{ feature: "ret_60", contribution: 0.0011 }, { feature: "bb_z", contribution: null }] };
 const taken = (body: unknown) => ({ status: 202, body });
 const posts = (requests: { path: string; method: string; body: unknown }[]) => requests.filter(({ method }) => method === "POST");
 
@@ -75,6 +76,7 @@ describe("models", () => {
     const requests = fakeNetwork((_, init) => (init.method === "POST" ? { status: 200, body: {} } : undefined));
     training(`/training/?model=${MODEL.model_id}`);
     expect(screen.getByTestId("promote-condition-PBO")).toHaveAttribute("data-met", "false");
+    expect(screen.getByTestId("model-override-aaaaaaaa-1")).toHaveAttribute("title", "Promoted by ada without pbo: drill");
     expect(screen.getByTestId("promote-condition-PBO")).toHaveTextContent("0.71, expected ≤ 0.5");
     await userEvent.click(screen.getByTestId("promote"));
     await userEvent.type(screen.getByTestId("promote-word"), "aaaaaaaa");
@@ -104,15 +106,21 @@ describe("schedules", () => {
     await userEvent.click(screen.getByTestId("schedule-toggle-train_model"));
     await userEvent.click(screen.getByTestId("schedule-toggle-train_model-confirm"));
     await waitFor(() => expect(posts(requests).map(({ path, body }) => [path, body])).toEqual([["/api/schedules/train_model/run", {}], ["/api/schedules/train_model", { enabled: false }]]));
+    await userEvent.click(screen.getByTestId("schedule-change-train_model"));
+    await userEvent.clear(screen.getByTestId("schedule-every"));
+    await userEvent.type(screen.getByTestId("schedule-every"), "3d");
+    await userEvent.click(screen.getByTestId("schedule-change-train_model-confirm"));
+    await waitFor(() => expect(posts(requests).at(-1)!.body).toEqual({ every: "3d", at: "40m" }));
   });
 
-  it("take rhythm and outcome from the jobs where they do not tell them", () => {
-    expect(scheduled([{ ...SCHEDULE, every_ms: null }], [{ kind: "train_model", last: job({ status: "failed" }), runs: 2, failed: 1, everyMs: 5, lastSlot: 9 }])[0]).toMatchObject({ everyMs: 5, lastSlot: 9, last: "failed", failed: 1 });
+  it("count the jobs that they asked for, and read lengths of time", () => {
+    expect(scheduled([SCHEDULE], [{ kind: "train_model", last: job({ status: "failed" }), runs: 2, failed: 1, everyMs: 5, lastSlot: 9 }])[0]).toMatchObject({ everyMs: 7 * 86_400_000, last: { status: "failed" }, runs: 2, failed: 1 });
+    expect([lengthMs("90m"), lengthMs("2h"), lengthMs("2 weeks")]).toEqual([5_400_000, 7_200_000, null]);
   });
 });
 
 describe("settings", () => {
-  const SETTINGS = { version: 3, changed_at: null, values: { MODE: "shadow", EV_MIN: 0.001, K_TP: null, MAX_POSITIONS: 6, UNIVERSE: ["BTCUSDT"] }, effects: { EV_MIN: "next_minute", MAX_POSITIONS: "next_minute", UNIVERSE: "restart" }, acknowledged_version: 3, pending: false, restart_needed: [] };
+  const SETTINGS = { version: 3, changed_at: null, values: { MODE: "shadow", EV_MIN: 0.001, K_TP: null, MAX_POSITIONS: 6, UNIVERSE: ["BTCUSDT"] }, effects: { EV_MIN: "next_minute", MAX_POSITIONS: "next_minute", UNIVERSE: "restart" }, acknowledged_version: 3, pending: false, restart_needed: [], hash: "abc" };
   const page = (settings = SETTINGS, me = ADMIN) => renderDesk(<SettingsView />, { status: STATUS, universe: [], me, cache: [[keys.settings, settings], [keys.gate, { exchange: "e", money: false, open: false, account_asked_at: null, conditions: [] }], [keys.settingsVersions, { pages: [{ items: [{ version: 3, ts: "2025-05-26T10:00:00Z", actor: "ada", reason: "weekend", changes: [{ name: "MAX_POSITIONS", before: 8, after: 6, takes_effect: "next_minute" }], acknowledged_at: null }], next_cursor: null }], pageParams: [null] }]] });
 
   it("are changed with a diff, a reason and the version they were looked at in", async () => {
@@ -146,7 +154,7 @@ describe("settings", () => {
   });
 
   it("keep their history with who and why, and are not changed by an operator", () => {
-    page(SETTINGS, { ...ADMIN, user: { name: "grace", role: "operator", totp: false } });
+    page(SETTINGS, { ...ADMIN, user: { name: "grace", role: "operator", totp: false, password: true } });
     expect(screen.getByTestId("settings-versions-row-3")).toHaveTextContent(/ada.*MAX_POSITIONS 8 → 6.*weekend.*not taken over/);
     expect(screen.getByTestId("settings-edit")).toHaveTextContent("Needs the role admin");
   });
@@ -169,18 +177,17 @@ describe("repair and explanation", () => {
   });
 
   it("explains a decision on request, and keeps to the minute that was asked about", async () => {
-    const requests = fakeNetwork((path) => (path === "/api/signals/explain" ? { status: 200, body: { targets: { ev_long: { top: [{ feature: "ret_60", contribution: 0.0011 }] } } } } : undefined));
+    const requests = fakeNetwork((path) => (path === "/api/signals/explain" ? { status: 200, body: { symbol: "BTCUSDT", ts: "2025-05-26T10:00:00Z", mode: "shadow", model_id: "m", decision: "FLAT", unavailable: null, inputs: null, targets: { ev_long: TARGET } } } : undefined));
     renderDesk(<ExplainPanel symbol="BTCUSDT" />, { status: STATUS, signals: [signal()] });
     expect(screen.getByTestId("panel-explain")).toHaveTextContent("on request");
     await userEvent.click(screen.getByTestId("explain-ask"));
-    expect(await screen.findByTestId("explain-ev_long")).toHaveTextContent("EV, longret_60");
+    expect(await screen.findByTestId("explain-ev_long")).toHaveTextContent("EV, longret_60+11.0 bp");
     expect(requests[0]).toEqual({ path: "/api/signals/explain", method: "POST", body: { symbol: "BTCUSDT", ts: "2025-05-26T10:00:00Z" } });
   });
 
-  it("reads contributions flat, nested, or as lists of pairs, the largest first", () => {
-    expect(contributions({ a: 1, b: -2, c: "x" }, 5)).toEqual([{ target: "", top: [{ name: "b", value: -2 }, { name: "a", value: 1 }] }]);
-    expect(contributions({ top: { ev_long: [["a", 1]] } }, 5)).toEqual([{ target: "ev_long", top: [{ name: "a", value: 1 }] }]);
-    expect(contributions({ contributions: { a: 1 } }, 5)).toEqual([{ target: "", top: [{ name: "a", value: 1 }] }]);
-    expect(contributions({}, 5)).toEqual([]);
+  it("reads explanations by target, or flat, the largest first", () => {
+    expect(explained({ a: 1, b: -2, c: "x" }, 1)[0]).toMatchObject({ target: "", top: [{ name: "b", value: -2 }] });
+    expect(explained({ targets: { ev_long: TARGET } }, 5)[0]).toMatchObject({ target: "ev_long", unit: "fraction", top: [{ name: "ret_60", value: 0.0011 }] });
+    expect([explained({ targets: null }, 5), explained({}, 5)]).toEqual([[], []]);
   });
 });

@@ -13,6 +13,8 @@ const stop: Order = { ...order, order_id: 2, type: "STOP_MARKET", status: "NEW",
 const fill: Fill = { mode: "shadow", symbol: "BTCUSDT", trade_id: 7, order_id: 1, ts: "2025-05-26T10:00:00Z", side: "BUY", leg: "entry", price: 100.5, qty: 2, fee: 0.08, fee_asset: "USDT", realized_pnl: null };
 const execution: Execution = {
   mode: "live",
+  from_ts: 0,
+  to_ts: 1,
   orders: 200,
   failed: 3,
   failure_rate: 0.015,

@@ -46,7 +46,7 @@ describe("the positions page", () => {
 describe("the alert of unprotected positions", () => {
   it("counts the seconds of each, on the exchange or not", () => {
     renderDesk(<UnprotectedAlert />, { ...world, positions: [position()], cache: [[keys.livePositions, [{ ...live, protected: false, opened_ts: "2025-05-26T10:01:18Z" }]]] });
-    expect(screen.getByRole("alert")).toHaveTextContent(/No confirmed stop.*BTCUSDT.*LIVE.*open for 1\d s/);
+    expect(screen.getByRole("alert")).toHaveTextContent(/No confirmed stop.*BTCUSDT.*LIVE.*for 1\d s/);
   });
 
   it("is silent while every position has its stop", () => {

@@ -9,7 +9,7 @@ import { STATUS } from "@/testing/samples";
 import { TrainingView } from "./TrainingView";
 
 const job = (change: Partial<Job> = {}): Job => ({ job_id: "1", kind: "train_model", created_at: "2025-05-26T10:00:00Z", started_at: "2025-05-26T10:00:01Z", ended_at: null, status: "running", progress: 0.64, stage: "q05_short", config: {}, report_uri: null, error: null, eta_s: 42, ...change });
-const model = (id: string, trading: Record<string, unknown>): Model => ({ model_id: id, created_at: "2025-05-26T10:00:00Z", algo: "lightgbm", feature_schema_version: 1, label_spec_hash: "abc", train_start: "2025-04-26T00:00:00Z", train_end: "2025-05-26T00:00:00Z", metrics: { trading }, artifact_uri: "file:///m", is_production: false, status: "candidate", pointer: null });
+const model = (id: string, trading: Record<string, unknown>): Model => ({ model_id: id, created_at: "2025-05-26T10:00:00Z", algo: "lightgbm", feature_schema_version: 1, label_spec_hash: "abc", train_start: "2025-04-26T00:00:00Z", train_end: "2025-05-26T00:00:00Z", metrics: { trading }, artifact_uri: "file:///m", is_production: false, status: "candidate", pointer: null, overrides: [] });
 const [a, b] = [
   model("aaaaaaaa-1", { profit_factor: 1.2, max_drawdown: 0.1, trades: 300, fees: 12, verdict: { code: "NO_EDGE", en: "No edge after costs.", ko: "비용을 빼면 우위가 없습니다." } }),
   model("bbbbbbbb-2", { profit_factor: 0.9, max_drawdown: 0.05, trades: 500, fees: 20 }),
@@ -19,7 +19,7 @@ const detail = { ...a, content_hash: "c", label_spec: { h_bars: 360 }, evidence:
 const page = () =>
   renderDesk(<TrainingView />, {
     status: STATUS,
-    cache: [[keys.jobs, [job(), ...slots]], [keys.models, [a, b]], [keys.model(a!.model_id), detail], [keys.schedules, [{ name: "compute_drift", kind: "compute_drift", enabled: true, every_ms: null, next_at: null, last_at: null, last_job_id: null, last_status: null }]], [keys.rlModels, []], [keys.rlDecisions, []]],
+    cache: [[keys.jobs, [job(), ...slots]], [keys.models, [a, b]], [keys.model(a!.model_id), detail], [keys.schedules, [{ name: "compute_drift", enabled: true, every: "1h", at: "5m", default_every: "1h", default_at: "5m", next_ts: null, last_job: null, changed_at: null, changed_by: null }]], [keys.rlModels, []], [keys.rlDecisions, []]],
   });
 
 describe("the training page", () => {

@@ -2,7 +2,6 @@
 import { describe, expect, it } from "vitest";
 import { position, signal, STATUS } from "@/testing/samples";
 import { appendEquity, EQUITY_POINTS_MAX, type EquityPoint } from "./equity";
-import { topContributions } from "./explain";
 import { dataAgeMs, dataVerdict, isStale, marketNowMs, shownMode, staleAfterMs } from "./health";
 import { ageMs, distanceFrac, entryOnBar, isLong, progressToTarget, roeFrac } from "./positions";
 import { parseWindow, resolveWindow } from "./range";
@@ -149,16 +148,5 @@ describe("ranges", () => {
 
   it.each(["", "range=9y", "from=x&to=y", "from=2025-05-27T00:00:00Z&to=2025-05-26T00:00:00Z"])("fall back to the default on %j", (query) => {
     expect(parseWindow(params(query))).toEqual({ kind: "relative", range: "6h" });
-  });
-});
-
-describe("contributions", () => {
-  it("are the largest by magnitude, wherever they are kept", () => {
-    expect(topContributions({ contributions: { a: 0.1, b: -0.5, c: "x", d: Number.NaN } }, 2)).toEqual([
-      { name: "b", value: -0.5 },
-      { name: "a", value: 0.1 },
-    ]);
-    expect(topContributions({ a: 1 }, 5)).toEqual([{ name: "a", value: 1 }]);
-    expect(topContributions({}, 5)).toEqual([]);
   });
 });

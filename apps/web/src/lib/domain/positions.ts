@@ -34,3 +34,9 @@ export function ageMs(position: Pick<Position, "opened_ts">, marketNow: number |
   if (position.opened_ts === null || marketNow === null) return null;
   return Math.max(0, marketNow - Date.parse(position.opened_ts));
 }
+
+/** Market time without a confirmed stop; since it was opened where nobody knows better. */
+export function nakedMs(position: Position, now: number | null): number | null {
+  const since = Date.parse(position.unprotected_since ?? position.opened_ts ?? "");
+  return now === null || Number.isNaN(since) ? null : Math.max(0, now - since);
+}

@@ -80,31 +80,39 @@ export function recurring(jobs: readonly Job[]): Recurring[] {
 
 export interface Scheduled {
   name: string;
-  kind: string;
   enabled: boolean;
+  every: string;
+  at: string;
+  byDefault: { every: string; at: string };
   everyMs: number | null;
-  lastSlot: number | null;
   nextSlot: number | null;
-  last: Job["status"] | null;
+  last: Job | null;
   runs: number;
   failed: number;
 }
 
-const instant = (ts: string | null) => (ts === null || Number.isNaN(Date.parse(ts)) ? null : Date.parse(ts));
+const UNIT_MS = { m: 60_000, h: 3_600_000, d: 86_400_000 } as const;
+
+/** A length of time as schedules write it: 90m, 2h, 7d; null when it is none. */
+export function lengthMs(text: string): number | null {
+  const found = /^(\d{1,4})([mhd])$/.exec(text.trim());
+  return found === null ? null : Number(found[1]) * UNIT_MS[found[2] as keyof typeof UNIT_MS];
+}
 
 /** Schedules with what became of the jobs that they asked for. */
 export function scheduled(schedules: readonly Schedule[], seen: readonly Recurring[]): Scheduled[] {
   return schedules.map((schedule) => {
-    const kind = schedule.kind ?? schedule.name;
-    const jobs = seen.find((one) => one.kind === kind);
+    const jobs = seen.find((one) => one.kind === schedule.name);
+    const next = Date.parse(schedule.next_ts ?? "");
     return {
       name: schedule.name,
-      kind,
       enabled: schedule.enabled,
-      everyMs: schedule.every_ms ?? jobs?.everyMs ?? null,
-      lastSlot: instant(schedule.last_at) ?? jobs?.lastSlot ?? null,
-      nextSlot: instant(schedule.next_at),
-      last: jobs?.last.status ?? null,
+      every: schedule.every,
+      at: schedule.at,
+      byDefault: { every: schedule.default_every, at: schedule.default_at },
+      everyMs: lengthMs(schedule.every),
+      nextSlot: Number.isNaN(next) ? null : next,
+      last: schedule.last_job ?? jobs?.last ?? null,
       runs: jobs?.runs ?? 0,
       failed: jobs?.failed ?? 0,
     };

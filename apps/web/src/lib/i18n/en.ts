@@ -498,7 +498,7 @@ export const en = {
   "costs.title": "Accumulated costs",
   "costs.of_start": "{percent} of the first equity",
   "alert.unprotected": "No confirmed stop",
-  "alert.unprotected.age": "open for {seconds} s",
+  "alert.unprotected.age": "for {seconds} s",
   "alert.unprotected.what": "Check the exchange now. Close the position on the positions page, or flatten with the kill switch.",
   "command.close": "Close",
   "command.pause": "Pause",

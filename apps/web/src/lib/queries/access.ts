@@ -50,11 +50,11 @@ function useMeChange<V>(send: (input: V) => Promise<Me>) {
 }
 
 export const useSignIn = () => useMeChange((input: SignIn) => post(meSchema, "/api/auth/login", input));
-export const useLink = () => useMeChange((input: { token: string; password?: string }) => post(meSchema, "/api/auth/link", input));
+export const useLink = () => useMeChange((input: { token: string; password?: string; code?: string }) => post(meSchema, "/api/auth/link", input));
 export const useStepUp = () => useMeChange((code: string) => post(meSchema, "/api/auth/step-up", { code }));
 export const usePasswordChange = () => useMeChange((input: { current?: string; password: string }) => post(meSchema, "/api/auth/password", input));
 export const useTotpRemoval = () => useMeChange((code: string) => post(meSchema, "/api/auth/totp/remove", { code }));
-export const useTotpStart = () => useMutation({ mutationFn: () => post(totpSchema, "/api/auth/totp") });
+export const useTotpStart = () => useMutation({ mutationFn: (password?: string) => post(totpSchema, "/api/auth/totp", password === undefined ? {} : { password }) });
 
 export function useTotpConfirm() {
   const client = useQueryClient();
@@ -82,12 +82,13 @@ function useListChange<V, T>(queryKey: readonly unknown[], send: (input: V) => P
 }
 
 const anything = z.unknown();
-export const useSessionEnd = () => useListChange(keys.sessions, (id: string) => post(anything, `/api/auth/sessions/${encodeURIComponent(id)}/end`));
-export const useTokenEnd = () => useListChange(keys.tokens, (id: string) => post(anything, `/api/auth/tokens/${encodeURIComponent(id)}/end`));
+export const useSessionEnd = () => useListChange(keys.sessions, (id: number) => post(nothing, `/api/auth/sessions/${id}/end`));
+export const useTokenEnd = () => useListChange(keys.tokens, (id: number) => post(nothing, `/api/auth/tokens/${id}/end`));
 export const useTokenMake = () => useListChange(keys.tokens, (input: { name: string; role: Role; scopes: string[]; days: number }) => post(newTokenSchema, "/api/auth/tokens", input));
 export const useUserMake = () => useListChange(keys.users, (input: { name: string; role: Role }) => post(linkedSchema, "/api/users", input));
 export const useUserChange = () => useListChange(keys.users, ({ name, ...change }: { name: string; role?: Role; disabled?: boolean }) => post(anything, `/api/users/${encodeURIComponent(name)}`, change));
 export const useUserLink = () => useListChange(keys.users, (name: string) => post(linkedSchema, `/api/users/${encodeURIComponent(name)}/link`));
+export const useUserSessionsEnd = () => useListChange(keys.users, (name: string) => post(anything, `/api/users/${encodeURIComponent(name)}/end-sessions`));
 export const useUserTotpReset = () => useListChange(keys.users, (name: string) => post(anything, `/api/users/${encodeURIComponent(name)}/reset-totp`));
 
 export const auditPage = (cursor: string | null, signal?: AbortSignal) => get(auditPageSchema, `/api/audit?limit=100${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`, signal);

@@ -26,7 +26,7 @@ export const usePromote = () => useCommand(({ model, ...body }: { model: string;
 export const useRollback = () => useCommand((reason: string) => post(anything, "/api/models/rollback", { reason }), keys.models, keys.status);
 
 export const schedulesQuery = queryOptions({ queryKey: keys.schedules, queryFn: ({ signal }) => get(z.array(scheduleSchema), "/api/schedules", signal), refetchInterval: 15_000 });
-export const useScheduleChange = () => useCommand(({ name, ...body }: { name: string; enabled?: boolean; every?: string }) => post(anything, `/api/schedules/${id(name)}`, body), keys.schedules);
+export const useScheduleChange = () => useCommand(({ name, ...body }: { name: string; enabled?: boolean; every?: string; at?: string }) => post(anything, `/api/schedules/${id(name)}`, body), keys.schedules);
 export const useScheduleRun = () => useCommand((name: string) => post(anything, `/api/schedules/${id(name)}/run`), keys.schedules, keys.jobs);
 
 /** What is kept of a decision's explanation; null where nobody asked for one. */
