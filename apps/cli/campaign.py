@@ -27,6 +27,7 @@ from apps.cli.campaign_weather import weather
 from apps.cli.console import Bar, bar, say
 from packages.common.errors import PlatformError, VenueError
 from packages.common.time import HOUR_MS, ScaledClock, monotonic_ms
+from packages.common.types import OhlcBar
 from packages.exchange.binance.endpoints import endpoints_for
 from packages.exchange.binance.rest import BinanceRest
 from packages.exchange.binance.signing import Credentials
@@ -106,6 +107,9 @@ class Quiet:
 
     async def book_top(self, symbol: str) -> BookTop:
         return await self._venue.book_top(symbol)
+
+    async def mark_bars(self, symbol: str, start_ms: int, end_ms: int) -> Sequence[OhlcBar]:
+        return await self._venue.mark_klines(symbol, start_ms, end_ms)
 
 
 @dataclass

@@ -15,7 +15,7 @@ import orjson
 import psycopg
 import structlog
 
-from apps.worker_realtime import rows
+from apps.worker_realtime import differences, rows
 from apps.worker_realtime.account_gate import AccountGate
 from apps.worker_realtime.engine import Decided, Engine
 from apps.worker_realtime.lease import TradingLease
@@ -28,7 +28,7 @@ from packages.common.db import connect
 from packages.common.errors import InvalidInputError, PlatformError, SettingsError, VenueError
 from packages.common.ids import instance_tag
 from packages.common.time import MINUTE_MS, Clock, from_datetime, iso, monotonic_ms, wall_ms
-from packages.common.types import KlineUpdate, MarkTick
+from packages.common.types import KlineUpdate, MarkTick, OhlcBar
 from packages.common.writer import BatchWriter
 from packages.exchange.binance.rest import BinanceRest
 from packages.exchange.binance.signing import Credentials, load_credentials
@@ -180,6 +180,9 @@ class Surroundings:
 
     async def book_top(self, symbol: str) -> BookTop:
         return await self.venue.book_top(symbol)
+
+    async def mark_bars(self, symbol: str, start_ms: int, end_ms: int) -> Sequence[OhlcBar]:
+        return await self.venue.mark_klines(symbol, start_ms, end_ms)
 
     async def refresh(self) -> None:
         """Leverage tiers, asked with the account's key. Raises ``VenueError``."""
@@ -461,11 +464,14 @@ async def live_trading(
     ) as trader:
         trading = BinanceTrading(venue.transport, instruments)
         gate = AccountGate(settings, clock.speed, trading, venue, tuple(tradable), surroundings, trader)
-        asking = asyncio.create_task(gate.run(link.gate_wanted, lambda: link.state.toggle == "live"), name="gate")
+        asking = [asyncio.create_task(gate.run(link.gate_wanted, lambda: link.state.toggle == "live"), name="gate")]
+        if settings.database_url:
+            asking.append(asyncio.create_task(differences.follow(settings.database_url), name="differences"))
         try:
             yield LiveTrading(trader, surroundings, link, settings, writer, clock, instruments, limits, gate)
         finally:
-            asking.cancel()
+            for task in asking:
+                task.cancel()
 
 
 def unbooked(database_url: str | None) -> list[books.Plan]:

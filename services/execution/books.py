@@ -7,6 +7,7 @@ from typing import Any
 
 from packages.common.errors import InvalidInputError
 from packages.common.reasons import ExitReason
+from packages.common.types import OhlcBar
 from packages.exchange import trading as wire
 from services.execution.core import events as ev
 from services.execution.core.events import Intent
@@ -23,7 +24,7 @@ SIDE_WORD = {1: "LONG", -1: "SHORT"}
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What the books need of an intent beyond the core's: how it came about. ``entry_id``: the client id of its entry,
-    by which its trades are found; empty: it was never sent."""
+    by which its trades are found; empty: it was never sent. ``sent_price``: middle of the book then."""
 
     intent: Intent
     symbol: str
@@ -32,6 +33,7 @@ class Plan:
     decided_ts_ms: int
     model_id: str | None = None
     entry_id: str = ""
+    sent_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,7 @@ def intent_row(plan: Plan, state: str, at_ms: int, **details: Any) -> Row:
             "due_ts_ms": intent.due_ts_ms,
             "model_id": plan.model_id,
             "entry_id": plan.entry_id,
+            "sent_price": None if plan.sent_price is None else str(plan.sent_price),
             **details,
         },
     }
@@ -84,7 +87,17 @@ def plan_of(symbol: str, created_ms: int, payload: Mapping[str, Any]) -> Plan:
         payload["due_ts_ms"],
     )
     reference = Decimal(payload["reference_price"])
-    return Plan(intent, symbol, payload["leverage"], reference, created_ms, payload["model_id"], payload["entry_id"])
+    sent = payload.get("sent_price")
+    return Plan(
+        intent,
+        symbol,
+        payload["leverage"],
+        reference,
+        created_ms,
+        payload["model_id"],
+        payload["entry_id"],
+        None if sent is None else Decimal(sent),
+    )
 
 
 def risk_row(ts_ms: int, code: str, symbol: str | None, message: str, severity: int, **details: Any) -> Row:
@@ -204,6 +217,13 @@ def excursions(closed: Closed, marks: tuple[Decimal, Decimal] | None) -> tuple[f
     worst, best = (low, high) if closed.direction > 0 else (high, low)
     mae, mfe = (closed.entry_price - worst) * closed.direction, (best - closed.entry_price) * closed.direction
     return float(max(mae, ZERO) / closed.entry_price), float(max(mfe, ZERO) / closed.entry_price)
+
+
+def widened(marks: tuple[Decimal, Decimal] | None, bars: Sequence[OhlcBar]) -> tuple[Decimal, Decimal] | None:
+    """The lowest and highest of ``marks`` and of closed bars."""
+    lows = [Decimal(repr(bar.low)) for bar in bars] + ([marks[0]] if marks else [])
+    highs = [Decimal(repr(bar.high)) for bar in bars] + ([marks[1]] if marks else [])
+    return (min(lows), max(highs)) if lows else None
 
 
 def trade_row(closed: Closed, plan: Plan | Adopted, reason: str, marks: tuple[Decimal, Decimal] | None) -> Row:

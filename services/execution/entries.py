@@ -86,6 +86,7 @@ class Entries:
         plan = books.Plan(
             intent, order.symbol, order.leverage, order.reference_price, order.decided_ts_ms, order.model_id
         )
+        plan = replace(plan, sent_price=(book.bid + book.ask) / 2)
         reasons = self._reasons(order, book)  # set-up took its time
         self._count(order, reasons)
         runner = desk.runners[order.symbol]

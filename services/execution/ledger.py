@@ -26,6 +26,7 @@ _BOOK_TRIES = 60
 _QUIET_MS = 2_000.0
 _CLOCKS_MS = 2_000  # by which clocks may disagree
 _LEDGER_TRIES = 3
+_MARK_PAGES = 30  # about a month of minutes
 
 
 async def income_between(trading: wire.Trading, symbol: str | None, start_ms: int, end_ms: int) -> list[wire.Income]:
@@ -111,7 +112,8 @@ class TradeBooks:
         self._closed.append(closed)
         self._count += 1
         word = _exit_word(closing, life.reason, closed)
-        desk.writer.put("trades", [books.trade_row(closed, plan, word, life.marks)])
+        marks = await self._marks(closed, life.marks)
+        desk.writer.put("trades", [books.trade_row(closed, plan, word, marks)])
         if isinstance(plan, books.Plan):
             desk.put_intent(plan, "booked", net=str(closed.net), entry_ts_ms=closed.entry_ts_ms)
 
@@ -122,6 +124,25 @@ class TradeBooks:
             order = await self._desk.trading.query_order(symbol, number)
             named = self._desk.translator.named(order.client_id) if order is not None else None
         return named.leg if named is not None else None
+
+    async def _marks(
+        self, closed: books.Closed, seen: tuple[Decimal, Decimal] | None
+    ) -> tuple[Decimal, Decimal] | None:
+        """Lowest and highest mark: those this process saw, and those of every whole minute of the life, of which an
+        earlier process may have seen some."""
+        start, end = -(-closed.entry_ts_ms // MINUTE_MS) * MINUTE_MS, closed.exit_ts_ms // MINUTE_MS * MINUTE_MS
+        for _ in range(_MARK_PAGES):
+            if start >= end:
+                break
+            try:
+                bars = await self._desk.outside.mark_bars(closed.symbol, start, end)
+            except VenueError as exc:
+                log.info("marks_not_read", symbol=closed.symbol, error=str(exc))
+                break
+            if not bars:
+                break
+            seen, start = books.widened(seen, bars), bars[-1].ts_ms + MINUTE_MS
+        return seen
 
     async def _trades(self, life: Life) -> list[wire.Trade] | None:
         """The trades from the entry's first on, until flat; empty when it never filled, None when the exchange does not

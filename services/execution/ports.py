@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any, Protocol
 
 from packages.common.time import DAY_MS, MINUTE_MS
+from packages.common.types import OhlcBar
 from packages.exchange import trading as wire
 from packages.exchange.port import BookTop, Brackets
 from services.execution import books, kill_switch
@@ -149,3 +150,6 @@ class Outside(Protocol):
 
     async def book_top(self, symbol: str) -> BookTop:
         """Best bid and ask, asked for now. Raises ``VenueError``."""
+
+    async def mark_bars(self, symbol: str, start_ms: int, end_ms: int) -> Sequence[OhlcBar]:
+        """Closed 1m bars of the mark that opened in [start, end), at least the first ones. Raises ``VenueError``."""

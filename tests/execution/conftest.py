@@ -83,6 +83,9 @@ class Calm:
     async def book_top(self, symbol):
         return await self.venue.book_top(symbol)
 
+    async def mark_bars(self, symbol, start_ms, end_ms):
+        return await self.venue.mark_klines(symbol, start_ms, end_ms)
+
 
 class Desk:
     """A trader and what a test asks of it."""
