@@ -82,6 +82,7 @@ OPERATIONS: dict[str, Rule] = {
     "endSession": OWN,
     "listTokens": OWN,
     "createToken": OWN,
+    "createToken.admin": ADMIN_LIVE,  # it outlives the session by far
     "endToken": OWN,
     # others; who can make an admin can do all that one can, so that is as well kept as a live action
     "listUsers": ADMIN,

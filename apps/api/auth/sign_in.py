@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import structlog
+
 from apps.api import audit
 from apps.api.auth import accounts, sessions, totp
 from apps.api.auth.errors import CodeNeededError, LinkRefusedError, ScopeNeededError, SignInRefusedError
@@ -21,6 +23,8 @@ from apps.api.db import Connection, Pool
 from apps.api.errors import Condition, ConflictError, RefusedError
 from packages.common.errors import InvalidInputError
 from packages.common.time import monotonic_ms, wall_ms
+
+log = structlog.get_logger(__name__)
 
 NAME_FREE, PEER_FREE = 5, 20  # failures before waiting begins; behind one address may be several people
 _FRESH = "interval '10 minutes'"  # a sign-in as young as this needs no password to add a second factor
@@ -62,6 +66,8 @@ class SignIn:
             known = await _row(conn, _BY_NAME, name)
         right = await self.passwords.matches(password, None if known is None else known["password_hash"])
         if known is None or not right or known["disabled"]:
+            # an unknown name stays out of the log: it may be a password in the wrong field
+            log.warning("sign_in_refused", name=None if known is None else name, peer=peer.host)
             raise SignInRefusedError
         if known["totp_secret"] is not None and not code:
             self._succeeded(
@@ -85,6 +91,7 @@ class SignIn:
             link = await _row(conn, _LINK, key)
             known = None if link is None else await _row(conn, _BY_ID, link["user_id"])
         if known is None or known["disabled"]:
+            log.warning("link_refused", peer=peer.host)
             raise LinkRefusedError
         if password is None and self.real_money:
             self._succeeded(f"link:{key}", peer, forgive=False)

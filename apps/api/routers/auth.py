@@ -146,6 +146,8 @@ async def create_token(conn: Db, caller: Caller, body: TokenIn) -> NewTokenDTO:
     assert caller.user_id is not None
     if body.role.rank > caller.role.rank:
         raise RoleNeededError(f"role: got {body.role}, {caller.name} is {caller.role}")
+    if body.role is Role.ADMIN:
+        caller.require("createToken.admin")
     scopes = sorted(set(body.scopes or _SCOPES[body.role]), key=list(Scope).index)
     token_id, token = await accounts.add_token(
         conn, caller.user_id, body.name, body.role, scopes, body.days, actor=caller.name

@@ -417,6 +417,7 @@ async def test_live_actions_need_a_fresh_second_factor_and_stopping_never_does(r
             ("/api/trading/toggle", LIVE),
             ("/api/trading/kill-switch", {"action": "resume", "reason": "r"}),
             ("/api/users", {"name": "accomplice", "role": "admin"}),
+            ("/api/auth/tokens", {"name": "accomplice", "role": "admin"}),
         ):
             assert (await found.post(path, 403, **body))["code"] == "STEP_UP_NEEDED"
         await found.post("/api/trading/toggle", 202, mode="shadow", reason="r")
