@@ -17,7 +17,7 @@ from psycopg import Error as DatabaseError
 from psycopg_pool import PoolTimeout
 from starlette.middleware.gzip import GZipMiddleware
 
-from apps.api import errors
+from apps.api import errors, examples
 from apps.api.auth import policy
 from apps.api.auth.caller import authorise
 from apps.api.channels import CHANNELS
@@ -127,6 +127,7 @@ def create_app(config: Settings, web_out: Path = WEB_OUT) -> FastAPI:
     for module in ROUTERS:
         policy.check(module.router.routes, CHANNELS)
         app.include_router(module.router, dependencies=[Depends(authorise)])
+    examples.install(app)
     app.router.default = desk  # what no route takes; a mount would hide 405
     app.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=4)
     app.add_middleware(Measure, metrics=metrics)
