@@ -1,6 +1,7 @@
 """``python -m apps.watchdog``: watches the account that the realtime worker trades (execution.md 19)."""
 
 import asyncio
+import contextlib
 import math
 import os
 import signal
@@ -58,12 +59,18 @@ async def watch(settings: Settings, credentials: Credentials) -> None:
         clock, rng = ScaledClock(0, settings.clock_speed), np.random.default_rng(settings.seed)
         venue = BinanceRest(session, endpoints, clock, rng, credentials=credentials, config=_REST)
         watchdog = Watchdog(venue, places(settings.var_dir), rules, poll_s=settings.watchdog_poll_ms / 1e3)
-        tasks = [asyncio.create_task(watchdog.run()), asyncio.create_task(keep_synchronised(venue, clock))]
         log.info("watchdog_started", exchange=settings.exchange)
-        await stop.wait()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        stopped = asyncio.create_task(stop.wait())
+        while not stopped.done():  # only an order ends the watch: what ends otherwise begins anew
+            tasks = [asyncio.create_task(watchdog.run()), asyncio.create_task(keep_synchronised(venue, clock))]
+            await asyncio.wait({stopped, *tasks}, return_when=asyncio.FIRST_COMPLETED)
+            for task in tasks:
+                task.cancel()
+            ends = await asyncio.gather(*tasks, return_exceptions=True)
+            if not stopped.done():
+                with contextlib.suppress(OSError, ValueError):
+                    log.error("watch_broken", errors=[repr(end) for end in ends if isinstance(end, Exception)])
+                await asyncio.wait({stopped}, timeout=1.0)
     log.info("watchdog_stopped")
 
 

@@ -43,6 +43,7 @@ class Alarm(StrEnum):
     WORKER_SILENT = "WORKER_SILENT"
     EXCHANGE_UNREACHABLE = "EXCHANGE_UNREACHABLE"
     JOURNAL_DAMAGED = "JOURNAL_DAMAGED"
+    JOURNAL_GONE = "JOURNAL_GONE"  # it was there; what it said last is what is watched
     STOP_MISSING = "STOP_MISSING"
     STOP_REFUSED = "STOP_REFUSED"
     STOP_ELSEWHERE = "STOP_ELSEWHERE"  # it stands, at another trigger than planned
@@ -77,6 +78,7 @@ class Look:
     symbols: Mapping[str, Seen] | None
     worker_age_ms: float | None
     journal_damaged: bool = False
+    journal_gone: bool = False
 
 
 # --- what is remembered ----------------------------------------------------------------------------------------------
@@ -225,6 +227,8 @@ class _Turn:
     def account(self) -> None:
         if self.look.journal_damaged:
             self.alarm(Alarm.JOURNAL_DAMAGED)
+        if self.look.journal_gone:
+            self.alarm(Alarm.JOURNAL_GONE)
         if self.silent and (self.plan.open or any(seen.amount for seen in (self.look.symbols or {}).values())):
             age = self.look.worker_age_ms
             self.alarm(Alarm.WORKER_SILENT, detail="never seen" if age is None else f"for {age / 1e3:.0f} s")

@@ -70,7 +70,7 @@ class Watchdog:
         self._instruments: dict[str, InstrumentInfo] = {}
         self._instruments_mono_ms = -1e18
         self._trading: Trading = BinanceTrading(venue.transport, self._instruments)
-        self._plan, self._damaged = JournalState("", 0), False
+        self._plan, self._damaged, self._gone = JournalState("", 0), False, False
         self._memory = core.Memory()
         self._raised: tuple[core.Raised, ...] = ()
         now = wall_ms()
@@ -82,7 +82,8 @@ class Watchdog:
             try:
                 await self.look()
             except Exception as exc:
-                log.exception("look_failed", error=type(exc).__name__)
+                with contextlib.suppress(OSError, ValueError):  # the log may have gone with the disk
+                    log.exception("look_failed", error=type(exc).__name__)
             agree_s = self._rules.agree_ms / 1e3
             await asyncio.sleep(min(agree_s, self._poll_s) if self._memory.uneasy else self._poll_s)
 
@@ -96,6 +97,7 @@ class Watchdog:
             symbols=seen,
             worker_age_ms=_age_ms(self._files.worker),
             journal_damaged=self._damaged,
+            journal_gone=self._gone,
         )
         decision = core.decide(self._plan, look, self._memory, self._rules)
         self._memory = decision.memory
@@ -110,11 +112,13 @@ class Watchdog:
     # --- seeing -------------------------------------------------------------------------------------------------
 
     def _read_plan(self) -> None:
-        """The journal now. While it cannot be read the last plan known stands; of a damaged one counts what reads."""
+        """The journal now. While it cannot be read, or when it has vanished, the last plan known stands; of a damaged
+        one counts what reads."""
+        self._gone = False
         try:
             self._plan, self._damaged = read_state(self._files.journal), False
         except JournalMissingError:
-            self._plan, self._damaged = JournalState("", 0), False
+            self._gone = self._plan.instance != ""  # else nothing was ever traded from there
         except JournalDamagedError as exc:
             log.warning("journal_damaged", error=str(exc))
             self._damaged = True

@@ -1,7 +1,7 @@
 """Order ids (D3): a pure function of the decision, so that a replay makes the same one, and readable on the account.
 
-``pp-<instance>-<digest>-<leg><attempt>``: who, which decision, which part of its bracket, which try. An id makes an
-order findable; it does not make it unique (execution.md 1): the exchange frees an id as soon as its order is closed.
+``pp-<instance>-<digest>-<leg><attempt>``: who, which decision, which part of its bracket, which try (base 36). An id
+makes an order findable; it does not make it unique (execution.md 1): the exchange frees an id once its order is closed.
 """
 
 import hashlib
@@ -15,11 +15,12 @@ from typing import NamedTuple
 from packages.common.errors import InvalidInputError
 
 PREFIX = "pp"
-ATTEMPTS_MAX = 999_999
+ATTEMPTS_MAX = 36**6 - 1  # six digits of base 36: blocks of 400 last for five million restarts
 
 _EXCHANGE = re.compile(r"[.A-Z:/a-z0-9_-]{1,36}")
 _INSTANCE = re.compile(r"[a-z0-9]{1,8}")
-_OURS = re.compile(rf"{PREFIX}-([a-z0-9]{{1,8}})-([a-z2-7]{{16}})-([a-z])([1-9][0-9]{{0,5}})")
+_OURS = re.compile(rf"{PREFIX}-([a-z0-9]{{1,8}})-([a-z2-7]{{16}})-([a-z])([1-9a-z][0-9a-z]{{0,5}})")
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 
 
 class Leg(StrEnum):
@@ -53,7 +54,15 @@ def client_order_id(instance: str, decision_id: str, leg: Leg, attempt: int) -> 
         raise InvalidInputError("decision_id", decision_id, "a text that is not empty")
     if not 1 <= attempt <= ATTEMPTS_MAX:
         raise InvalidInputError("attempt", attempt, f"1 to {ATTEMPTS_MAX}")
-    return f"{PREFIX}-{instance}-{decision_digest(decision_id)}-{leg}{attempt}"
+    return f"{PREFIX}-{instance}-{decision_digest(decision_id)}-{leg}{_base36(attempt)}"
+
+
+def _base36(number: int) -> str:
+    text = ""
+    while number:
+        number, digit = divmod(number, 36)
+        text = _DIGITS[digit] + text
+    return text
 
 
 def instance_tag(place: Path) -> str:
@@ -76,7 +85,7 @@ def parse_order_id(text: str) -> OrderId | None:
     if match is None:
         return None
     try:
-        return OrderId(match[1], match[2], Leg(match[3]), int(match[4]))
+        return OrderId(match[1], match[2], Leg(match[3]), int(match[4], 36))
     except ValueError:
         return None
 

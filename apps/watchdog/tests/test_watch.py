@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import json
 import os
+import shutil
 import signal
 import sys
 from dataclasses import dataclass
@@ -229,6 +230,19 @@ async def test_a_damaged_journal_still_protects(market, tmp_path):
         decision = await s.look()
         assert kinds(decision) == [PlaceStop]
         assert alarms(decision) == [Alarm.JOURNAL_DAMAGED, Alarm.WORKER_SILENT, Alarm.STOP_MISSING]
+
+
+async def test_the_last_plan_stands_when_the_folder_vanishes(market, tmp_path):
+    async with scene(market, tmp_path) as s:
+        intent = await s.hold()
+        [stop] = (await s.dog.look()).actions
+        await s.trading.cancel_algo((await s.trading.open_algo_orders("BTCUSDT"))[0].client_id)
+        shutil.rmtree(tmp_path)
+        decision = await s.dog.look()
+        assert Alarm.JOURNAL_GONE in {row.alarm for row in decision.alarms}
+        assert [(row.symbol, row.trigger) for row in decision.actions] == [("BTCUSDT", intent.stop_price)]
+        [again] = await s.trading.open_algo_orders("BTCUSDT")
+        assert again.trigger_price == stop.trigger
 
 
 async def test_the_watch_goes_on_when_its_report_cannot_be_written(market, tmp_path):

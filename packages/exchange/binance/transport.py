@@ -36,6 +36,7 @@ Params = Mapping[str, str | int]
 
 RECV_WINDOW_MAX_MS = 60_000
 _LONGEST_WAIT_MS = 5 * MINUTE_MS
+WAF_FIRST_MS = 1_000  # and twice that after each further refusal
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -105,6 +106,7 @@ class Transport:
         self._host = 0
         self._paused_until_ms = 0
         self._banned: VenueBannedError | None = None
+        self._walled = 0  # answers of the firewall in a row
         self.known_now_ms = 0  # the latest time the exchange itself has told
         self.requests = 0
         self.failures = 0
@@ -167,6 +169,7 @@ class Transport:
                 self._observe(sent_ms, response.headers, request)
                 body = await response.read()
                 if response.status == 200:
+                    self._walled = 0
                     return body
                 error = error_from(
                     response.status,
@@ -226,7 +229,12 @@ class Transport:
         if error.venue_code == TOO_MANY_ORDERS:
             self.orders.refused(self.clock.now_ms(), error.retry_after_ms)
             return
-        self._paused_until_ms = max(self._paused_until_ms, self.clock.now_ms() + error.retry_after_ms)
+        pause_ms = error.retry_after_ms
+        if error.http_status == 403:
+            # one may be about a single request: only a firewall that goes on refusing holds everybody back for long
+            pause_ms = min(pause_ms, WAF_FIRST_MS << min(self._walled, 16))
+            self._walled += 1
+        self._paused_until_ms = max(self._paused_until_ms, self.clock.now_ms() + pause_ms)
         if isinstance(error, VenueBannedError):
             self._banned = error
 

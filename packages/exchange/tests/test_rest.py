@@ -104,6 +104,22 @@ async def test_a_definite_no_is_not_retried(status, body, kind):
         assert len(exchange.seen) == 1
 
 
+async def test_one_answer_of_the_firewall_is_a_short_pause_and_each_further_one_a_longer():
+    async with client(clock=ScaledClock(NOW, 400.0)) as (exchange, rest):
+        transport = rest.transport
+        for pause_ms in (1_000, 2_000, 4_000, 8_000):
+            before = transport.clock.now_ms()
+            exchange.script.append((403, b"<html>", {}))
+            with pytest.raises(VenueUnavailableError):
+                await rest.open_interest("BTCUSDT")
+            assert before + pause_ms <= transport._paused_until_ms <= transport.clock.now_ms() + pause_ms
+        await rest.server_time_ms()  # waits its turn, and is answered: it was about something else
+        exchange.script.append((403, b"<html>", {}))
+        with pytest.raises(VenueUnavailableError):
+            await rest.open_interest("BTCUSDT")
+        assert transport._paused_until_ms <= transport.clock.now_ms() + 1_000
+
+
 async def test_a_full_window_stops_every_caller_until_it_turns():
     speed = 400.0
     async with client(clock=ScaledClock(NOW, speed)) as (exchange, rest):
