@@ -1,6 +1,5 @@
 "use client";
 
-import { useQuery } from "@tanstack/react-query";
 import { CheckCircle2, CircleSlash, Send } from "lucide-react";
 import { QueryView } from "@/components/data/QueryView";
 import { SymbolLink } from "@/components/data/SymbolLink";
@@ -10,7 +9,7 @@ import { cn } from "@/lib/cn";
 import { happenings, type Happening } from "@/lib/domain/orders";
 import type { Window } from "@/lib/domain/range";
 import { useText } from "@/lib/i18n/useText";
-import { fillsQuery, ordersQuery } from "@/lib/queries/records";
+import { useFills, useOrders } from "@/lib/queries/records";
 import type { AccountMode } from "@/lib/queries/risk";
 
 const SHOWN = 80;
@@ -43,8 +42,8 @@ function Line({ event }: { event: Happening }) {
 /** Orders placed, filled and ended, newest first. */
 export function OrderTimeline({ mode, window }: { mode: AccountMode; window: Window }) {
   const { t } = useText();
-  const orders = useQuery(ordersQuery(mode, window));
-  const { data: fills = [] } = useQuery(fillsQuery(mode, window));
+  const { query: orders } = useOrders(mode, window);
+  const { data: fills = [] } = useFills(mode, window).query;
   return (
     <Card title={t("timeline.title")} data-testid="panel-order-timeline">
       <QueryView query={orders} what="timeline.title" rows={6}>

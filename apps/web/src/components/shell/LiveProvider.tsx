@@ -16,7 +16,8 @@ function openSocket(): SocketLike {
   return new WebSocket(`${scheme}://${window.location.host}/ws`) as unknown as SocketLike;
 }
 
-const LIVE_KEYS = [keys.status, keys.signals, keys.positions, keys.account];
+/** What the socket keeps fresh, and what is asked for instead while there is none. */
+const LIVE_KEYS = [keys.status, keys.signals, keys.positions, keys.account, keys.jobs, ["orders"], ["fills"], ["trades"], ["risk"], keys.commands];
 
 /** The one place where the socket meets the cache: everything live on screen came through here or over REST. */
 export function LiveProvider({ children }: { children: ReactNode }) {
@@ -58,7 +59,7 @@ export function LiveProvider({ children }: { children: ReactNode }) {
   useEffect(() => {
     if (connection !== "reconnecting" && connection !== "offline") return;
     const handle = setInterval(() => {
-      for (const queryKey of LIVE_KEYS) void client.invalidateQueries({ queryKey, exact: true });
+      for (const queryKey of LIVE_KEYS) void client.invalidateQueries({ queryKey });
     }, POLL_MS);
     return () => clearInterval(handle);
   }, [client, connection]);

@@ -1,12 +1,11 @@
 "use client";
 
-import { useQuery } from "@tanstack/react-query";
 import { SymbolLink } from "@/components/data/SymbolLink";
 import { Signed } from "@/components/ui/signed";
 import type { Fill } from "@/lib/api/schemas";
 import type { Window } from "@/lib/domain/range";
 import type { Text } from "@/lib/i18n/useText";
-import { fillsQuery } from "@/lib/queries/records";
+import { useFills } from "@/lib/queries/records";
 import type { AccountMode } from "@/lib/queries/risk";
 import type { Column } from "@/lib/table/useTable";
 import { SimpleTable } from "./SimpleTable";
@@ -28,6 +27,6 @@ function fillColumns(text: Text): Column<Fill>[] {
 
 /** The exchange's trade history: one line a fill. */
 export function FillsTable({ mode, window }: { mode: AccountMode; window: Window }) {
-  const query = useQuery(fillsQuery(mode, window));
-  return <SimpleTable id="fills" query={query} columns={fillColumns} rowKey={(fill) => `${fill.symbol}:${fill.trade_id}`} words={{ title: "fills.title", caption: "fills.caption", empty: "fills.empty", emptyWhat: "orders.empty.range" }} />;
+  const { query, more } = useFills(mode, window);
+  return <SimpleTable id="fills" query={query} more={more} columns={fillColumns} rowKey={(fill) => `${fill.symbol}:${fill.trade_id}`} words={{ title: "fills.title", caption: "fills.caption", empty: "fills.empty", emptyWhat: "orders.empty.range" }} />;
 }

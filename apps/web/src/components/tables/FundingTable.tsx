@@ -1,6 +1,6 @@
 "use client";
 
-import { useQuery } from "@tanstack/react-query";
+import { useQuery, type UseQueryResult } from "@tanstack/react-query";
 import { SymbolLink } from "@/components/data/SymbolLink";
 import { Badge } from "@/components/ui/badge";
 import { Signed } from "@/components/ui/signed";
@@ -8,7 +8,7 @@ import { funded, type Funded } from "@/lib/domain/exposure";
 import type { Window } from "@/lib/domain/range";
 import type { Text } from "@/lib/i18n/useText";
 import { livePositionsQuery, positionsQuery } from "@/lib/queries/live";
-import { tradesQuery } from "@/lib/queries/records";
+import { useTrades } from "@/lib/queries/records";
 import type { AccountMode } from "@/lib/queries/risk";
 import type { Column } from "@/lib/table/useTable";
 import { SimpleTable } from "./SimpleTable";
@@ -31,6 +31,7 @@ export function FundingTable({ mode, window }: { mode: AccountMode; window: Wind
   const { data: shadow = [] } = useQuery(positionsQuery);
   const { data: live = [] } = useQuery(livePositionsQuery);
   const positions = mode === "live" ? live : shadow;
-  const query = useQuery({ ...tradesQuery(mode, window), select: (trades) => funded(positions, trades) });
-  return <SimpleTable id="funding" query={query} columns={fundingColumns} rowKey={(row) => `${row.symbol}:${row.from}`} words={{ title: "orders.tab.funding", caption: "funding.caption", empty: "funding.empty", emptyWhat: "funding.empty.what" }} />;
+  const { query: trades, more } = useTrades(mode, window);
+  const query = { ...trades, data: trades.data && funded(positions, trades.data) } as UseQueryResult<Funded[]>;
+  return <SimpleTable id="funding" query={query} more={more} columns={fundingColumns} rowKey={(row) => `${row.symbol}:${row.from}`} words={{ title: "orders.tab.funding", caption: "funding.caption", empty: "funding.empty", emptyWhat: "funding.empty.what" }} />;
 }

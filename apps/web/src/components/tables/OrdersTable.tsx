@@ -8,7 +8,7 @@ import type { Order } from "@/lib/api/schemas";
 import { isConditional } from "@/lib/domain/orders";
 import type { Window } from "@/lib/domain/range";
 import type { Text } from "@/lib/i18n/useText";
-import { openOrdersQuery, ordersQuery } from "@/lib/queries/records";
+import { openOrdersQuery, useOrders } from "@/lib/queries/records";
 import type { AccountMode } from "@/lib/queries/risk";
 import type { Column } from "@/lib/table/useTable";
 import { SimpleTable } from "./SimpleTable";
@@ -40,8 +40,8 @@ const rowKey = (order: Order) => `${order.mode}:${order.symbol}:${order.order_id
 
 /** Every order of the range, newest first. */
 export function OrdersTable({ mode, window }: { mode: AccountMode; window: Window }) {
-  const query = useQuery(ordersQuery(mode, window));
-  return <SimpleTable id="orders" query={query} columns={orderColumns} rowKey={rowKey} words={{ title: "orders.title", caption: "orders.caption", empty: "orders.empty", emptyWhat: "orders.empty.range" }} />;
+  const { query, more } = useOrders(mode, window);
+  return <SimpleTable id="orders" query={query} more={more} columns={orderColumns} rowKey={rowKey} words={{ title: "orders.title", caption: "orders.caption", empty: "orders.empty", emptyWhat: "orders.empty.range" }} />;
 }
 
 /** Orders that still stand: those in the book, or those that wait for their trigger. */

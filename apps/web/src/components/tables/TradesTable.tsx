@@ -1,6 +1,5 @@
 "use client";
 
-import { useQuery } from "@tanstack/react-query";
 import { SideBadge } from "@/components/data/SideBadge";
 import { SymbolLink } from "@/components/data/SymbolLink";
 import { Signed } from "@/components/ui/signed";
@@ -8,7 +7,7 @@ import type { ClosedTrade } from "@/lib/api/schemas";
 import type { Window } from "@/lib/domain/range";
 import { duration } from "@/lib/format/time";
 import type { Text } from "@/lib/i18n/useText";
-import { tradesQuery } from "@/lib/queries/records";
+import { useTrades } from "@/lib/queries/records";
 import type { AccountMode } from "@/lib/queries/risk";
 import type { Column } from "@/lib/table/useTable";
 import { SimpleTable } from "./SimpleTable";
@@ -34,11 +33,12 @@ function tradeColumns(text: Text): Column<ClosedTrade>[] {
 
 /** Closed round trips, newest exit first. */
 export function TradesTable({ mode, window }: { mode: AccountMode; window: Window }) {
-  const query = useQuery(tradesQuery(mode, window));
+  const { query, more } = useTrades(mode, window);
   return (
     <SimpleTable
       id="trades"
       query={query}
+      more={more}
       columns={tradeColumns}
       rowKey={(trade) => `${trade.mode}:${trade.symbol}:${trade.entry_ts}:${trade.exit_ts}`}
       words={{ title: "trades.title", caption: "trades.caption", empty: "trades.empty", emptyWhat: "trades.empty.what" }}

@@ -34,11 +34,12 @@ const execution: Execution = {
   bucket_slippage_frac: [0.0004, null],
   bucket_expected_frac: [0.0003, null],
 };
+const pages = (items: unknown[], next_cursor: string | null = null) => ({ pages: [{ items, next_cursor }], pageParams: [null] });
 const cacheOf = (mode: string, window = "7d") =>
   [
-    [keys.orders(mode, window), [order]],
-    [keys.fills(mode, window), [fill]],
-    [keys.trades(mode, window), []],
+    [keys.orders(mode, window), pages([order])],
+    [keys.fills(mode, window), pages([fill])],
+    [keys.trades(mode, window), pages([])],
     [keys.openOrders(mode), [stop, { ...order, order_id: 3, type: "LIMIT", status: "NEW", price: 99 }]],
     [keys.execution(mode, window), execution],
     [keys.liveAccount, { ...ACCOUNT, mode: "live" }],
@@ -47,6 +48,16 @@ const page = (mode = "shadow", window = "7d") => renderDesk(<OrdersView />, { st
 const tab = (name: string) => userEvent.click(screen.getByTestId(`orders-tab-${name}`));
 
 describe("the orders page", () => {
+  it("loads older rows on request, and keeps the newer ones", async () => {
+    const requests = fakeNetwork((path) => (path.includes("cursor=c1") ? { status: 200, body: { items: [{ ...order, order_id: 9 }], next_cursor: null } } : undefined));
+    renderDesk(<OrdersView />, { status: STATUS, account: ACCOUNT, positions: [], universe: [], cache: [...cacheOf("shadow"), [keys.orders("shadow", "7d"), pages([order], "c1")]] });
+    await userEvent.click(screen.getByTestId("orders-more"));
+    expect(await screen.findByTestId("orders-row-shadow:BTCUSDT:9")).toBeInTheDocument();
+    expect(screen.getByTestId("orders-row-shadow:BTCUSDT:1")).toBeInTheDocument();
+    expect(screen.queryByTestId("orders-more")).toBeNull();
+    expect(requests.at(-1)!.path).toContain("/api/orders?mode=shadow&limit=200&");
+  });
+
   it("has the known tabs in their order, each with its rows, in the address", async () => {
     page();
     expect(screen.getAllByRole("tab").map((one) => one.textContent)).toEqual(["Positions", "Open orders", "Conditional orders", "Order history", "Trade history", "Funding"]);

@@ -500,7 +500,7 @@ export const ko: Catalogue = {
   "costs.title": "누적 비용",
   "costs.of_start": "최초 자본의 {percent}",
   "alert.unprotected": "손절 주문이 확인되지 않은 포지션",
-  "alert.unprotected.age": "{seconds}초째 열려 있음",
+  "alert.unprotected.age": "{seconds}초째",
   "alert.unprotected.what": "지금 거래소를 확인하세요. 포지션 페이지에서 청산하거나 킬 스위치에서 전량 청산하세요.",
   "command.close": "청산",
   "command.pause": "일시 중지",

@@ -1,5 +1,6 @@
 /** What is read when looked at: orders, fills, trades, jobs, models, drift. */
-import { queryOptions } from "@tanstack/react-query";
+import { queryOptions, useQueryClient } from "@tanstack/react-query";
+import { useMemo } from "react";
 import * as z from "zod";
 import { get } from "@/lib/api/client";
 import {
@@ -18,56 +19,50 @@ import {
 } from "@/lib/api/schemas";
 import { windowKey, type Window } from "@/lib/domain/range";
 import { keys } from "./keys";
+import { usePages } from "./pages";
 import type { AccountMode } from "./risk";
 import { spanParams } from "./span";
 
-const pageOf = <T extends z.ZodType>(schema: T) => z.object({ items: z.array(schema) });
-const page = async <T>(answer: Promise<{ items: T[] }>) => (await answer).items;
+/** Rows of a page: what a screen holds; older ones are asked for by "load more". */
+export const PAGE_ROWS = 200;
+/** With a socket its events bring the news; this is for what no event tells, such as a window that moves on. */
+const SLOW_MS = 60_000;
 
-/** Rows of a list at most: what the API gives in one page. */
-export const ROWS_MAX = 500;
+/** A list of one account's window by cursor, newest first. */
+function useRecords<T extends z.ZodType>(name: "orders" | "fills" | "trades", row: T, mode: AccountMode, window: Window) {
+  const client = useQueryClient();
+  const schema = useMemo(() => z.object({ items: z.array(row), next_cursor: z.string().nullable().default(null) }), [row]);
+  return usePages(
+    keys[name](mode, windowKey(window)),
+    (cursor, signal) => get(schema, `/api/${name}?mode=${mode}&limit=${PAGE_ROWS}&${spanParams(client, window)}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`, signal),
+    { refetchInterval: SLOW_MS },
+  );
+}
 
-export const tradesQuery = (mode: AccountMode, window: Window) =>
-  queryOptions({
-    queryKey: keys.trades(mode, windowKey(window)),
-    queryFn: ({ signal, client }) => page(get(pageOf(tradeSchema), `/api/trades?mode=${mode}&limit=${ROWS_MAX}&${spanParams(client, window)}`, signal)),
-    refetchInterval: 5_000,
-  });
-
-export const ordersQuery = (mode: AccountMode, window: Window) =>
-  queryOptions({
-    queryKey: keys.orders(mode, windowKey(window)),
-    queryFn: ({ signal, client }) => page(get(pageOf(orderSchema), `/api/orders?mode=${mode}&limit=${ROWS_MAX}&${spanParams(client, window)}`, signal)),
-    refetchInterval: 5_000,
-  });
-
-export const fillsQuery = (mode: AccountMode, window: Window) =>
-  queryOptions({
-    queryKey: keys.fills(mode, windowKey(window)),
-    queryFn: ({ signal, client }) => page(get(pageOf(fillSchema), `/api/fills?mode=${mode}&limit=${ROWS_MAX}&${spanParams(client, window)}`, signal)),
-    refetchInterval: 5_000,
-  });
+export const useOrders = (mode: AccountMode, window: Window) => useRecords("orders", orderSchema, mode, window);
+export const useFills = (mode: AccountMode, window: Window) => useRecords("fills", fillSchema, mode, window);
+export const useTrades = (mode: AccountMode, window: Window) => useRecords("trades", tradeSchema, mode, window);
 
 /** Orders that still stand, conditional ones among them. */
 export const openOrdersQuery = (mode: AccountMode) =>
   queryOptions({
     queryKey: keys.openOrders(mode),
     queryFn: ({ signal }) => get(z.array(orderSchema), `/api/orders/open?mode=${mode}`, signal),
-    refetchInterval: 2_000,
+    refetchInterval: SLOW_MS,
   });
 
 export const executionQuery = (mode: AccountMode, window: Window) =>
   queryOptions({
     queryKey: keys.execution(mode, windowKey(window)),
     queryFn: ({ signal, client }) => get(executionSchema, `/api/execution?mode=${mode}&${spanParams(client, window)}`, signal),
-    refetchInterval: 15_000,
+    refetchInterval: SLOW_MS,
   });
 
-/** Running jobs are followed closely, finished ones are left alone. */
+/** The socket tells every step of a job. */
 export const jobsQuery = queryOptions({
   queryKey: keys.jobs,
   queryFn: ({ signal }) => get(z.array(jobSchema), "/api/training/jobs", signal),
-  refetchInterval: (query) => (query.state.data?.some((job) => job.status === "running" || job.status === "queued") ? 2_000 : 15_000),
+  refetchInterval: SLOW_MS,
 });
 
 export const modelsQuery = queryOptions({

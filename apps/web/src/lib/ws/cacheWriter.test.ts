@@ -120,3 +120,33 @@ describe("mergeSignals", () => {
     expect(mergeSignals([signal()], [newer])).toEqual([newer]);
   });
 });
+
+describe("channels that tell of lists", () => {
+  const job = { job_id: "j1", kind: "train_model", created_at: "2025-05-26T10:00:00Z", started_at: null, ended_at: null, status: "running" as const, progress: 0.1, stage: null, config: {}, report_uri: null, error: null, eta_s: null };
+
+  it("carry jobs on step by step, newest first, once the list is known", () => {
+    writer.push("training_updates", "update", [job]);
+    frame();
+    expect(client.getQueryData(keys.jobs)).toBeUndefined();
+    client.setQueryData(keys.jobs, [job]);
+    writer.push("training_updates", "update", [{ ...job, progress: 0.5 }]);
+    writer.push("training_updates", "update", [{ ...job, job_id: "j2", created_at: "2025-05-26T11:00:00Z" }]);
+    frame();
+    expect(client.getQueryData<(typeof job)[]>(keys.jobs)!.map(({ job_id, progress }) => [job_id, progress])).toEqual([["j2", 0.1], ["j1", 0.5]]);
+  });
+
+  it("have lists read again, at most once a second however many orders come", () => {
+    let at = 0;
+    const busy = new CacheWriter({ client, schedule: (run) => frames.push(run), now: () => at });
+    const invalidate = vi.spyOn(client, "invalidateQueries");
+    for (let i = 0; i < 3; i++) {
+      busy.push("order_updates", "update", [{ anything: i }]);
+      frame();
+    }
+    expect(invalidate.mock.calls.filter(([what]) => what?.queryKey?.[0] === "orders")).toHaveLength(1);
+    at = 1_000;
+    busy.push("status_updates", "update", STATUS);
+    frame();
+    expect(invalidate.mock.calls.filter(([what]) => what?.queryKey?.[0] === "orders")).toHaveLength(2);
+  });
+});

@@ -4,11 +4,11 @@
  */
 import type { QueryClient } from "@tanstack/react-query";
 import * as z from "zod";
-import { accountSchema, positionSchema, signalSchema, statusSchema, type Signal } from "@/lib/api/schemas";
+import { accountSchema, jobSchema, positionSchema, signalSchema, statusSchema, type Job, type Signal } from "@/lib/api/schemas";
 import { appendEquity, type EquityPoint } from "@/lib/domain/equity";
 import { keys } from "@/lib/queries/keys";
 
-export const CHANNELS = ["status_updates", "signal_updates", "position_updates", "account_updates"] as const;
+export const CHANNELS = ["status_updates", "signal_updates", "position_updates", "account_updates", "order_updates", "risk_events", "training_updates"] as const;
 export type Channel = (typeof CHANNELS)[number];
 
 /** A status with the moment it arrived, for clocks that move on between two of them. */
@@ -21,14 +21,28 @@ const SCHEMAS = {
   signal_updates: listOf(signalSchema),
   position_updates: listOf(positionSchema),
   account_updates: listOf(accountSchema),
+  // Rows of either account, as they were booked: they say that something happened, the lists are read again.
+  order_updates: z.unknown(),
+  risk_events: z.unknown(),
+  training_updates: listOf(jobSchema),
 } as const;
 
-const KEYS = {
+/** The entry that a channel writes. */
+const KEYS: Partial<Record<Channel, readonly unknown[]>> = {
   status_updates: keys.status,
   signal_updates: keys.signals,
   position_updates: keys.positions,
   account_updates: keys.account,
-} as const;
+};
+
+/** Lists that are read again after a message, those on screen at once and the others when they come on screen. */
+const TOUCHED: Partial<Record<Channel, readonly (readonly unknown[])[]>> = {
+  order_updates: [["orders"], ["fills"], ["trades"], ["execution"], keys.commands, keys.livePositions, keys.liveAccount],
+  risk_events: [["risk"]],
+  account_updates: [["risk"]],
+};
+/** However fast the market's clock runs, lists are read again at most this often. */
+const TOUCH_EVERY_MS = 1_000;
 
 /** Newest row per symbol. An update may hold only the symbols that came late (they are decided alone). */
 export function mergeSignals(old: readonly Signal[] | undefined, update: readonly Signal[]): Signal[] {
@@ -38,6 +52,12 @@ export function mergeSignals(old: readonly Signal[] | undefined, update: readonl
     if (known === undefined || Date.parse(signal.ts) >= Date.parse(known.ts)) bySymbol.set(signal.symbol, signal);
   }
   return [...bySymbol.values()];
+}
+
+/** Jobs by their newest step, newest first. */
+export function mergeJobs(old: readonly Job[] | undefined, update: readonly Job[]): Job[] {
+  const byId = new Map([...(old ?? []), ...update].map((job) => [job.job_id, job]));
+  return [...byId.values()].sort((a, b) => Date.parse(b.created_at) - Date.parse(a.created_at));
 }
 
 export interface CacheWriterOptions {
@@ -54,6 +74,8 @@ export class CacheWriter {
   /** A snapshot replaces what is shown, even by something older: the market behind the API may have been changed. */
   private signalsReplaced = false;
   private scheduled = false;
+  private touched = new Set<Channel>();
+  private touchedAt = Number.NEGATIVE_INFINITY;
 
   constructor(private readonly options: CacheWriterOptions) {}
 
@@ -73,9 +95,13 @@ export class CacheWriter {
       }
       const waiting = this.pending.get(channel) as Signal[] | undefined;
       this.pending.set(channel, mergeSignals(waiting, parsed.data as Signal[]));
+    } else if (channel === "training_updates") {
+      this.pending.set(channel, mergeJobs(this.pending.get(channel) as Job[] | undefined, parsed.data as Job[]));
     } else {
       this.pending.set(channel, parsed.data);
     }
+    // A snapshot comes with a new connection: the lists may have missed anything while there was none.
+    if (TOUCHED[channel] !== undefined) this.touched.add(channel);
     if (!this.scheduled) {
       this.scheduled = true;
       this.options.schedule(() => this.flush());
@@ -104,15 +130,32 @@ export class CacheWriter {
         case "account_updates":
           this.account(data as z.infer<typeof accountSchema>[]);
           break;
+        case "training_updates":
+          client.setQueryData(keys.jobs, (old: Job[] | undefined) => old && mergeJobs(old, data as Job[]));
+          break;
+        case "order_updates":
+        case "risk_events":
+          break;
       }
     }
+    this.touch();
+  }
+
+  /** What waits for its second is taken by the next frame: the status alone brings one every second. */
+  private touch(): void {
+    const { client, now } = this.options;
+    if (this.touched.size === 0 || now() - this.touchedAt < TOUCH_EVERY_MS) return;
+    this.touchedAt = now();
+    const lists = new Set([...this.touched].flatMap((channel) => TOUCHED[channel] ?? []));
+    this.touched.clear();
+    for (const queryKey of lists) void client.invalidateQueries({ queryKey });
   }
 
   /** A REST answer still under way is older than this frame and would lay itself over it. */
   private outrun(channel: Channel): void {
     const { client } = this.options;
     const queryKey = KEYS[channel];
-    if (client.isFetching({ queryKey, exact: true }) > 0) void client.cancelQueries({ queryKey, exact: true }, { silent: true });
+    if (queryKey !== undefined && client.isFetching({ queryKey, exact: true }) > 0) void client.cancelQueries({ queryKey, exact: true }, { silent: true });
   }
 
   private account(accounts: z.infer<typeof accountSchema>[]): void {
