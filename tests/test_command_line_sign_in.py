@@ -5,6 +5,7 @@ import asyncio
 import aiohttp
 import pytest
 
+from apps.api import audit
 from apps.api.auth import accounts
 from apps.api.auth.policy import Role
 from apps.api.tests import browser
@@ -36,7 +37,11 @@ async def test_a_halt_goes_round_a_door_that_does_not_open(postgres_url, redis_u
     async with running(settings_for(postgres_url, redis_url), role=None) as server:
         desk = api.Api(server.base, tmp_path)
         said = await asyncio.to_thread(trading.halt, desk, postgres_url, "r")
-        assert said.startswith("HALTED (version 1); the api could not be asked")
+        assert said == "HALTED (version 1), written by hand: the api could not be asked"
+        async with server.resources.pool.connection() as conn:
+            assert await audit.first_broken(conn) is None
+            [row] = await audit.newest(conn, None, 10)
+        assert (row["actor"], row["before"]) == ("command line", {"kill_switch": "RUNNING", "version": 0})
         with pytest.raises(StoreUnavailableError, match="does not know this command line"):
             await asyncio.to_thread(trading.resume, desk, "r")
 

@@ -12,6 +12,7 @@ from urllib.request import ProxyHandler, Request, build_opener
 from apps.cli import desk
 from packages.common.errors import PlatformError, StoreUnavailableError
 
+ACTOR = "command line"  # who we are in the audit log; as the API calls the token's bearer
 _opener = build_opener(ProxyHandler({}))  # loopback: a proxy of the environment is none of its business
 
 

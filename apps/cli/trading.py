@@ -3,8 +3,11 @@
 import time
 from typing import Any
 
-from apps.cli.api import Api, RefusedError
-from packages.common.db import connect
+import psycopg
+
+from apps.api import audit
+from apps.cli.api import ACTOR, Api, RefusedError
+from packages.common.db import connect, first_line
 from packages.common.errors import StoreUnavailableError
 from packages.common.time import monotonic_ms
 
@@ -54,15 +57,24 @@ def halt(api: Api, database_url: str, reason: str, *, flatten: bool = False) -> 
 
 
 def _halt_by_table(database_url: str, reason: str, *, flatten: bool) -> str:
-    """The table is what the worker obeys."""
+    """The table is what the worker obeys. The audit log comes after it: a halt waits for nobody."""
     word, from_words = ("FLATTENING", ["RUNNING", "HALTED"]) if flatten else ("HALTED", ["RUNNING"])
     with connect(database_url, autocommit=True) as conn:
         row = conn.execute(
-            "UPDATE trading_state SET kill_switch = %s, reason = %s, changed_by = 'command line', "
-            "changed_at = now(), version = version + 1 WHERE kill_switch = ANY(%s) RETURNING version",
-            (word, reason, from_words),
+            "UPDATE trading_state t SET kill_switch = %s, reason = %s, changed_by = %s, changed_at = now(), "
+            "version = t.version + 1 FROM (SELECT kill_switch FROM trading_state FOR UPDATE) before "
+            "WHERE t.kill_switch = ANY(%s) RETURNING t.version, before.kill_switch",
+            (word, reason, ACTOR, from_words),
         ).fetchone()
         if row is None:
             (state,) = conn.execute("SELECT kill_switch FROM trading_state").fetchone() or ("unknown",)
             return f"was already {state}"
-    return f"{word} (version {row[0]}); the api could not be asked, so this is not in the audit log"
+        version, earlier = row
+        before, after = {"kill_switch": earlier, "version": version - 1}, {"kill_switch": word, "version": version}
+        entry = audit.Entry(ACTOR, "trading.kill_switch", "trading_state", before, after, reason)
+        try:
+            with conn.transaction():
+                audit.append_blocking(conn, entry)
+        except psycopg.Error as exc:
+            return f"{word} (version {version}); it is not in the audit log: {first_line(exc)}"
+    return f"{word} (version {version}), written by hand: the api could not be asked"

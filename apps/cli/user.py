@@ -37,7 +37,6 @@ app = typer.Typer(
 )
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Name = Annotated[str, typer.Argument(help="Of the user.")]
-ACTOR = sessions.LOCAL_NAME
 
 
 @app.command("list")
@@ -54,7 +53,7 @@ def add(
 ) -> None:
     """Add a user; prints the one-time link to sign in with."""
     with _database() as (url, base):
-        token = _do(url, lambda conn: accounts.add_user(conn, name, role, actor=ACTOR))
+        token = _do(url, lambda conn: accounts.add_user(conn, name, role, actor=api.ACTOR))
         typer.echo(accounts.link(base, token))
 
 
@@ -62,35 +61,35 @@ def add(
 def link(name: Name) -> None:
     """Print a new one-time link, good for 24 hours; an earlier one ends. It sets a new password."""
     with _database() as (url, base):
-        token = _do(url, lambda conn: accounts.new_link(conn, name, actor=ACTOR))
+        token = _do(url, lambda conn: accounts.new_link(conn, name, actor=api.ACTOR))
         typer.echo(accounts.link(base, token))
 
 
 @app.command("role")
 def change_role(name: Name, role: Role) -> None:
     """Trust a user with more or less; he signs in again."""
-    _ask(lambda conn: accounts.change_user(conn, name, role=role, actor=ACTOR))
+    _ask(lambda conn: accounts.change_user(conn, name, role=role, actor=api.ACTOR))
     typer.echo(f"{name} is {role}")
 
 
 @app.command()
 def disable(name: Name) -> None:
     """Let a user in no more; his sessions and tokens end."""
-    _ask(lambda conn: accounts.change_user(conn, name, disabled=True, actor=ACTOR))
+    _ask(lambda conn: accounts.change_user(conn, name, disabled=True, actor=api.ACTOR))
     typer.echo(f"{name} is disabled")
 
 
 @app.command()
 def enable(name: Name) -> None:
     """Let a disabled user in again."""
-    _ask(lambda conn: accounts.change_user(conn, name, disabled=False, actor=ACTOR))
+    _ask(lambda conn: accounts.change_user(conn, name, disabled=False, actor=api.ACTOR))
     typer.echo(f"{name} is enabled")
 
 
 @app.command("reset-totp")
 def reset_totp(name: Name) -> None:
     """Take a lost second factor away; his sessions end."""
-    _ask(lambda conn: accounts.reset_totp(conn, name, actor=ACTOR))
+    _ask(lambda conn: accounts.reset_totp(conn, name, actor=api.ACTOR))
     typer.echo(f"{name} has no second factor")
 
 
@@ -104,7 +103,7 @@ def list_sessions(name: Name, as_json: Json = False) -> None:
 @app.command("end-sessions")
 def end_sessions(name: Name) -> None:
     """Sign a user out everywhere."""
-    typer.echo(f"{_ask(lambda conn: accounts.sign_out(conn, name, actor=ACTOR))} ended")
+    typer.echo(f"{_ask(lambda conn: accounts.sign_out(conn, name, actor=api.ACTOR))} ended")
 
 
 @app.command("tokens")
@@ -119,7 +118,7 @@ def end_token(name: Name, token_id: Annotated[int, typer.Argument(min=1)]) -> No
     """Let a token count no more."""
 
     async def end(conn: Connection) -> None:
-        await accounts.end_token(conn, (await accounts.user(conn, name))["user_id"], token_id, actor=ACTOR)
+        await accounts.end_token(conn, (await accounts.user(conn, name))["user_id"], token_id, actor=api.ACTOR)
 
     _ask(end)
     typer.echo("ended")

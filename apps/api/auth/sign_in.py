@@ -1,7 +1,8 @@
 """Signing in and out, and what somebody changes about his own sign-in.
 
 Passwords are checked without holding a connection: who guesses must not use up what a halt needs. What was true then is
-looked at once more in the transaction that acts on it.
+looked at once more in the transaction that acts on it. Its audit row comes last: all wait for each other there, and must
+hold nothing that one of them still wants.
 """
 
 from dataclasses import dataclass, field
@@ -108,8 +109,9 @@ class SignIn:
             if hashed is not None:
                 await conn.execute("UPDATE users SET password_hash = %s WHERE user_id = %s", (hashed, user["user_id"]))
                 await conn.execute("DELETE FROM sessions WHERE user_id = %s", (user["user_id"],))
-                await _note(conn, user["name"], "password.change", after={"by": "link"})
             secret = await self._start(conn, user, code, peer, how="link")
+            if hashed is not None:
+                await _note(conn, user["name"], "password.change", after={"by": "link"})
         self._succeeded(f"link:{key}", peer, forgive=True)
         self.lookups.forget()
         return secret
@@ -218,11 +220,12 @@ class SignIn:
             if user["totp_secret"] is None:
                 self._succeeded(key, peer, forgive=False)
                 raise RefusedError("there is no second factor", [_NO_TOTP])
-            if not (await self._spend_totp(conn, user, code) or await _spend_recovery(conn, user, code)):
+            by = "code" if await self._spend_totp(conn, user, code) else "recovery code"
+            if by != "code" and not await _spend_recovery(conn, user, code):
                 raise SignInRefusedError
             await accounts.drop_totp(conn, user["user_id"])
             secret = await sessions.rotate(conn, caller.number)
-            await _note(conn, caller.name, "totp.remove", before={"totp": True}, after={"totp": False})
+            await _note(conn, caller.name, "totp.remove", before={"totp": True}, after={"totp": False, "by": by})
         self._succeeded(key, peer, forgive=True)
         self.lookups.forget()
         return secret
@@ -276,15 +279,22 @@ class SignIn:
 
     async def _start(self, conn: Connection, user: dict[str, Any], code: str | None, peer: Peer, *, how: str) -> str:
         """A session for a user whose row is locked, after his second factor, in place of the one that came along."""
-        proven = False
+        proven, recovered = False, False
         if user["totp_secret"] is not None:
             proven = await self._spend_totp(conn, user, code or "")
-            if not proven and not await _spend_recovery(conn, user, code or ""):
+            recovered = not proven and await _spend_recovery(conn, user, code or "")
+            if not (proven or recovered):
                 raise SignInRefusedError
         if peer.cookie:
             await conn.execute("DELETE FROM sessions WHERE session_id = %s", (sessions.digest(peer.cookie),))
         secret, number = await sessions.start(conn, user["user_id"], user_agent=peer.user_agent, second_factor=proven)
-        await _note(conn, user["name"], "session.start", str(number), after={"by": how, "second_factor": proven})
+        await _note(
+            conn,
+            user["name"],
+            "session.start",
+            str(number),
+            after={"by": how, "second_factor": proven, "recovery_code": recovered},
+        )
         return secret
 
     async def _spend_totp(self, conn: Connection, user: dict[str, Any], code: str) -> bool:
@@ -299,8 +309,6 @@ class SignIn:
 async def _spend_recovery(conn: Connection, user: dict[str, Any], code: str) -> bool:
     fields = (user["user_id"], sessions.digest(totp.plain_code(code)))
     spent = await conn.execute("DELETE FROM recovery_codes WHERE user_id = %s AND code_hash = %s", fields)
-    if spent.rowcount:
-        await _note(conn, user["name"], "totp.recovery_code")
     return spent.rowcount == 1
 
 

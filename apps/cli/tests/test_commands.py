@@ -192,7 +192,10 @@ def test_status_has_every_part_with_its_figures(filled, redis_url, capsys, monke
     assert "FAIL gaps" in out
     assert "api runs, 2 restarts" in out
     code, out, _ = run(capsys, monkeypatch, "halt", "--reason", "test")
-    assert "not in the audit log" in out  # the API does not answer here, and it is halted all the same
+    assert "written by hand" in out  # the API does not answer here, and it is halted all the same
+    assert conn.execute("SELECT actor, action, after->>'kill_switch' FROM audit_log").fetchall() == [
+        ("command line", "trading.kill_switch", "HALTED")
+    ]
     assert conn.execute("SELECT kill_switch, reason, version FROM trading_state").fetchone() == ("HALTED", "test", 1)
     run(capsys, monkeypatch, "halt", "--flatten")
     assert conn.execute("SELECT kill_switch FROM trading_state").fetchone() == ("FLATTENING",)
