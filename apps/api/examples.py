@@ -1,7 +1,7 @@
 """Examples in the OpenAPI document: requests as they were made to a seeded desk, and what it answered.
 
-``API_RECORD_EXAMPLES=1 pytest apps/api/tests/test_examples.py`` writes ``examples.json``; without it the same test makes
-every one of these requests again, and holds the file to the document.
+``API_RECORD_EXAMPLES=1 pytest apps/api/tests/test_examples.py`` writes ``examples.json``; without it the same test asks
+for all of them again, and holds the file to the document.
 """
 
 import json

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Body, Query
 
-from apps.api.deps import Config, Db
+from apps.api.deps import Db, Res
 from apps.api.dto_actions import ExplainDTO, ExplainIn
 from apps.api.params import Mode, instant, symbol_name
 from apps.api.queries import explain
@@ -25,6 +25,6 @@ async def get_explain(
 
 
 @router.post("/explain", operation_id="explainSignal")
-async def explain_signal(settings: Config, body: Annotated[ExplainIn, Body(openapi_examples=_EXAMPLES)]) -> ExplainDTO:
+async def explain_signal(res: Res, body: Annotated[ExplainIn, Body(openapi_examples=_EXAMPLES)]) -> ExplainDTO:
     """What each input added to each prediction (`pred_contrib`), from the stored inputs of the row; kept afterwards."""
-    return await explain.explain(settings, symbol_name(body.symbol), instant("ts", body.ts), body.mode)
+    return await explain.explain(res.pool, res.settings, symbol_name(body.symbol), instant("ts", body.ts), body.mode)

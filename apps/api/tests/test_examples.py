@@ -22,6 +22,7 @@ from packages.common.types import StatusDTO
 pytestmark = pytest.mark.integration
 RECORD = os.environ.get("API_RECORD_EXAMPLES") == "1"
 SECRET = {"csrf", "token", "link", "secret", "uri", "qr_svg", "recovery_codes", "worker_heartbeat"}
+SPAN = {"symbol": "ETHUSDT", "from": "2026-02-28T22:00Z", "to": "2026-03-01T00:00Z"}
 REASON = {"reason": "spreads are wide"}
 PASSWORD = {"password": "a long one that nobody knows"}
 JOB = {"kind": "label_recent", "params": {"preset": "swing"}}
@@ -62,7 +63,7 @@ CALLS = {
     "getReadiness": "/readyz", "getMe": "/api/auth/me", "listSessions": "/api/auth/sessions",
     "startJob": ("/api/training/jobs", JOB), "cancelJob": (f"/api/training/jobs/{UUID(int=10)}/cancel", REASON),
     "retryJob": (f"/api/training/jobs/{UUID(int=12)}/retry", {}),
-    "startRepair": ("/api/data-quality/repair", {"symbol": "ETHUSDT", "from": "2026-02-28T22:00Z", "to": "2026-03-01T00:00Z"}),
+    "startRepair": ("/api/data-quality/repair", SPAN),
     "changeSchedule": ("/api/schedules/train_model", {"every": "3d"}),
     "runSchedule": ("/api/schedules/compute_drift/run", {}), "explainSignal": ("/api/signals/explain", ROW),
     "promoteModel": (f"/api/models/{CHALLENGER}/promote", OVERRIDE),
