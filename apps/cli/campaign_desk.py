@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ import psycopg
 from apps.cli import desk, trading, watchdog
 from apps.cli.api import Api
 from apps.cli.campaign import CampaignError
+from apps.cli.campaign_sittings import Sittings
 from apps.cli.console import Bar, bar, say
 from packages.common.db import connect
 from packages.common.errors import PlatformError
@@ -31,8 +31,8 @@ from packages.common.time import wall_ms
 from services.emulator.testing import Exchange, spawned
 
 VICTIMS = ("worker_realtime", "postgres", "redis")
-CONVERGED_S, _GIVE_UP_S, _START_S = 30.0, 120.0, 600.0
-_BAD = ("late", "naked_too_long", "naked_after_recovery", "duplicates", "stacked", "orphans")
+_GIVE_UP_S, _START_S = 120.0, 600.0
+_BAD = ("naked_too_long", "naked_after_recovery", "duplicates", "stacked", "orphans")
 _BEAT_S = 1.0  # a word that was on its way when its process died is younger than the kill, but not by so much
 _UNIVERSE = "BTCUSDT,ETHUSDT,XRPUSDT,SOLUSDT,DOGEUSDT,LINKUSDT,SUIUSDT,PUMPUSDT"
 _MARKET = {"SPEED": "20", "UNIVERSE": _UNIVERSE, "HISTORY_DAYS": "8", "PLANTED_ALPHA": "0.02", "MARK_UPDATES": "30"}
@@ -52,17 +52,13 @@ def run_desk_kills(var_dir: Path, plan: DeskKillPlan) -> dict[str, Any]:
     """One sitting: bring up a desk and its exchange in a new folder, kill as planned, judge by the exchange. Sittings
     of a seed add up in ``VAR_DIR/campaign``; the result is that of all of them.
 
-    Raises ``CampaignError`` when it cannot be brought to its end.
+    Raises ``CampaignError`` when it cannot be brought to its end, ``SittingsError`` when earlier ones do not read.
     """
-    path = var_dir / "campaign" / f"desk-kills-{plan.seed}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sittings: list[dict[str, Any]] = json.loads(path.read_text()) if path.exists() else []
+    sittings = Sittings(var_dir / "campaign" / f"desk-kills-{plan.seed}.json", plan.seed)
     with tempfile.TemporaryDirectory(prefix="perpilot-desk-kills-") as folder, bar("Kills") as shown:
-        sittings.append(asyncio.run(_run(plan, Path(folder), len(sittings), shown)))
-    path.write_text(json.dumps(sittings))
-    return {"ok": all(row["ok"] for row in sittings), "kills": sum(len(row["victims"]) for row in sittings)} | {
-        "sittings": sittings
-    }
+        verdict = asyncio.run(_run(plan, Path(folder), sittings, shown))
+    sittings.end(**verdict)
+    return verdict | sittings.result()
 
 
 def show(result: Mapping[str, Any], *, as_json: bool) -> None:
@@ -70,14 +66,12 @@ def show(result: Mapping[str, Any], *, as_json: bool) -> None:
     if as_json:
         print(json.dumps(result, indent=2))
         return
-    for row in result["sittings"]:
-        killed = Counter(row["victims"])
-        say(", ".join(f"{name} {count}" for name, count in sorted(killed.items())) + f" killed with seed {row['seed']}")
-        say(", ".join(f"{name.replace('_', ' ')} {row[name]}" for name in ("converged_s", "entries", *_BAD)))
-    say(f"{result['kills']} kills in {len(result['sittings'])} sittings: " + ("ok" if result["ok"] else "NOT OK"))
+    say(", ".join(f"{name} {count}" for name, count in sorted(result["victims"].items())) + " killed")
+    say(", ".join(f"{name.replace('_', ' ')} {result[name]}" for name in ("converged_s", "late", "entries", *_BAD)))
+    say(f"{result['kills']} kills in {result['sittings']} sittings: " + ("ok" if result["ok"] else "NOT OK"))
 
 
-async def _run(plan: DeskKillPlan, folder: Path, sitting: int, shown: Bar) -> dict[str, Any]:
+async def _run(plan: DeskKillPlan, folder: Path, sittings: Sittings, shown: Bar) -> dict[str, Any]:
     options = ["--speed", "20", "--universe", _UNIVERSE, "--history-days", "8", "--planted-alpha", "0.02"]
     options += ["--mark-updates", "30", "--kline-updates", "12", "--var-dir", str(folder / "exchange")]
     async with spawned(*options) as exchange:
@@ -91,7 +85,7 @@ async def _run(plan: DeskKillPlan, folder: Path, sitting: int, shown: Bar) -> di
         try:
             watched = _Desk(process, var, log, shown)
             await watched.start()
-            return await _kill_and_judge(plan, sitting, watched, exchange, shown)
+            return await _kill_and_judge(plan, sittings, watched, exchange, shown)
         finally:
             process.terminate()
             with suppress(subprocess.TimeoutExpired):
@@ -102,29 +96,22 @@ async def _run(plan: DeskKillPlan, folder: Path, sitting: int, shown: Bar) -> di
 
 
 async def _kill_and_judge(
-    plan: DeskKillPlan, sitting: int, watched: "_Desk", exchange: Exchange, shown: Bar
+    plan: DeskKillPlan, sittings: Sittings, watched: "_Desk", exchange: Exchange, shown: Bar
 ) -> dict[str, Any]:
-    rng = np.random.default_rng([plan.seed, sitting])
-    took: list[float] = []
-    victims: list[str] = []
+    rng = np.random.default_rng([plan.seed, sittings.before])
     naked_after: list[str] = []
     for n in range(plan.kills):
         await asyncio.sleep(rng.uniform(*plan.rest_s))
         victim = plan.victims[int(rng.integers(len(plan.victims)))]
         shown.show(n / plan.kills, f"kill {n + 1} of {plan.kills}: {victim}")
         watched.kill(victim)
-        victims.append(victim)
-        took.append(await watched.whole_again())
+        sittings.kill(victim, await watched.whole_again())
         summary = (await exchange.control.audit(rows=False))["accounts"]["main"]["summary"]
         naked_after += summary["naked_now"]
     account = (await exchange.control.audit())["accounts"]["main"]
     summary = account["summary"]
     long = [row for row in account["naked"] if row["end"] and row["to_wall_ms"] - row["from_wall_ms"] > 1_000]
     result = {
-        "seed": plan.seed,
-        "victims": victims,
-        "converged_s": {"p50": float(np.median(took)), "max": max(took)} if took else None,
-        "late": sum(seconds > CONVERGED_S for seconds in took),
         "entries": summary["entries"],
         "episodes": summary["episodes"],
         "naked_wall_ms": summary["naked_wall_ms"],

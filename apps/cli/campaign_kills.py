@@ -1,17 +1,16 @@
 """SIGKILL of the live trader at random moments: each restart must converge, and nothing be naked, doubled or lost.
 
 A sitting is a campaign of its own, on an exchange of its own that goes on meanwhile; what sittings of a seed have found
-adds up in ``VAR_DIR/campaign/kills-<seed>.json``, kill by kill. One that is interrupted is not judged: its kills have
-converged, and nothing is said of its books. The trader is the whole
-victim here; killing the worker, Redis or Postgres around it is the desk's soak (``--victim``).
+adds up in ``VAR_DIR/campaign/kills-<seed>.json``. The trader is the whole victim here; killing the worker, Redis or
+Postgres around it is ``campaign_desk``'s.
 """
 
 import asyncio
 import json
 import sys
 import tempfile
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +19,14 @@ import numpy as np
 
 from apps.cli.campaign import SPEED, SYMBOLS, CampaignError, exchange
 from apps.cli.campaign_books import Kept, judge
+from apps.cli.campaign_sittings import CONVERGED_S, Sittings
 from apps.cli.campaign_trader import FLAT_S
 from apps.cli.campaign_weather import steady
 from apps.cli.console import Bar, bar
-from packages.common.time import monotonic_ms, wall_ms
+from packages.common.time import monotonic_ms
 from services.emulator.testing import Exchange
 
 _ROOT = Path(__file__).resolve().parents[2]
-CONVERGED_S = 30.0
 _EARLY = 0.2  # share of lives that end before they have recovered
 
 
@@ -43,52 +42,33 @@ class KillPlan:
 
 
 def run_kills(var_dir: Path, plan: KillPlan) -> dict[str, Any]:
-    """One sitting; the result is that of all sittings of the seed so far. ``CampaignError`` when it cannot go on."""
-    path = var_dir / "campaign" / f"kills-{plan.seed}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    total: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {"seed": plan.seed, "kills": []}
-    total.setdefault("sittings", [])
+    """One sitting; the result is its judgement and what all sittings of the seed add up to. ``CampaignError`` when it
+    cannot go on, ``SittingsError`` when earlier ones do not read."""
+    sittings = Sittings(var_dir / "campaign" / f"kills-{plan.seed}.json", plan.seed)
     with tempfile.TemporaryDirectory(prefix="perpilot-kills-") as folder, bar("Kills") as shown:
-        verdict = asyncio.run(_sitting(plan, Path(folder), total, path, shown))
-    total["sittings"].append(
-        {"ended": wall_ms(), "kills": plan.kills, "ok": verdict["ok"], "broken": verdict["broken"]}
-    )
-    _keep(path, total)
-    late = [took for took in total["kills"] if took > CONVERGED_S]
-    return verdict | {
-        "ok": verdict["ok"] and not late and all(row["ok"] for row in total["sittings"]),
-        "seed": plan.seed,
-        "kills": len(total["kills"]),
-        "judged": sum(row["kills"] for row in total["sittings"]),
-        "converged_s": {"p50": float(np.median(total["kills"])), "max": max(total["kills"])},
-    }
+        verdict = asyncio.run(_sitting(plan, Path(folder), sittings, shown))
+    sittings.end(ok=verdict["ok"], broken=verdict["broken"])
+    return verdict | sittings.result()
 
 
-def _keep(path: Path, total: dict[str, Any]) -> None:
-    path.write_text(json.dumps(total))
-
-
-async def _sitting(plan: KillPlan, folder: Path, total: dict[str, Any], path: Path, shown: Bar) -> dict[str, Any]:
-    before = len(total["kills"])
+async def _sitting(plan: KillPlan, folder: Path, sittings: Sittings, shown: Bar) -> dict[str, Any]:
+    before = sittings.before
     rng = np.random.default_rng([plan.seed, before])
     async with exchange(plan.symbols, plan.seed, plan.speed) as market:
         for row in steady("realistic", plan.speed):
             await market.control.fault(**row)
         for kill in range(plan.kills):
             if rng.random() < _EARLY:
-                await _short_life(plan, folder, market, 2 * (before + kill), float(rng.uniform(0.5, 4.0)))
+                async with _trader(plan, folder, market, 2 * (before + kill)):
+                    await asyncio.sleep(float(rng.uniform(0.5, 4.0)))
             took_s = await _life(plan, folder, market, 2 * (before + kill) + 1, float(rng.uniform(*plan.lives_s)))
-            total["kills"].append(round(took_s, 2))
-            _keep(path, total)
+            sittings.kill("trader", took_s)
             shown.show((kill + 1) / plan.kills, f"{before + kill + 1} kills, the last converged in {took_s:.1f} s")
         await market.control.clear()
-        last = await _start(plan, folder, market, 2 * (before + plan.kills))
-        await _ready(last)
-        last.terminate()
-        try:
+        async with _trader(plan, folder, market, 2 * (before + plan.kills)) as last:
+            await _ready(last)
+            last.terminate()
             await asyncio.wait_for(last.wait(), FLAT_S + 30)
-        finally:
-            await _end(last)
         report = await market.control.audit()
     kept = Kept(folder / "rows.ndjson")
     verdict = judge(report["accounts"]["main"], kept)
@@ -99,8 +79,7 @@ async def _sitting(plan: KillPlan, folder: Path, total: dict[str, Any], path: Pa
 async def _life(plan: KillPlan, folder: Path, market: Exchange, number: int, lives_s: float) -> float:
     """Start, converge, trade, be killed; returns how many seconds it took to converge."""
     started = monotonic_ms()
-    process = await _start(plan, folder, market, number)
-    try:
+    async with _trader(plan, folder, market, number) as process:
         await _ready(process)
         while await _naked(market):
             if monotonic_ms() - started > CONVERGED_S * 1e3:
@@ -108,26 +87,29 @@ async def _life(plan: KillPlan, folder: Path, market: Exchange, number: int, liv
             await asyncio.sleep(0.05)
         took_s = (monotonic_ms() - started) / 1e3
         await asyncio.sleep(lives_s)
-    finally:
-        await _end(process)
     return took_s
 
 
-async def _short_life(plan: KillPlan, folder: Path, market: Exchange, number: int, lives_s: float) -> None:
-    process = await _start(plan, folder, market, number)
-    await asyncio.sleep(lives_s)
-    await _end(process)
-
-
-async def _start(plan: KillPlan, folder: Path, market: Exchange, number: int) -> asyncio.subprocess.Process:
+@asynccontextmanager
+async def _trader(
+    plan: KillPlan, folder: Path, market: Exchange, number: int
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A trader that is killed when the context ends, however it ends; it ends by itself when this process is gone, for
+    nobody else has the other end of its input."""
     told = {
         "rest_url": market.rest_url, "ws_url": market.ws_url, "folder": str(folder), "seed": plan.seed,
         "life": number, "symbols": list(plan.symbols), "speed": plan.speed,
     }  # fmt: skip
-    return await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "apps.cli.campaign_trader", json.dumps(told), stdout=asyncio.subprocess.PIPE,
-        cwd=_ROOT,
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "apps.cli.campaign_trader", json.dumps(told), stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE, cwd=_ROOT,
     )  # fmt: skip
+    try:
+        yield process
+    finally:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
 
 
 async def _ready(process: asyncio.subprocess.Process) -> None:
@@ -135,12 +117,6 @@ async def _ready(process: asyncio.subprocess.Process) -> None:
     line = await asyncio.wait_for(process.stdout.readline(), 2 * CONVERGED_S)
     if line.strip() != b"ready":
         raise CampaignError(f"the trader ended while it started: {line!r}")
-
-
-async def _end(process: asyncio.subprocess.Process) -> None:
-    with suppress(ProcessLookupError):
-        process.kill()
-    await process.wait()
 
 
 async def _naked(market: Exchange) -> Sequence[str]:

@@ -6,6 +6,7 @@ lose, and what was not booked by its predecessor is read from there.
 
 import asyncio
 import json
+import os
 import signal
 import sys
 from contextlib import suppress
@@ -23,7 +24,9 @@ async def work(told: dict[str, Any]) -> bool:
     """One life; True when it ended flat."""
     folder, symbols = Path(told["folder"]), tuple(told["symbols"])
     kept, stop = Kept(folder / "rows.ndjson"), asyncio.Event()
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop.set)
+    loop = asyncio.get_running_loop()
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_reader(sys.stdin, os._exit, 2)  # nothing is ever said there: it ends with whoever started us
     at = Address(told["rest_url"], told["ws_url"])
     async with floor(at, folder / "journal.ndjson", kept, symbols, told["seed"], told["speed"]) as found:
         entrants = Entrants(found, symbols, told["seed"], _MANY, life=told["life"])
