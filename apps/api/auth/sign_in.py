@@ -1,8 +1,8 @@
 """Signing in and out, and what somebody changes about his own sign-in.
 
 Passwords are checked without holding a connection: who guesses must not use up what a halt needs. What was true then is
-looked at once more in the transaction that acts on it. Its audit row comes last: all wait for each other there, and must
-hold nothing that one of them still wants.
+looked at once more in the transaction that acts on it. Its audit row comes last: all wait for each other there and
+must hold nothing that one of them still wants.
 """
 
 from dataclasses import dataclass, field
