@@ -235,6 +235,8 @@ class SymbolRunner:
                 self._submit_exit(command)
             case do.Cancel():
                 self._start(self._cancel(command))
+            case do.CancelRegular():
+                self._start(self._cancel_regular())
             case do.QueryEntry():
                 self._start(self._query(command.attempt))
             case do.ReadSnapshot():
@@ -354,6 +356,13 @@ class SymbolRunner:
                 await trading.cancel_order(self.symbol, name)
         except VenueError as exc:
             log.warning("cancel_failed", symbol=self.symbol, leg=command.leg.value, error=str(exc))
+
+    async def _cancel_regular(self) -> None:
+        """No answer is owed: a read follows."""
+        try:
+            await self._parts.trading.cancel_all_orders(self.symbol)
+        except VenueError as exc:
+            log.warning("cancel_failed", symbol=self.symbol, leg="all", error=str(exc))
 
     async def _query(self, attempt: int) -> None:
         """Rule 2: the order by its id, and, when it is not found, whether any trade since then is unaccounted for."""

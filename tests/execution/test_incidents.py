@@ -527,6 +527,13 @@ async def test_26_a_stream_on_an_old_address_that_stays_silent_is_not_believed(e
         assert order.symbol in {row["symbol"] for row in audit["episodes"]}
 
 
+async def test_16_an_answer_of_the_firewall_at_the_start_passes_in_seconds(exchange_on, tmp_path):
+    async with exchange_on() as exchange:
+        await exchange.control.fault(kind="rest_403", path="/fapi/v1/openAlgoOrders", times=1, in_ms=0, for_ms=600_000)
+        async with desk_on(exchange, tmp_path) as desk:  # waits for it, 30 s at most; a pause of old took two minutes
+            assert desk.trader.ready
+
+
 async def test_27_a_second_desk_on_the_journal_is_refused(exchange_on, tmp_path):
     async with exchange_on() as exchange, desk_on(exchange, tmp_path):
         with pytest.raises(JournalError):

@@ -261,6 +261,20 @@ async def test_11_a_reduce_only_order_in_the_way_of_an_exit_is_cleared_and_the_s
         assert {row["status"] for row in await desk.new("algos") if row["type"] == "STOP_MARKET"} == {"EXPIRED"}
 
 
+async def test_12_flattening_clears_a_hands_order_out_of_its_way(desk):
+    async with desk.scenario(trip="OPERATOR"):
+        order = await desk.protected()
+        far = round_price(desk.instruments[SYMBOL], order.reference_price * D("1.03"), up=True)
+        await desk.hand.place_limit(
+            SYMBOL, Side.SELL, order.quantity, far, "web_7", reduce_only=True, time_in_force=TimeInForce.GTC
+        )
+        await desk.until(lambda: desk.trader.killed.trips)
+        desk.trader.command(Flatten("out", "operator"))
+        await desk.until(lambda: desk.trader.killed.flat)
+        (row,) = [row for row in await desk.new("orders") if row["client_id"] == "web_7"]
+        assert row["status"] == "CANCELED"
+
+
 async def test_13_a_halted_market_blocks_no_other_and_is_never_called_flat(desk):
     async with desk.scenario(lives=2, trip="OPERATOR"):
         await desk.protected()

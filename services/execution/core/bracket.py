@@ -516,6 +516,8 @@ class _Turn:
             if s.latch is Latch.RUNNING:
                 self.trip(Latch.HALTED, "UNPLANNED_POSITION")
             self.set(intent=None)
+        if event.foreign and s.latch is Latch.FLATTENING:
+            self.out.append(do.CancelRegular())  # a hand's may be in the way too (rule 12)
         for row in event.listed:  # an older one that rests is in the way of the next (rule 11)
             if row.leg is Leg.EXIT and (row.attempt != s.exit.attempt or not s.exit.working):
                 self.out.append(do.Cancel(row.leg, row.attempt))

@@ -95,6 +95,11 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class CancelRegular:
+    """Cancel every regular order of the symbol, whoever placed it; conditional ones stay. No answer is needed."""
+
+
+@dataclass(frozen=True, slots=True)
 class QueryEntry:
     """Ask for the entry and for its trades. No answer is owed: it is asked again."""
 
@@ -157,6 +162,7 @@ Command = (
     | SubmitTarget
     | SubmitExit
     | Cancel
+    | CancelRegular
     | QueryEntry
     | ReadSnapshot
     | Arm

@@ -287,6 +287,23 @@ def test_rule_12_chunks_two_reads_of_zero_then_the_sweep():
     assert run.s.phase is Phase.FLAT
 
 
+@pytest.mark.parametrize(("latch", "cancels"), [(Latch.FLATTENING, True), (Latch.HALTED, False)])
+def test_rule_12_flattening_alone_cancels_what_a_hand_left(latch, cancels):
+    run = protected()
+    run.feed(ev.LatchChanged(latch))
+    run.feed(refused(Leg.EXIT, 1, Refused.REDUCE_ONLY) if cancels else ev.ReadDue())
+    answer_reads(run, ev.Snapshot(QTY, (Listed(Leg.STOP, 1), Listed(Leg.TARGET, 1)), foreign=True))
+    assert bool(run.sent(do.CancelRegular)) is cancels
+    assert not any(command.leg is Leg.STOP for command in run.sent(do.Cancel))
+
+
+def test_rule_11_an_older_exit_that_rests_is_cancelled_before_the_next():
+    run = protected()
+    run.feed(fire(Timer.HOLD), refused(Leg.EXIT, 1, Refused.REDUCE_ONLY))
+    listed = (Listed(Leg.STOP, 1), Listed(Leg.TARGET, 1), Listed(Leg.EXIT, 7))
+    assert do.Cancel(Leg.EXIT, 7) in answer_reads(run, ev.Snapshot(QTY, listed))
+
+
 def test_rule_12_outside_the_band_the_next_attempt_is_at_its_edge():
     run = protected()
     run.feed(fire(Timer.HOLD), refused(Leg.EXIT, 1, Refused.PRICE_BAND))
