@@ -11,13 +11,13 @@ const problem = (status, code, detail, more = {}) => ({ status, body: { type: "a
 export class Access {
   constructor(as) {
     this.users = [
-      { name: "ada", role: "admin", disabled: false, totp: true, has_password: true, created: iso(NOW), last_seen: iso(NOW) },
-      { name: "grace", role: "operator", disabled: false, totp: false, has_password: true, created: iso(NOW), last_seen: null },
-      { name: "emmy", role: "viewer", disabled: true, totp: false, has_password: false, created: iso(NOW), last_seen: null },
+      { name: "ada", role: "admin", disabled: false, totp: true, password: true, sessions: 1, created: iso(NOW), last_seen: iso(NOW) },
+      { name: "grace", role: "operator", disabled: false, totp: false, password: true, sessions: 1, created: iso(NOW), last_seen: null },
+      { name: "emmy", role: "viewer", disabled: true, totp: false, password: false, sessions: 0, created: iso(NOW), last_seen: null },
     ];
-    this.who = as === "nobody" ? null : { name: { admin: "ada", operator: "grace", viewer: "emmy" }[as], role: as, totp: as === "admin" };
-    this.tokens = [{ id: "t1", name: "nightly report", role: "viewer", scopes: ["read"], created: iso(NOW), expires: iso(NOW + 90 * 86_400_000), last_used: null }];
-    this.sessions = [["s1", "Mozilla/5.0 (X11; Linux x86_64) Chrome/143.0", true], ["s2", "Mozilla/5.0 (iPhone; CPU iPhone OS 19) Safari/605", false]].map(([id, user_agent, current]) => ({ id, created: iso(NOW), last_seen: iso(NOW), expires: iso(NOW + 7 * 86_400_000), user_agent, current }));
+    this.who = as === "nobody" ? null : { name: { admin: "ada", operator: "grace", viewer: "emmy" }[as], role: as, totp: as === "admin", password: true };
+    this.tokens = [{ id: 1, name: "nightly report", role: "viewer", scopes: ["read"], created: iso(NOW), expires: iso(NOW + 90 * 86_400_000), last_used: null }];
+    this.sessions = [[1, "Mozilla/5.0 (X11; Linux x86_64) Chrome/143.0", true], [2, "Mozilla/5.0 (iPhone; CPU iPhone OS 19) Safari/605", false]].map(([id, user_agent, current]) => ({ id, created: iso(NOW), last_seen: iso(NOW), expires: iso(NOW + 7 * 86_400_000), user_agent, current }));
     this.failures = 0;
     this.seq = 0;
     this.log = [];
@@ -37,7 +37,7 @@ export class Access {
 
   enter(name) {
     const user = this.users.find((one) => one.name === name);
-    this.who = { name: user.name, role: user.role, totp: user.totp };
+    this.who = { name: user.name, role: user.role, totp: user.totp, password: user.password };
     this.failures = 0;
     this.note("login", name, null, { role: user.role }, null);
     return ok(this.me());
@@ -85,12 +85,12 @@ const ROUTES = [
   ["POST", /^\/api\/auth\/totp\/confirm$/, (self, { code }) => (code === CODE ? ((self.who = { ...self.who, totp: true }), ok({ ...self.me(), recovery_codes: Array.from({ length: 10 }, (_, i) => `${1_000 + i * 737}-${9_999 - i * 613}`) })) : problem(401, "SIGN_IN_REFUSED", "the code is wrong"))],
   ["POST", /^\/api\/auth\/totp\/remove$/, (self, { code }) => (code === CODE ? ((self.who = { ...self.who, totp: false }), ok(self.me())) : problem(401, "SIGN_IN_REFUSED", "the code is wrong"))],
   ["GET", /^\/api\/auth\/sessions$/, (self) => ok(self.sessions)],
-  ["POST", /^\/api\/auth\/sessions\/(\w+)\/end$/, (self, _, [, id]) => ((self.sessions = self.sessions.filter((one) => one.id !== id)), { status: 204 })],
+  ["POST", /^\/api\/auth\/sessions\/(\w+)\/end$/, (self, _, [, id]) => ((self.sessions = self.sessions.filter((one) => one.id !== Number(id))), { status: 204 })],
   ["GET", /^\/api\/auth\/tokens$/, (self) => ok(self.tokens)],
-  ["POST", /^\/api\/auth\/tokens$/, (self, body) => (self.tokens.push({ id: `t${self.tokens.length + 1}`, ...body, created: iso(NOW), expires: iso(NOW + body.days * 86_400_000), last_used: null }), ok({ id: "t2", name: body.name, token: "pp_3f9c0a7e51d24b8896e0" }))],
-  ["POST", /^\/api\/auth\/tokens\/(\w+)\/end$/, (self, _, [, id]) => ((self.tokens = self.tokens.filter((one) => one.id !== id)), { status: 204 })],
+  ["POST", /^\/api\/auth\/tokens$/, (self, body) => (self.tokens.push({ id: self.tokens.length + 1, ...body, created: iso(NOW), expires: iso(NOW + body.days * 86_400_000), last_used: null }), ok({ id: 2, name: body.name, token: "pp_3f9c0a7e51d24b8896e0" }))],
+  ["POST", /^\/api\/auth\/tokens\/(\w+)\/end$/, (self, _, [, id]) => ((self.tokens = self.tokens.filter((one) => one.id !== Number(id))), { status: 204 })],
   ["GET", /^\/api\/users$/, (self) => ok(self.users)],
-  ["POST", /^\/api\/users$/, (self, { name, role }) => (self.users.push({ name, role, disabled: false, totp: false, has_password: false, created: iso(NOW), last_seen: null }), self.note("user", name, null, { role }, null), ok({ ...self.users.at(-1), link: "http://127.0.0.1:8010/login#link=demo" }))],
+  ["POST", /^\/api\/users$/, (self, { name, role }) => (self.users.push({ name, role, disabled: false, totp: false, password: false, sessions: 0, created: iso(NOW), last_seen: null }), self.note("user", name, null, { role }, null), ok({ ...self.users.at(-1), link: "http://127.0.0.1:8010/login#link=demo" }))],
   ["POST", /^\/api\/users\/([^/]+)\/link$/, () => ok({ link: "http://127.0.0.1:8010/login#link=demo" })],
   ["POST", /^\/api\/users\/([^/]+)\/reset-totp$/, (self, _, match) => ((user(self, match).totp = false), ok(user(self, match)))],
   ["POST", /^\/api\/users\/([^/]+)$/, (self, body, match) => (user(self, match).name === "ada" && (body.disabled || (body.role ?? "admin") !== "admin") ? problem(409, "LAST_ADMIN", "the last enabled admin cannot be disabled or demoted") : ok(Object.assign(user(self, match), body)))],

@@ -10,7 +10,7 @@ export class Actions {
     this.jobs = [];
     this.values = market.settings().values;
     this.versions = [{ version: 1, ts: iso(market.minute), actor: "ada", reason: "smaller book over the weekend", changes: [{ name: "MAX_POSITIONS", before: 8, after: 6, takes_effect: "next_minute" }], acknowledged_at: iso(market.minute + 2_000) }];
-    this.schedules = [["sync_universe", 1], ["compute_drift", 1], ["label_recent", 24], ["train_model", 168], ["retention", 24]].map(([name, hours], i) => ({ name, kind: name, enabled: name !== "retention", every_ms: hours * HOUR, next_at: iso(market.minute + (i + 1) * HOUR), last_at: iso(market.minute - hours * HOUR), last_job_id: null, last_status: "succeeded" }));
+    this.schedules = [["sync_universe", 1], ["compute_drift", 1], ["label_recent", 24], ["train_model", 168], ["retention", 24]].map(([name, hours], i) => ({ name, enabled: name !== "retention", every: `${hours}h`, at: "5m", default_every: `${hours}h`, default_at: "5m", next_ts: iso(market.minute + (i + 1) * HOUR), last_job: null, changed_at: null, changed_by: null }));
   }
 
   start(kind, config) {
@@ -35,12 +35,12 @@ export class Actions {
 
   evidence() {
     const row = (code, met, value, expected) => ({ code, met, value, expected, message: "" });
-    return { conditions: [row("OOS_PROFIT_FACTOR", false, "1.04", "≥ 1.10"), row("PBO", false, "0.71", "≤ 0.50"), row("SHADOW_PERIOD", true, "15 d", "≥ 14 d"), row("DRIFT", true, "0.06", "≤ 0.25")], report_url: null };
+    return { model_id: "9b1f4c70", conditions: [row("OOS_PROFIT_FACTOR", false, "1.04", "≥ 1.10"), row("PBO", false, "0.71", "≤ 0.50"), row("SHADOW_PERIOD", true, "15 d", "≥ 14 d"), row("DRIFT", true, "0.06", "≤ 0.25")], report_url: null };
   }
 
   explain() {
-    const top = (...pairs) => pairs.map(([feature, contribution]) => ({ feature, contribution }));
-    return { targets: { ev_long: { top: top(["ret_60", 0.0011], ["bb_z", -0.0007], ["vol_z", 0.0005], ["funding_z", -0.0003]) }, ev_short: { top: top(["ret_60", -0.0009], ["adx", 0.0004]) } } };
+    const target = (unit, prediction, ...pairs) => ({ prediction, base: -0.0003, rest: 0.0001, unit, top: pairs.map(([feature, contribution]) => ({ feature, contribution })) });
+    return { symbol: "BTCUSDT", ts: iso(this.market.minute), mode: "shadow", model_id: "9b1f4c70", decision: "FLAT", inputs: null, unavailable: null, targets: { er_long: target("fraction", 0.0006, ["ret_60", 0.0011], ["bb_z", -0.0007], ["vol_z", 0.0005], ["funding_z", -0.0003]), e_hold_long: target("minutes", 132, ["vol_z", -21], ["adx", 12]) } };
   }
 
   settings() {

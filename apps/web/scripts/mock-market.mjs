@@ -164,9 +164,34 @@ export class Market {
     return { mode: "shadow", ts: this.curve.map(([ts]) => ts), equity: this.curve.map(([, equity]) => equity), wallet_balance: [], unrealized_pnl: [], used_margin: [], drawdown: [] };
   }
 
+  overlay() {
+    const [from, to] = [this.curve[0][0], this.curve.at(-1)[0]];
+    const sunk = (values) => values.map((value, i) => value / Math.max(...values.slice(0, i + 1)) - 1);
+    const thin = this.curve.filter((_, i) => i % 5 === 0);
+    const shadow = thin.map(([, equity]) => equity);
+    const backtest = thin.map((_, i) => 10_000 * (1 + 0.00004 * i + 0.004 * Math.sin(i / 17)));
+    return { from_ts: from, to_ts: to, curves: [["shadow", null, shadow], ["backtest", "9b1f4c70", backtest]].map(([source, model_id, equity]) => ({ source, model_id, ts: thin.map(([ts]) => ts), equity, drawdown: sunk(equity) })) };
+  }
+
+  profit(period) {
+    const days = { day: 1, week: 7, month: 30 }[period];
+    let equity = this.equityNow();
+    return { mode: "shadow", period, items: Array.from({ length: 14 }, (_, i) => {
+      const end = equity;
+      const profit = 40 * Math.sin(i * 1.7) * Math.sqrt(days);
+      equity -= profit;
+      return { from_ts: iso(this.minute - (i + 1) * days * 86_400_000), to_ts: iso(this.minute - i * days * 86_400_000), start_equity: equity, end_equity: end, profit, profit_frac: profit / equity, trades: 7 + i, net: profit * 0.9, fees: 6.1, funding: -0.2 };
+    }) };
+  }
+
+  annotations() {
+    const row = (minutes, kind, code, text) => ({ ts: iso(this.minute - minutes * MINUTE), to_ts: null, kind, code, symbol: null, text, details: {} });
+    return { cut: false, items: [row(330, "funding", "FUNDING", "funding 0.0100 %"), row(300, "risk", "DAILY_LOSS_LIMIT", "the day's loss reached its limit"), row(250, "settings", "SETTINGS", "MAX_POSITIONS 8 → 6"), row(120, "promotion", "PROMOTION", "9b1f4c70 to demo")] };
+  }
+
   status() {
     const into = Math.min(MINUTE, (Date.now() - this.steppedAt) * this.speed);
-    return { collector_ok: true, userstream_ok: false, latest_candle_ts: iso(this.minute), latest_feature_ts: iso(this.minute), latest_signal_ts: iso(this.minute), queue_lag: { writer: 12, signal_updates: 0 }, latency_ms: { close_to_decision: 212, inference: 9.4 }, ws_connected: { kline: true, mark: true }, error_rates: { rest: 0, stream: 0.2 }, mode: this.mode, exchange: "emulator://generated", clock_speed: this.speed, market_ts: new Date(this.minute + MINUTE + into).toISOString(), data_age_ms: into, symbols_total: 30, symbols_tradable: 28, symbols_fresh: 28, kill_switch: this.killSwitch ?? "RUNNING", trading_version: this.version, model_id: "9b1f4c70-5f52-5c3e-8a74-1f4d6a2b7c11", model_kind: "demo", open_gaps: 1, missing_rate_24h: 0.00021, quality_events_24h: 3 };
+    return { settings_version: 1, settings_at_start: 0, collector_ok: true, userstream_ok: false, latest_candle_ts: iso(this.minute), latest_feature_ts: iso(this.minute), latest_signal_ts: iso(this.minute), queue_lag: { writer: 12, signal_updates: 0 }, latency_ms: { close_to_decision: 212, inference: 9.4 }, ws_connected: { kline: true, mark: true }, error_rates: { rest: 0, stream: 0.2 }, mode: this.mode, exchange: "emulator://generated", clock_speed: this.speed, market_ts: new Date(this.minute + MINUTE + into).toISOString(), data_age_ms: into, symbols_total: 30, symbols_tradable: 28, symbols_fresh: 28, kill_switch: this.killSwitch ?? "RUNNING", trading_version: this.version, model_id: "9b1f4c70-5f52-5c3e-8a74-1f4d6a2b7c11", model_kind: "demo", open_gaps: 1, missing_rate_24h: 0.00021, quality_events_24h: 3 };
   }
 
   toggle(mode) {
@@ -211,7 +236,7 @@ export class Market {
   }
 
   models() {
-    return [{ model_id: "9b1f4c70-5f52-5c3e-8a74-1f4d6a2b7c11", created_at: "2026-01-01T00:03:00Z", algo: "lightgbm", feature_schema_version: 1, label_spec_hash: "4e07408562bedb8b60ce05c1decfe3ad", train_start: "2025-04-26T00:00:00Z", train_end: "2025-05-26T00:00:00Z", metrics: TRADED(1.04, 0.082), artifact_uri: "file://models/9b1f", is_production: false, status: "demo", pointer: "demo" }, { model_id: "4c02d1aa-1111-5c3e-8a74-1f4d6a2b7c11", created_at: "2026-01-02T00:03:00Z", algo: "lightgbm", feature_schema_version: 1, label_spec_hash: "4e07408562bedb8b60ce05c1decfe3ad", train_start: "2025-04-26T00:00:00Z", train_end: "2025-05-27T00:00:00Z", metrics: TRADED(0.97, 0.061), artifact_uri: "file://models/4c02", is_production: false, status: "candidate", pointer: null }];
+    return [{ model_id: "9b1f4c70-5f52-5c3e-8a74-1f4d6a2b7c11", created_at: "2026-01-01T00:03:00Z", algo: "lightgbm", feature_schema_version: 1, label_spec_hash: "4e07408562bedb8b60ce05c1decfe3ad", train_start: "2025-04-26T00:00:00Z", train_end: "2025-05-26T00:00:00Z", metrics: TRADED(1.04, 0.082), artifact_uri: "file://models/9b1f", is_production: false, status: "demo", pointer: "demo", overrides: [] }, { model_id: "4c02d1aa-1111-5c3e-8a74-1f4d6a2b7c11", created_at: "2026-01-02T00:03:00Z", algo: "lightgbm", feature_schema_version: 1, label_spec_hash: "4e07408562bedb8b60ce05c1decfe3ad", train_start: "2025-04-26T00:00:00Z", train_end: "2025-05-27T00:00:00Z", metrics: TRADED(0.97, 0.061), artifact_uri: "file://models/4c02", is_production: false, status: "candidate", pointer: null, overrides: [{ at: "2026-01-03T00:00:00Z", author: "ada", reason: "drill", missing: ["pbo"] }] }];
   }
 
   risk(mode) {
@@ -290,7 +315,7 @@ export class Market {
   }
 
   settings() {
-    return { version: null, changed_at: null, values: { MODE: "shadow", TRADING_ENABLED: true, UNIVERSE: SYMBOLS, FLUSH_INTERVAL_MS: 500, LABEL_PRESET: "default", K_TP: null, K_SL: null, H_BARS: null, FEE_RATE: 0.0004, SLIPPAGE_K: 0.15, EV_MIN: 0, Q05_MIN: null, MAE_MAX: null, MAX_POSITIONS: 6, MAX_USED_MARGIN_PCT: 0.35, MAX_TOTAL_NOTIONAL_PCT: 1.5, MAX_DIRECTIONAL_NOTIONAL_PCT: 1, DAILY_LOSS_LIMIT_PCT: 0.02, BETA_CAP: 0.8 } };
+    return { values: { MODE: "shadow", TRADING_ENABLED: true, UNIVERSE: SYMBOLS, FLUSH_INTERVAL_MS: 500, LABEL_PRESET: "default", K_TP: null, K_SL: null, H_BARS: null, FEE_RATE: 0.0004, SLIPPAGE_K: 0.15, EV_MIN: 0, Q05_MIN: null, MAE_MAX: null, MAX_POSITIONS: 6, MAX_USED_MARGIN_PCT: 0.35, MAX_TOTAL_NOTIONAL_PCT: 1.5, MAX_DIRECTIONAL_NOTIONAL_PCT: 1, DAILY_LOSS_LIMIT_PCT: 0.02, BETA_CAP: 0.8 } };
   }
 
   model(id) {

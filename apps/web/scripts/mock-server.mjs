@@ -40,6 +40,9 @@ const ROUTES = [
   [/^\/api\/drift$/, () => market.drift()],
   [/^\/api\/settings$/, () => actions.settings()],
   [/^\/api\/settings\/versions$/, () => ({ items: actions.versions, next_cursor: null })],
+  [/^\/api\/account\/equity\/overlay$/, () => market.overlay()],
+  [/^\/api\/account\/profit$/, (_, query) => market.profit(query.get("period") ?? "day")],
+  [/^\/api\/annotations$/, () => market.annotations()],
   [/^\/api\/schedules$/, () => actions.schedules],
   [/^\/api\/models\/([\w-]+)\/evidence$/, () => actions.evidence()],
   [/^\/api\/models\/([\w-]+)$/, ([, id]) => market.model(id)],
@@ -117,7 +120,7 @@ const server = http.createServer(async (request, response) => {
   response.end(answer?.bytes ?? "not found");
 });
 
-const STATE = { status_updates: () => market.status(), signal_updates: () => market.signals(), position_updates: () => market.positions(), account_updates: () => market.account() };
+const STATE = { status_updates: () => market.status(), signal_updates: () => market.signals(), position_updates: () => market.positions(), account_updates: () => market.account(), order_updates: () => market.orders().slice(0, 5), risk_events: () => [], training_updates: () => [...actions.jobs, ...market.jobs()] };
 const sockets = new WebSocketServer({ server, path: "/ws" });
 sockets.on("connection", (socket) => {
   socket.seqs = new Map();
@@ -137,10 +140,10 @@ sockets.on("connection", (socket) => {
 const push = (...channels) => {
   for (const socket of sockets.clients) for (const channel of channels) socket.push(channel);
 };
-setInterval(() => push("status_updates"), 1_000);
+setInterval(() => push("status_updates", "training_updates"), 1_000);
 setInterval(() => {
   market.step();
-  push("signal_updates", "position_updates", "account_updates");
+  push("signal_updates", "position_updates", "account_updates", "order_updates");
 }, 60_000 / SPEED);
 
 server.listen(PORT, "127.0.0.1", () => console.log(`http://127.0.0.1:${server.address().port}`));

@@ -16,7 +16,7 @@ import {
   type Time,
 } from "lightweight-charts";
 import { useEffect, useMemo, useRef } from "react";
-import type { Position, Series } from "@/lib/api/schemas";
+import type { Annotation, Position, Series } from "@/lib/api/schemas";
 import { chartOptions, toTime } from "@/lib/chart/base";
 import type { ChartSync } from "@/lib/chart/sync";
 import { readColors, type ChartColors } from "@/lib/chart/theme";
@@ -31,6 +31,7 @@ export interface PriceChartProps {
   source: "last" | "mark";
   logScale: boolean;
   showNotTaken: boolean;
+  events: readonly Annotation[];
   position: Position | null;
   decimals: number | null;
   sync: ChartSync;
@@ -66,7 +67,7 @@ function levels(position: Position, { t }: Text, colors: ChartColors) {
 }
 
 /** Entries and exits of trades, and signals that were not taken where their reason changes. */
-export function markersOf(series: Series, timeframe: Timeframe, showNotTaken: boolean, text: Text, colors: ChartColors): SeriesMarker<Time>[] {
+export function markersOf(series: Series, timeframe: Timeframe, showNotTaken: boolean, text: Text, colors: ChartColors, events: readonly Annotation[] = []): SeriesMarker<Time>[] {
   const size = TIMEFRAME_MS[timeframe];
   const bucket = (ts: number) => toTime(Math.floor(ts / size) * size);
   const first = series.candles.ts[0] ?? Number.POSITIVE_INFINITY;
@@ -92,11 +93,18 @@ export function markersOf(series: Series, timeframe: Timeframe, showNotTaken: bo
       out.push({ time: bucket(signal.ts), position: signal.side === "LONG" ? "belowBar" : "aboveBar", shape: "circle", color: colors.faint, size: 0.4 });
     }
   }
+  const last = series.candles.ts.at(-1) ?? Number.NEGATIVE_INFINITY;
+  for (const { ts, kind } of events) {
+    const at = Date.parse(ts);
+    if (at < first || at > last) continue;
+    const grave = kind === "halt" || kind === "risk";
+    out.push({ time: bucket(at), position: "aboveBar", shape: "square", size: kind === "funding" ? 0.3 : 0.7, color: grave ? colors.down : kind === "funding" ? colors.faint : colors.amber, text: kind === "funding" ? "" : text.words("mark", kind) });
+  }
   return out.sort((a, b) => (a.time as number) - (b.time as number));
 }
 
 /** Candles and volume (or the mark), the open position's lines, trades and signals not taken. */
-export function PriceChart({ series, candles, timeframe, source, logScale, showNotTaken, position, decimals, sync }: PriceChartProps) {
+export function PriceChart({ series, candles, timeframe, source, logScale, showNotTaken, events, position, decimals, sync }: PriceChartProps) {
   const host = useRef<HTMLDivElement>(null);
   const parts = useRef<Parts | null>(null);
   const text = useText();
@@ -131,8 +139,8 @@ export function PriceChart({ series, candles, timeframe, source, logScale, showN
       made.mark.setData(marks.filter(({ ts }) => known.has(ts)).map(({ ts, value }) => ({ time: toTime(ts), value })));
       made.volume.setData(candles.map(({ ts, open, close, volume }) => ({ time: toTime(ts), value: volume, color: close >= open ? colors.upSoft : colors.downSoft })));
     });
-    made.markers.setMarkers(markersOf(series, timeframe, showNotTaken, text, colors));
-  }, [candles, decimals, marks, series, showNotTaken, source, sync, text, theme, rise, timeframe]);
+    made.markers.setMarkers(markersOf(series, timeframe, showNotTaken, text, colors, events));
+  }, [candles, decimals, events, marks, series, showNotTaken, source, sync, text, theme, rise, timeframe]);
 
   useEffect(() => {
     parts.current?.chart.priceScale("right").applyOptions({ mode: logScale ? PriceScaleMode.Logarithmic : PriceScaleMode.Normal });

@@ -5,6 +5,7 @@ import { useCallback, useState, type ReactNode } from "react";
 import { useText } from "@/lib/i18n/useText";
 import { Header } from "./Header";
 import { HelpSheet } from "./HelpSheet";
+import { Notifier } from "./Notifier";
 import { PhoneNav } from "./PhoneNav";
 import { Sidebar } from "./Sidebar";
 import { StaleBoundary } from "./StaleBoundary";
@@ -35,6 +36,7 @@ function Frame({ children }: { children: ReactNode }) {
         <StaleBoundary>{children}</StaleBoundary>
       </div>
       <PhoneNav />
+      <Notifier />
       <SymbolSearch open={open === "search"} onOpenChange={(isOpen) => setOpen(isOpen ? "search" : null)} />
       <HelpSheet open={open === "help"} onOpenChange={(isOpen) => setOpen(isOpen ? "help" : null)} />
     </div>

@@ -3,11 +3,14 @@
 import { AccountSwitch, useAccountMode } from "@/components/data/AccountSwitch";
 import { RangePicker, useWindow } from "@/components/data/RangePicker";
 import { ExecutionCard } from "@/components/cards/ExecutionCard";
+import { EquityChart } from "@/components/charts/EquityChart";
+import { TradeAnalysis } from "@/components/charts/TradeAnalysis";
 import { OrderTimeline } from "@/components/panels/OrderTimeline";
 import { FillsTable } from "@/components/tables/FillsTable";
 import { FundingTable } from "@/components/tables/FundingTable";
 import { OpenOrdersTable, OrdersTable } from "@/components/tables/OrdersTable";
 import { PositionsTable } from "@/components/tables/PositionsTable";
+import { ProfitTable } from "@/components/tables/ProfitTable";
 import { TradesTable } from "@/components/tables/TradesTable";
 import { Tabs } from "@/components/ui/tabs";
 import { windowKey } from "@/lib/domain/range";
@@ -16,7 +19,7 @@ import { useUrlParam } from "@/lib/useUrlState";
 import { PageFrame } from "./PageFrame";
 
 /** In the order that exchanges have taught. */
-const TABS = ["positions", "open", "conditional", "orders", "fills", "funding"] as const;
+const TABS = ["positions", "open", "conditional", "orders", "fills", "funding", "performance"] as const;
 
 /** Orders and fills as they happened, how often they failed and what they slipped. */
 export function OrdersView() {
@@ -38,6 +41,13 @@ export function OrdersView() {
       </>
     ),
     funding: <FundingTable key={key} mode={mode} window={window} />,
+    performance: (
+      <>
+        <EquityChart window={window} />
+        <TradeAnalysis mode={mode} window={window} />
+        <ProfitTable mode={mode} />
+      </>
+    ),
   };
   return (
     <PageFrame

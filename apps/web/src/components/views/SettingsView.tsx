@@ -3,6 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { AppearanceCard } from "@/components/cards/AppearanceCard";
+import { NotificationsCard } from "@/components/cards/NotificationsCard";
 import { PasswordCard } from "@/components/cards/PasswordCard";
 import { SecondFactorCard } from "@/components/cards/SecondFactorCard";
 import { SettingsCard, UniverseCard } from "@/components/cards/SettingsCard";
@@ -59,7 +60,10 @@ export function SettingsView() {
   const content = {
     desk: (
       <>
-        <AppearanceCard />
+        <div className="grid gap-2 sm:gap-3 lg:grid-cols-2">
+          <AppearanceCard />
+          <NotificationsCard />
+        </div>
         <SystemCard />
         <TradingToggleCard />
         <SettingsCard />

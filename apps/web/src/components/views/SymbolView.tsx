@@ -15,13 +15,14 @@ import { Button } from "@/components/ui/button";
 import { Card } from "@/components/ui/card";
 import { Segmented } from "@/components/ui/segmented";
 import { Empty, Loading, Skeleton } from "@/components/ui/states";
-import type { Series } from "@/lib/api/schemas";
+import type { Annotation, Series } from "@/lib/api/schemas";
 import { ChartSync } from "@/lib/chart/sync";
 import { parseWindow } from "@/lib/domain/range";
 import { aggregate, candlesOf, TIMEFRAMES, type Timeframe } from "@/lib/domain/series";
 import { decimalsOf } from "@/lib/format/number";
 import { useText } from "@/lib/i18n/useText";
 import { positionsQuery, signalsQuery, universeQuery } from "@/lib/queries/live";
+import { annotationsQuery } from "@/lib/queries/performance";
 import { useSymbolSeries } from "@/lib/queries/useSymbolSeries";
 import { symbolOfPath } from "@/lib/symbolPath";
 import { useHydrated } from "@/lib/useHydrated";
@@ -30,6 +31,8 @@ import { setUrlParams } from "@/lib/useUrlState";
 // The chart library is fetched with the first chart, not with the desk.
 const PriceChart = dynamic(() => import("@/components/charts/PriceChart").then((module) => module.PriceChart), { ssr: false, loading: () => <Skeleton className="h-full" /> });
 const SignalSeriesChart = dynamic(() => import("@/components/charts/SignalSeriesChart").then((module) => module.SignalSeriesChart), { ssr: false, loading: () => <Skeleton className="h-full" /> });
+
+const NO_EVENTS: readonly Annotation[] = [];
 
 function useSymbol(): string | null {
   const pathname = usePathname();
@@ -46,6 +49,7 @@ function useView() {
     source: params.get("price") === "mark" ? ("mark" as const) : ("last" as const),
     logScale: params.get("log") === "1",
     showNotTaken: params.get("skipped") !== "0",
+    showEvents: params.get("events") !== "0",
   };
 }
 
@@ -54,7 +58,10 @@ function Charts({ series, decimals, view }: { series: Series; decimals: number |
   const [sync] = useState(() => new ChartSync());
   const { data: positions = [] } = useQuery(positionsQuery);
   const { data: signals = [] } = useQuery(signalsQuery);
+  const { showEvents, ...shown } = view;
   const { timeframe } = view;
+  const { data: annotations } = useQuery({ ...annotationsQuery(view.window, series.symbol), enabled: showEvents });
+  const events = (showEvents && annotations?.items) || NO_EVENTS;
   const candles = useMemo(() => aggregate(candlesOf(series), timeframe), [series, timeframe]);
   const position = positions.find((held) => held.symbol === series.symbol) ?? null;
   const current = signals.find((signal) => signal.symbol === series.symbol) ?? null;
@@ -63,7 +70,7 @@ function Charts({ series, decimals, view }: { series: Series; decimals: number |
     <>
       <div className="relative h-[22rem] sm:h-[26rem] xl:h-[46vh]">
         <ChartLegend series={series} candles={candles} timeframe={timeframe} decimals={decimals} sync={sync} />
-        <PriceChart {...view} series={series} candles={candles} position={position} decimals={decimals} sync={sync} />
+        <PriceChart {...shown} events={events} series={series} candles={candles} position={position} decimals={decimals} sync={sync} />
       </div>
       <div className="h-[26rem] border-t border-line xl:h-[30rem]">
         <SignalSeriesChart series={series} candles={candles} timeframe={timeframe} current={current} sync={sync} />
@@ -85,6 +92,9 @@ function Toolbar({ view }: { view: ReturnType<typeof useView> }) {
       </Button>
       <Button size="sm" aria-pressed={view.showNotTaken} title={t("chart.markers.what")} data-testid="not-taken" className={view.showNotTaken ? "text-brand" : ""} onClick={() => setUrlParams({ skipped: view.showNotTaken ? "0" : null })}>
         {t("chart.markers")}
+      </Button>
+      <Button size="sm" aria-pressed={view.showEvents} title={t("chart.events.what")} data-testid="chart-events" className={view.showEvents ? "text-brand" : ""} onClick={() => setUrlParams({ events: view.showEvents ? "0" : null })}>
+        {t("chart.events")}
       </Button>
     </>
   );

@@ -30,6 +30,15 @@ export type Execution = api.ExecutionOut;
 export const equitySchema = api.EquityOut;
 export type Equity = api.EquityOut;
 
+export const profitSchema = api.ProfitOut;
+export type ProfitRow = api.ProfitRow;
+/** Curves to lay over each other; drawdown as a fraction below the highest so far. */
+export const overlaySchema = api.EquityOverlay;
+export type EquityCurve = api.EquityCurve;
+/** Something that a chart marks, at market time. */
+export const annotationsSchema = api.AnnotationList;
+export type Annotation = api.Annotation;
+
 export const jobSchema = api.JobDTO;
 export type Job = api.JobDTO;
 export const modelSchema = api.ModelDTO;

@@ -1,7 +1,9 @@
 import { accessEn } from "./access.en";
 import { actionsEn } from "./actions.en";
+import { performanceEn } from "./performance.en";
 /** English; the shape every other language must have. */
 export const en = {
+  ...performanceEn,
   ...actionsEn,
   ...accessEn,
   "brand.name": "Perpilot",

@@ -1,9 +1,11 @@
 import { accessKo } from "./access.ko";
 import { actionsKo } from "./actions.ko";
+import { performanceKo } from "./performance.ko";
 /** 한국어. */
 import type { Catalogue } from "./en";
 
 export const ko: Catalogue = {
+  ...performanceKo,
   ...actionsKo,
   ...accessKo,
   "brand.name": "Perpilot",

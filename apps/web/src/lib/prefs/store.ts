@@ -1,5 +1,6 @@
 /** What one person likes: language, theme, time zone, colours of gain and loss. Kept in the browser. */
 import { useSyncExternalStore } from "react";
+import { NOTICES, type NoticeKind } from "@/lib/domain/notices";
 import type { Zone } from "@/lib/format/time";
 
 export type Language = "ko" | "en";
@@ -12,12 +13,15 @@ export interface Prefs {
   zone: Zone;
   /** The colour of a rise: green by default, red as Korean desks have it. */
   rise: Rise;
+  /** Events that the browser tells of. */
+  notify: readonly NoticeKind[];
 }
 
 const STORAGE_KEY = "perpilot.prefs";
-export const DEFAULT_PREFS: Prefs = { language: "en", theme: "dark", zone: "utc", rise: "green" };
+export const DEFAULT_PREFS: Prefs = { language: "en", theme: "dark", zone: "utc", rise: "green", notify: [] };
+type Single = Omit<Prefs, "notify">;
 
-const CHOICES: { [K in keyof Prefs]: readonly Prefs[K][] } = {
+const CHOICES: { [K in keyof Single]: readonly Single[K][] } = {
   language: ["ko", "en"],
   theme: ["dark", "light"],
   zone: ["utc", "local"],
@@ -33,9 +37,9 @@ export function parsePrefs(raw: string | null, fallback: Prefs): Prefs {
   } catch {
     // A damaged entry costs the preferences, not the desk.
   }
-  const choose = <K extends keyof Prefs>(name: K): Prefs[K] =>
+  const choose = <K extends keyof Single>(name: K): Single[K] =>
     CHOICES[name].find((choice) => choice === kept[name]) ?? fallback[name];
-  return { language: choose("language"), theme: choose("theme"), zone: choose("zone"), rise: choose("rise") };
+  return { language: choose("language"), theme: choose("theme"), zone: choose("zone"), rise: choose("rise"), notify: Array.isArray(kept.notify) ? NOTICES.filter((kind) => (kept.notify as unknown[]).includes(kind)) : fallback.notify };
 }
 
 function browserDefaults(): Prefs {
