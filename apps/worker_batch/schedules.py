@@ -27,7 +27,7 @@ SCHEDULES = (
     Schedule("label_recent", DAY_MS, 20 * 60_000, 3_600.0),
     Schedule("train_model", 7 * DAY_MS, 40 * 60_000, 6 * 3_600.0),
     Schedule("retention", DAY_MS, 60 * 60_000, 3_600.0),
-    Schedule("explain_traded", 5 * MINUTE_MS, 0, 10.0),
+    Schedule("explain_traded", 5 * MINUTE_MS, 0, 60.0),
 )
 # Kinds that are only worth a job when there is something to do.
 _NEEDED: dict[str, LiteralString] = {

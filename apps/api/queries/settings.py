@@ -14,6 +14,7 @@ from apps.api.params import decode_cursor, encode_cursor
 from apps.api.queries.rows import iso_at, iso_of
 from packages.common import settings_versions
 from packages.common.config import Settings
+from packages.common.errors import SettingsError
 from packages.common.settings_versions import EFFECTS, Effect, SettingsVersion, effect_of, overlay, values_of
 
 # Shown beside what may change: these need another start.
@@ -75,7 +76,10 @@ async def change(
         version, held = (0, {}) if row is None else (int(row["version"]), dict(row["value"]))
         if expected is not None and expected != version:
             raise ConflictError(f"expected_version: got {expected}, the settings are at {version}")
-        before = values_of(settings_versions.stored(base, version, held).settings)
+        try:
+            before = values_of(settings_versions.stored(base, version, held).settings)
+        except SettingsError:  # of another release: what is asked for now begins anew
+            before, held = values_of(base), {}
         after = values_of(overlay(base, held | dict(changes)))
         diff = [
             SettingChange(

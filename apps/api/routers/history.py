@@ -35,8 +35,9 @@ REPORT_CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; fram
 async def get_funnel(
     conn: Db, from_: From = None, to: To = None, mode: Mode = "shadow", symbol: SymbolFilter = None
 ) -> FunnelOut:
-    """What became of the decided minutes, over all symbols and of each. Default: the newest hour; at most 31 days."""
-    asked = await _minutes(conn, from_, to, mode, HOUR_MS)
+    """What became of the decided minutes, over all symbols and of each. Default: the newest hour; at most 7 days, and 31
+    of one symbol."""
+    asked = await _minutes(conn, from_, to, mode, HOUR_MS, days_max=31 if symbol else 7)
     return await funnel.funnel(conn, asked, mode=mode, symbol=None if symbol is None else symbol_name(symbol))
 
 
@@ -170,10 +171,10 @@ async def get_model_report(conn: Db, model_version: UUID) -> Response:
     return Response(page, media_type="text/html; charset=utf-8", headers={"Content-Security-Policy": REPORT_CSP})
 
 
-async def _minutes(conn: Db, from_: str | None, to: str | None, mode: str, default_ms: int) -> Span:
+async def _minutes(conn: Db, from_: str | None, to: str | None, mode: str, default_ms: int, days_max: int = 31) -> Span:
     """A span of decided minutes, short enough to look at each of them."""
     newest = await funnel.newest_ms(conn, mode)
     asked = span(from_, to, newest_ms=(newest or default_ms) + MINUTE_MS, default_ms=default_ms)
-    if asked.to_ms - asked.from_ms > 31 * DAY_MS:
-        raise InvalidInputError("from", from_ or asked.from_ms, "at most 31 days before to")
+    if asked.to_ms - asked.from_ms > days_max * DAY_MS:
+        raise InvalidInputError("from", from_ or asked.from_ms, f"at most {days_max} days before to")
     return asked

@@ -88,3 +88,13 @@ async def test_a_symbol_with_an_open_position_does_not_leave(server):
     body = {"changes": {"UNIVERSE": ["BTCUSDT"]}, "reason": "fewer"}
     problem = await call(server, "POST", "/api/settings", 409, body)
     assert [row["code"] for row in problem["conditions"]] == ["POSITION_OPEN"]
+
+
+async def test_what_another_release_stored_says_so_and_is_replaced(server):
+    url = server.resources.settings.database_url
+    with psycopg.connect(url, autocommit=True) as conn:
+        conn.execute("INSERT INTO settings (author, reason, value, diff) VALUES ('a', 'r', '{\"OLD\": 1}', '[]')")
+    assert (await call(server, "GET", "/api/settings", 503))["code"] == "SETTINGS"
+    done = await call(server, "POST", "/api/settings", 202, {"changes": {"EV_MIN": 0.003}, "reason": "anew"})
+    assert [change["name"] for change in done["changes"]] == ["EV_MIN"]
+    assert (await call(server, "GET", "/api/settings", 200))["values"]["EV_MIN"] == 0.003
