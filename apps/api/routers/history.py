@@ -35,8 +35,8 @@ REPORT_CSP = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; fram
 async def get_funnel(
     conn: Db, from_: From = None, to: To = None, mode: Mode = "shadow", symbol: SymbolFilter = None
 ) -> FunnelOut:
-    """What became of the decided minutes, over all symbols and of each. Default: the newest hour; at most 7 days, and 31
-    of one symbol."""
+    """What became of the decided minutes, over all symbols and of each. Default: the newest hour; at most a week, of
+    one symbol 31 days."""
     asked = await _minutes(conn, from_, to, mode, HOUR_MS, days_max=31 if symbol else 7)
     return await funnel.funnel(conn, asked, mode=mode, symbol=None if symbol is None else symbol_name(symbol))
 
