@@ -21,6 +21,8 @@ const LOOKS = [
 const MODEL = "9b1f4c70-5f52-5c3e-8a74-1f4d6a2b7c11";
 const PAGES = [
   ["dashboard", "/dashboard/"],
+  // Where somebody is signed in this leads on to the dashboard; `--as=nobody` of the stand-in shows the form.
+  ["login", "/login/"],
   ["signals", "/signals/?filter=funding"],
   ["signal-drawer", "/signals/?why=BTCUSDT"],
   ["symbol", "/symbol/BTCUSDT/"],
@@ -33,6 +35,12 @@ const PAGES = [
   ["risk", "/risk/"],
   ["data-quality", "/data-quality/"],
   ["settings", "/settings/"],
+  ["settings-account", "/settings/?tab=account"],
+  ["settings-users", "/settings/?tab=users"],
+  ["settings-audit", "/settings/?tab=audit"],
+  ["performance", "/orders/?tab=performance"],
+  ["schedules", "/training/?tab=schedules"],
+  ["job", "/training/?job=b"],
 ].filter(([name]) => only === undefined || only.includes(name));
 
 const profile = await mkdtemp(path.join(os.tmpdir(), "desk-"));

@@ -8,7 +8,7 @@ const WEB = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "..");
 const DOCUMENT = path.join(WEB, "openapi.json");
 const TARGET = path.join(WEB, "src", "generated", "api.ts");
 const HEAD = `/** Made by scripts/gen.mjs from openapi.json; never edited. Unknown fields are dropped, so that an older desk outlives a newer API. */
-import * as z from "zod";
+import * as z from "zod/mini";
 
 // A compiled parser would need eval, which the content security policy forbids.
 z.config({ jitless: true });
@@ -35,7 +35,7 @@ export function zod(schema) {
   if (choices !== undefined) {
     const kinds = choices.filter((choice) => !isNull(choice));
     const one = kinds.length === 1 ? zod(kinds[0]) : `z.union([${kinds.map(zod).join(", ")}])`;
-    return kinds.length < choices.length ? `${one}.nullable()` : one;
+    return kinds.length < choices.length ? `z.nullable(${one})` : one;
   }
   if (schema.const !== undefined) return `z.literal(${JSON.stringify(schema.const)})`;
   if (schema.enum !== undefined) return `z.enum(${JSON.stringify(schema.enum)})`;
@@ -65,14 +65,14 @@ function record({ additionalProperties: values }) {
 }
 
 function object({ properties, required = [] }) {
-  const lines = Object.entries(properties).map(([name, schema]) => `  ${key(name)}: ${zod(schema)}${required.includes(name) ? "" : absent(schema)},`);
+  const lines = Object.entries(properties).map(([name, schema]) => `  ${key(name)}: ${required.includes(name) ? zod(schema) : absent(schema)},`);
   return `z.object({\n${lines.join("\n")}\n})`;
 }
 
-/** What stands for a field that was left out: its default, null where it may be null, else nothing. */
+/** A field that may be left out: its default stands for it, null where it may be null, else nothing. */
 function absent(schema) {
-  if (schema.default !== undefined) return `.default(${JSON.stringify(schema.default)})`;
-  return schema.anyOf?.some(isNull) ? ".default(null)" : ".optional()";
+  if (schema.default !== undefined) return `z._default(${zod(schema)}, ${JSON.stringify(schema.default)})`;
+  return schema.anyOf?.some(isNull) ? `z._default(${zod(schema)}, null)` : `z.optional(${zod(schema)})`;
 }
 
 /** Schemas that an answer or a body is made of, each after those it needs. */

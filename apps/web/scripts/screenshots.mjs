@@ -20,6 +20,14 @@ const SHOTS = [
   ["positions", "/positions/", DESK, en],
   ["training", "/training/", DESK, en],
   ["settings", "/settings/", DESK, ko],
+  ["settings-account", "/settings/?tab=account", DESK, en],
+  ["settings-users", "/settings/?tab=users", DESK, { ...ko, theme: "light" }],
+  ["settings-audit", "/settings/?tab=audit", DESK, en],
+  ["performance", "/orders/?tab=performance", DESK, en],
+  ["schedules", "/training/?tab=schedules", DESK, ko],
+  ["model-report", "/training/?model=9b1f4c70-5f52-5c3e-8a74-1f4d6a2b7c11", DESK, en],
+  ["login", "/login/", DESK, ko],
+  ["login-phone", "/login/", PHONE, { ...en, theme: "light" }],
   ["risk", "/risk/", DESK, en],
 ];
 

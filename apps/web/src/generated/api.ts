@@ -1,12 +1,12 @@
 /** Made by scripts/gen.mjs from openapi.json; never edited. Unknown fields are dropped, so that an older desk outlives a newer API. */
-import * as z from "zod";
+import * as z from "zod/mini";
 
 // A compiled parser would need eval, which the content security policy forbids.
 z.config({ jitless: true });
 
 /** A command was accepted; the worker will acknowledge ``version`` in its status. */
 export const AcceptedDTO = z.object({
-  acknowledged_version: z.number().nullable(),
+  acknowledged_version: z.nullable(z.number()),
   changed: z.boolean(),
   toggle: z.string(),
   version: z.number(),
@@ -16,17 +16,17 @@ export type AcceptedDTO = z.infer<typeof AcceptedDTO>;
 /** Quote units (USDT). */
 export const AccountDTO = z.object({
   available_margin: z.number(),
-  day_pnl: z.number().nullable().default(null),
-  day_start_equity: z.number().nullable().default(null),
+  day_pnl: z._default(z.nullable(z.number()), null),
+  day_start_equity: z._default(z.nullable(z.number()), null),
   equity: z.number(),
-  fees: z.number().nullable().default(null),
-  funding: z.number().nullable().default(null),
+  fees: z._default(z.nullable(z.number()), null),
+  funding: z._default(z.nullable(z.number()), null),
   margin_ratio: z.number(),
   mode: z.string(),
-  realized_pnl: z.number().nullable().default(null),
-  slippage: z.number().nullable().default(null),
-  start_equity: z.number().nullable().default(null),
-  total_pnl: z.number().nullable().default(null),
+  realized_pnl: z._default(z.nullable(z.number()), null),
+  slippage: z._default(z.nullable(z.number()), null),
+  start_equity: z._default(z.nullable(z.number()), null),
+  total_pnl: z._default(z.nullable(z.number()), null),
   ts: z.string(),
   unrealized_pnl: z.number(),
   used_margin: z.number(),
@@ -37,11 +37,11 @@ export type AccountDTO = z.infer<typeof AccountDTO>;
 /** Something that a chart marks, at market time; ``to_ts`` where it lasted. */
 export const Annotation = z.object({
   code: z.string(),
-  details: z.record(z.string(), z.unknown()).default({}),
+  details: z._default(z.record(z.string(), z.unknown()), {}),
   kind: z.enum(["promotion","settings","halt","pause","funding","risk"]),
-  symbol: z.string().nullable().default(null),
+  symbol: z._default(z.nullable(z.string()), null),
   text: z.string(),
-  to_ts: z.string().nullable().default(null),
+  to_ts: z._default(z.nullable(z.string()), null),
   ts: z.string(),
 });
 export type Annotation = z.infer<typeof Annotation>;
@@ -55,7 +55,7 @@ export type AnnotationList = z.infer<typeof AnnotationList>;
 
 /** Whether every row still follows from the one before it, as looked at within the last half minute. */
 export const ChainDTO = z.object({
-  first_broken: z.number().nullable(),
+  first_broken: z.nullable(z.number()),
   ok: z.boolean(),
 });
 export type ChainDTO = z.infer<typeof ChainDTO>;
@@ -64,11 +64,11 @@ export type ChainDTO = z.infer<typeof ChainDTO>;
 export const AuditDTO = z.object({
   action: z.string(),
   actor: z.string(),
-  after: z.record(z.string(), z.unknown()).nullable(),
-  before: z.record(z.string(), z.unknown()).nullable(),
-  reason: z.string().nullable(),
+  after: z.nullable(z.record(z.string(), z.unknown())),
+  before: z.nullable(z.record(z.string(), z.unknown())),
+  reason: z.nullable(z.string()),
   seq: z.number(),
-  target: z.string().nullable(),
+  target: z.nullable(z.string()),
   ts: z.string(),
 });
 export type AuditDTO = z.infer<typeof AuditDTO>;
@@ -77,7 +77,7 @@ export type AuditDTO = z.infer<typeof AuditDTO>;
 export const AuditPage = z.object({
   chain: ChainDTO,
   items: z.array(AuditDTO),
-  next_cursor: z.string().nullable(),
+  next_cursor: z.nullable(z.string()),
 });
 export type AuditPage = z.infer<typeof AuditPage>;
 
@@ -114,21 +114,21 @@ export type MeUserDTO = z.infer<typeof MeUserDTO>;
 
 /** As ``MeDTO``; each recovery code counts once, and they are shown once. */
 export const ConfirmedDTO = z.object({
-  csrf: z.string().nullable(),
+  csrf: z.nullable(z.string()),
   demo: z.boolean(),
   first_use: z.boolean(),
   recovery_codes: z.array(z.string()),
   signed_in: z.boolean(),
-  step_up_until: z.string().nullable(),
-  user: MeUserDTO.nullable(),
+  step_up_until: z.nullable(z.string()),
+  user: z.nullable(MeUserDTO),
 });
 export type ConfirmedDTO = z.infer<typeof ConfirmedDTO>;
 
 export const QualityEventDTO = z.object({
   code: z.string(),
-  details: z.record(z.string(), z.unknown()).nullable(),
+  details: z.nullable(z.record(z.string(), z.unknown())),
   message: z.string(),
-  symbol: z.string().nullable(),
+  symbol: z.nullable(z.string()),
   ts: z.string(),
 });
 export type QualityEventDTO = z.infer<typeof QualityEventDTO>;
@@ -138,9 +138,9 @@ export const GapDTO = z.object({
   found_at: z.string(),
   from_ts: z.string(),
   missing_bars: z.number(),
-  repaired_at: z.string().nullable(),
+  repaired_at: z.nullable(z.string()),
   repaired_bars: z.number(),
-  source: z.string().nullable(),
+  source: z.nullable(z.string()),
   status: z.string(),
   symbol: z.string(),
   to_ts: z.string(),
@@ -149,13 +149,13 @@ export type GapDTO = z.infer<typeof GapDTO>;
 
 /** Bars of one symbol in the last 24 h of market time; ``expected`` starts at its first bar. */
 export const SymbolQuality = z.object({
-  age_ms: z.number().nullable(),
+  age_ms: z.nullable(z.number()),
   bars_24h: z.number(),
   expected_24h: z.number(),
   late_24h: z.number(),
   missing_24h: z.number(),
-  missing_rate_24h: z.number().nullable(),
-  newest_ts: z.string().nullable(),
+  missing_rate_24h: z.nullable(z.number()),
+  newest_ts: z.nullable(z.string()),
   open_gaps: z.number(),
   quality_events_24h: z.number(),
   status: z.string(),
@@ -168,8 +168,8 @@ export type SymbolQuality = z.infer<typeof SymbolQuality>;
 export const DataQualityDTO = z.object({
   events: z.array(QualityEventDTO),
   gaps: z.array(GapDTO),
-  market_ts: z.string().nullable(),
-  missing_rate_24h: z.number().nullable(),
+  market_ts: z.nullable(z.string()),
+  missing_rate_24h: z.nullable(z.number()),
   open_gaps: z.number(),
   quality_events_24h: z.number(),
   symbols: z.array(SymbolQuality),
@@ -178,12 +178,12 @@ export type DataQualityDTO = z.infer<typeof DataQualityDTO>;
 
 /** What was asked of one symbol; ``outcome`` says what came of it once it is no longer waiting. */
 export const DeskCommandDTO = z.object({
-  answered_at: z.string().nullable(),
+  answered_at: z.nullable(z.string()),
   author: z.string(),
   command_id: z.number(),
   created_at: z.string(),
   kind: z.enum(["close","pause","unpause"]),
-  outcome: z.string().nullable(),
+  outcome: z.nullable(z.string()),
   reason: z.string(),
   state: z.enum(["waiting","done","refused"]),
   symbol: z.string(),
@@ -192,10 +192,10 @@ export type DeskCommandDTO = z.infer<typeof DeskCommandDTO>;
 
 /** Newest measurement of one symbol: ``psi`` is the mean over the model's inputs against its training rows. */
 export const SymbolDrift = z.object({
-  latency_ms: z.number().nullable(),
-  missing_rate: z.number().nullable(),
-  outlier_rate: z.number().nullable(),
-  psi: z.number().nullable(),
+  latency_ms: z.nullable(z.number()),
+  missing_rate: z.nullable(z.number()),
+  outlier_rate: z.nullable(z.number()),
+  psi: z.nullable(z.number()),
   symbol: z.string(),
   ts: z.string(),
 });
@@ -203,8 +203,8 @@ export type SymbolDrift = z.infer<typeof SymbolDrift>;
 
 /** Columns by time, epoch milliseconds, over the symbols measured then; below 0.1 an index is usually read as stable, above 0.25 as another population. ``symbols``: the newest measurement of each in the span. */
 export const DriftDTO = z.object({
-  psi_max: z.array(z.number().nullable()),
-  psi_mean: z.array(z.number().nullable()),
+  psi_max: z.array(z.nullable(z.number())),
+  psi_mean: z.array(z.nullable(z.number())),
   symbols: z.array(SymbolDrift),
   ts: z.array(z.number()),
 });
@@ -224,21 +224,21 @@ export type EndedDTO = z.infer<typeof EndedDTO>;
 
 /** The account over time as columns; ``drawdown`` is 1 − equity ÷ its running peak in the span. */
 export const EquityOut = z.object({
-  drawdown: z.array(z.number().nullable()),
-  equity: z.array(z.number().nullable()),
+  drawdown: z.array(z.nullable(z.number())),
+  equity: z.array(z.nullable(z.number())),
   mode: z.string(),
   ts: z.array(z.number()),
-  unrealized_pnl: z.array(z.number().nullable()),
-  used_margin: z.array(z.number().nullable()),
-  wallet_balance: z.array(z.number().nullable()),
+  unrealized_pnl: z.array(z.nullable(z.number())),
+  used_margin: z.array(z.nullable(z.number())),
+  wallet_balance: z.array(z.nullable(z.number())),
 });
 export type EquityOut = z.infer<typeof EquityOut>;
 
 /** ``backtest``: of the model's own out-of-sample test, at the times of its history. Thinned by extremes. */
 export const EquityCurve = z.object({
-  drawdown: z.array(z.number().nullable()),
-  equity: z.array(z.number().nullable()),
-  model_id: z.string().nullable().default(null),
+  drawdown: z.array(z.nullable(z.number())),
+  equity: z.array(z.nullable(z.number())),
+  model_id: z._default(z.nullable(z.string()), null),
   source: z.enum(["live","shadow","backtest"]),
   ts: z.array(z.number()),
 });
@@ -255,28 +255,28 @@ export type EquityOverlay = z.infer<typeof EquityOverlay>;
 export const OrderCount = z.object({
   count: z.number(),
   failed: z.boolean(),
-  leg: z.string().nullable(),
+  leg: z.nullable(z.string()),
   status: z.string(),
 });
 export type OrderCount = z.infer<typeof OrderCount>;
 
 /** How orders went in a span. A failed order is a rejected one, or an entry or exit that expired unfilled; a stop or target that expired because the other one filled has done its work. Slippage is a fraction of what was traded at the reference prices, plus is a cost. ``expected_frac``: what the shadow account paid for the same decisions, over the ``matched`` trades, and ``matched_frac`` what this account paid for them; null where there is no twin. */
 export const ExecutionOut = z.object({
-  bucket_expected_frac: z.array(z.number().nullable()),
+  bucket_expected_frac: z.array(z.nullable(z.number())),
   bucket_failed: z.array(z.number()),
   bucket_ms: z.number(),
   bucket_orders: z.array(z.number()),
-  bucket_slippage_frac: z.array(z.number().nullable()),
+  bucket_slippage_frac: z.array(z.nullable(z.number())),
   counts: z.array(OrderCount),
-  expected_frac: z.number().nullable(),
+  expected_frac: z.nullable(z.number()),
   failed: z.number(),
-  failure_rate: z.number().nullable(),
+  failure_rate: z.nullable(z.number()),
   from_ts: z.number(),
   matched: z.number(),
-  matched_frac: z.number().nullable(),
+  matched_frac: z.nullable(z.number()),
   mode: z.string(),
   orders: z.number(),
-  slippage_frac: z.number().nullable(),
+  slippage_frac: z.nullable(z.number()),
   to_ts: z.number(),
   trades: z.number(),
   ts: z.array(z.number()),
@@ -284,16 +284,16 @@ export const ExecutionOut = z.object({
 export type ExecutionOut = z.infer<typeof ExecutionOut>;
 
 export const ContributionDTO = z.object({
-  contribution: z.number().nullable(),
+  contribution: z.nullable(z.number()),
   feature: z.string(),
 });
 export type ContributionDTO = z.infer<typeof ContributionDTO>;
 
 /** ``prediction`` = ``base`` + the ``top`` contributions + ``rest``; ``unit``: fraction (of the entry), minutes, or log_odds (of ``p_tp``). */
 export const TargetExplainDTO = z.object({
-  base: z.number().nullable(),
-  prediction: z.number().nullable(),
-  rest: z.number().nullable(),
+  base: z.nullable(z.number()),
+  prediction: z.nullable(z.number()),
+  rest: z.nullable(z.number()),
   top: z.array(ContributionDTO),
   unit: z.string(),
 });
@@ -302,19 +302,19 @@ export type TargetExplainDTO = z.infer<typeof TargetExplainDTO>;
 /** Why a row was predicted as it was. ``targets`` is null while nobody has asked, and where ``unavailable`` says why not. ``inputs``: as the model saw them. */
 export const ExplainDTO = z.object({
   decision: z.string(),
-  inputs: z.record(z.string(), z.number().nullable()).nullable().default(null),
+  inputs: z._default(z.nullable(z.record(z.string(), z.nullable(z.number()))), null),
   mode: z.string(),
   model_id: z.string(),
   symbol: z.string(),
-  targets: z.record(z.string(), TargetExplainDTO).nullable().default(null),
+  targets: z._default(z.nullable(z.record(z.string(), TargetExplainDTO)), null),
   ts: z.string(),
-  unavailable: z.string().nullable().default(null),
+  unavailable: z._default(z.nullable(z.string()), null),
 });
 export type ExplainDTO = z.infer<typeof ExplainDTO>;
 
 /** A row of ``signals``. */
 export const ExplainIn = z.object({
-  mode: z.enum(["shadow","live"]).default("shadow"),
+  mode: z._default(z.enum(["shadow","live"]), "shadow"),
   symbol: z.string(),
   ts: z.string(),
 });
@@ -323,13 +323,13 @@ export type ExplainIn = z.input<typeof ExplainIn>;
 /** A fill; ``fee`` in ``fee_asset``, the rest in quote units. */
 export const FillDTO = z.object({
   fee: z.number(),
-  fee_asset: z.string().nullable(),
-  leg: z.string().nullable(),
+  fee_asset: z.nullable(z.string()),
+  leg: z.nullable(z.string()),
   mode: z.string(),
   order_id: z.number(),
   price: z.number(),
   qty: z.number(),
-  realized_pnl: z.number().nullable(),
+  realized_pnl: z.nullable(z.number()),
   side: z.string(),
   symbol: z.string(),
   trade_id: z.number(),
@@ -340,7 +340,7 @@ export type FillDTO = z.infer<typeof FillDTO>;
 /** Newest first. */
 export const FillsPage = z.object({
   items: z.array(FillDTO),
-  next_cursor: z.string().nullable().default(null),
+  next_cursor: z._default(z.nullable(z.string()), null),
 });
 export type FillsPage = z.infer<typeof FillsPage>;
 
@@ -358,7 +358,7 @@ export const SymbolFunnel = z.object({
   flat: z.number(),
   rows: z.number(),
   symbol: z.string(),
-  top_code: z.string().nullable(),
+  top_code: z.nullable(z.string()),
   traded: z.number(),
 });
 export type SymbolFunnel = z.infer<typeof SymbolFunnel>;
@@ -367,11 +367,11 @@ export type SymbolFunnel = z.infer<typeof SymbolFunnel>;
 export const FunnelOut = z.object({
   blocked: z.number(),
   flat: z.number(),
-  from_ts: z.string().nullable(),
+  from_ts: z.nullable(z.string()),
   reasons: z.array(BlockCount),
   rows: z.number(),
   symbols: z.array(SymbolFunnel),
-  to_ts: z.string().nullable(),
+  to_ts: z.nullable(z.string()),
   traded: z.number(),
 });
 export type FunnelOut = z.infer<typeof FunnelOut>;
@@ -379,7 +379,7 @@ export type FunnelOut = z.infer<typeof FunnelOut>;
 /** Newest find first. */
 export const GapsPage = z.object({
   items: z.array(GapDTO),
-  next_cursor: z.string().nullable().default(null),
+  next_cursor: z._default(z.nullable(z.string()), null),
 });
 export type GapsPage = z.infer<typeof GapsPage>;
 
@@ -394,7 +394,7 @@ export type GateConditionDTO = z.infer<typeof GateConditionDTO>;
 
 /** ``open``: every condition is met but the typed confirmation, which only the toggle can bring. ``money``: false at an emulated exchange, where production model, evidence, sign-in and second factor are not asked for. */
 export const GateDTO = z.object({
-  account_asked_at: z.string().nullable(),
+  account_asked_at: z.nullable(z.string()),
   conditions: z.array(GateConditionDTO),
   exchange: z.string(),
   money: z.boolean(),
@@ -403,17 +403,17 @@ export const GateDTO = z.object({
 export type GateDTO = z.infer<typeof GateDTO>;
 
 export const InstrumentDTO = z.object({
-  contract_type: z.string().nullable().default(null),
-  exchange_status: z.string().nullable().default(null),
-  latest_candle_ts: z.string().nullable().default(null),
+  contract_type: z._default(z.nullable(z.string()), null),
+  exchange_status: z._default(z.nullable(z.string()), null),
+  latest_candle_ts: z._default(z.nullable(z.string()), null),
   liquidity_tier: z.string(),
-  max_leverage: z.number().nullable().default(null),
-  price_decimals: z.number().nullable().default(null),
-  qty_decimals: z.number().nullable().default(null),
+  max_leverage: z._default(z.nullable(z.number()), null),
+  price_decimals: z._default(z.nullable(z.number()), null),
+  qty_decimals: z._default(z.nullable(z.number()), null),
   status: z.string(),
-  step_size: z.number().nullable().default(null),
+  step_size: z._default(z.nullable(z.number()), null),
   symbol: z.string(),
-  tick_size: z.number().nullable().default(null),
+  tick_size: z._default(z.nullable(z.number()), null),
   tradable: z.boolean(),
 });
 export type InstrumentDTO = z.infer<typeof InstrumentDTO>;
@@ -421,15 +421,15 @@ export type InstrumentDTO = z.infer<typeof InstrumentDTO>;
 export const JobDTO = z.object({
   config: z.record(z.string(), z.unknown()),
   created_at: z.string(),
-  ended_at: z.string().nullable(),
-  error: z.string().nullable(),
-  eta_s: z.number().nullable().default(null),
+  ended_at: z.nullable(z.string()),
+  error: z.nullable(z.string()),
+  eta_s: z._default(z.nullable(z.number()), null),
   job_id: z.string(),
   kind: z.string(),
   progress: z.number(),
-  report_uri: z.string().nullable(),
-  stage: z.string().nullable(),
-  started_at: z.string().nullable(),
+  report_uri: z.nullable(z.string()),
+  stage: z.nullable(z.string()),
+  started_at: z.nullable(z.string()),
   status: z.enum(["queued","running","succeeded","failed","cancelled"]),
 });
 export type JobDTO = z.infer<typeof JobDTO>;
@@ -437,13 +437,13 @@ export type JobDTO = z.infer<typeof JobDTO>;
 /** What to compute. ``params`` as the kind knows them; the job refuses what it does not know. */
 export const JobIn = z.object({
   kind: z.string(),
-  params: z.record(z.string(), z.unknown()).default({}),
+  params: z._default(z.record(z.string(), z.unknown()), {}),
 });
 export type JobIn = z.input<typeof JobIn>;
 
 /** ``kill_switch``: as it was asked for; the worker may hold a stricter one, which ``/api/risk/state`` shows. */
 export const KillSwitchAcceptedDTO = z.object({
-  acknowledged_version: z.number().nullable(),
+  acknowledged_version: z.nullable(z.number()),
   changed: z.boolean(),
   kill_switch: z.string(),
   version: z.number(),
@@ -453,19 +453,19 @@ export type KillSwitchAcceptedDTO = z.infer<typeof KillSwitchAcceptedDTO>;
 /** ``halt``: no new entries, stops stay. ``flatten``: leave every position as well. ``resume`` needs a reason. */
 export const KillSwitchIn = z.object({
   action: z.enum(["halt","flatten","resume"]),
-  expected_version: z.number().nullable().default(null),
-  reason: z.string().nullable().default(null),
+  expected_version: z._default(z.nullable(z.number()), null),
+  reason: z._default(z.nullable(z.string()), null),
 });
 export type KillSwitchIn = z.input<typeof KillSwitchIn>;
 
 /** Milliseconds of one stage over the minutes of a span; ``counts[i]`` is below ``edges[i]``, the last one above. */
 export const LatencyStage = z.object({
   counts: z.array(z.number()),
-  max: z.number().nullable(),
+  max: z.nullable(z.number()),
   n: z.number(),
-  p50: z.number().nullable(),
-  p90: z.number().nullable(),
-  p99: z.number().nullable(),
+  p50: z.nullable(z.number()),
+  p90: z.nullable(z.number()),
+  p99: z.nullable(z.number()),
   stage: z.string(),
   unit: z.enum(["wall_ms","market_ms"]),
 });
@@ -488,15 +488,15 @@ export type LinkDTO = z.infer<typeof LinkDTO>;
 
 /** The token of a one-time link; ``password`` sets a new one, which is a must where money is at stake. */
 export const LinkIn = z.object({
-  code: z.string().nullable().default(null),
-  password: z.string().nullable().default(null),
+  code: z._default(z.nullable(z.string()), null),
+  password: z._default(z.nullable(z.string()), null),
   token: z.string(),
 });
 export type LinkIn = z.input<typeof LinkIn>;
 
 /** Name and password, and a code of those who have a second factor. */
 export const LoginIn = z.object({
-  code: z.string().nullable().default(null),
+  code: z._default(z.nullable(z.string()), null),
   name: z.string(),
   password: z.string(),
 });
@@ -504,12 +504,12 @@ export type LoginIn = z.input<typeof LoginIn>;
 
 /** The caller. ``csrf`` goes into the header X-CSRF of every change. ``demo``: the exchange is emulated, no money is at stake. ``first_use``: nobody could sign in with a password: the link that `perpilot up` told is the way in. */
 export const MeDTO = z.object({
-  csrf: z.string().nullable(),
+  csrf: z.nullable(z.string()),
   demo: z.boolean(),
   first_use: z.boolean(),
   signed_in: z.boolean(),
-  step_up_until: z.string().nullable(),
-  user: MeUserDTO.nullable(),
+  step_up_until: z.nullable(z.string()),
+  user: z.nullable(MeUserDTO),
 });
 export type MeDTO = z.infer<typeof MeDTO>;
 
@@ -531,8 +531,8 @@ export const ModelDTO = z.object({
   label_spec_hash: z.string(),
   metrics: z.record(z.string(), z.unknown()),
   model_id: z.string(),
-  overrides: z.array(ModelOverrideDTO).default([]),
-  pointer: z.string().nullable().default(null),
+  overrides: z._default(z.array(ModelOverrideDTO), []),
+  pointer: z._default(z.nullable(z.string()), null),
   status: z.string(),
   train_end: z.string(),
   train_start: z.string(),
@@ -543,7 +543,7 @@ export type ModelDTO = z.infer<typeof ModelDTO>;
 export const ModelActionDTO = z.object({
   kind: z.string(),
   model: ModelDTO,
-  previous_model_id: z.string().nullable(),
+  previous_model_id: z.nullable(z.string()),
 });
 export type ModelActionDTO = z.infer<typeof ModelActionDTO>;
 
@@ -553,7 +553,7 @@ export const EvidenceDTO = z.object({
   kind: z.string(),
   passed: z.boolean(),
   valid: z.boolean(),
-  valid_until: z.string().nullable(),
+  valid_until: z.nullable(z.string()),
 });
 export type EvidenceDTO = z.infer<typeof EvidenceDTO>;
 
@@ -570,9 +570,9 @@ export const ModelDetailDTO = z.object({
   label_spec_hash: z.string(),
   metrics: z.record(z.string(), z.unknown()),
   model_id: z.string(),
-  overrides: z.array(ModelOverrideDTO).default([]),
-  pointer: z.string().nullable().default(null),
-  report_url: z.string().nullable().default(null),
+  overrides: z._default(z.array(ModelOverrideDTO), []),
+  pointer: z._default(z.nullable(z.string()), null),
+  report_url: z._default(z.nullable(z.string()), null),
   status: z.string(),
   train_end: z.string(),
   train_start: z.string(),
@@ -593,7 +593,7 @@ export type EvidenceConditionDTO = z.infer<typeof EvidenceConditionDTO>;
 export const ModelEvidenceDTO = z.object({
   conditions: z.array(EvidenceConditionDTO),
   model_id: z.string(),
-  report_url: z.string().nullable(),
+  report_url: z.nullable(z.string()),
 });
 export type ModelEvidenceDTO = z.infer<typeof ModelEvidenceDTO>;
 
@@ -609,7 +609,7 @@ export type NewTokenDTO = z.infer<typeof NewTokenDTO>;
 export const NewUserDTO = z.object({
   created: z.string(),
   disabled: z.boolean(),
-  last_seen: z.string().nullable(),
+  last_seen: z.nullable(z.string()),
   link: z.string(),
   name: z.string(),
   password: z.boolean(),
@@ -620,20 +620,20 @@ export const NewUserDTO = z.object({
 export type NewUserDTO = z.infer<typeof NewUserDTO>;
 
 export const OrderDTO = z.object({
-  avg_price: z.number().nullable().default(null),
-  client_order_id: z.string().nullable(),
+  avg_price: z._default(z.nullable(z.number()), null),
+  client_order_id: z.nullable(z.string()),
   created_at: z.string(),
-  fee: z.number().nullable().default(null),
-  leg: z.string().nullable().default(null),
+  fee: z._default(z.nullable(z.number()), null),
+  leg: z._default(z.nullable(z.string()), null),
   mode: z.string(),
   order_id: z.number(),
-  price: z.number().nullable(),
+  price: z.nullable(z.number()),
   qty: z.number(),
-  realized_pnl: z.number().nullable().default(null),
+  realized_pnl: z._default(z.nullable(z.number()), null),
   reduce_only: z.boolean(),
   side: z.string(),
   status: z.string(),
-  stop_price: z.number().nullable(),
+  stop_price: z.nullable(z.number()),
   symbol: z.string(),
   type: z.string(),
   updated_at: z.string(),
@@ -643,13 +643,13 @@ export type OrderDTO = z.infer<typeof OrderDTO>;
 /** Newest first. */
 export const OrdersPage = z.object({
   items: z.array(OrderDTO),
-  next_cursor: z.string().nullable().default(null),
+  next_cursor: z._default(z.nullable(z.string()), null),
 });
 export type OrdersPage = z.infer<typeof OrdersPage>;
 
 /** ``current`` is needed where there is one. */
 export const PasswordIn = z.object({
-  current: z.string().nullable().default(null),
+  current: z._default(z.nullable(z.string()), null),
   password: z.string(),
 });
 export type PasswordIn = z.input<typeof PasswordIn>;
@@ -657,28 +657,28 @@ export type PasswordIn = z.input<typeof PasswordIn>;
 /** An open position at the close of ``ts``; ``amt`` signed, money in quote units; costs are positive. */
 export const PositionDTO = z.object({
   amt: z.number(),
-  entry_price: z.number().nullable(),
-  fees: z.number().nullable().default(null),
-  funding: z.number().nullable().default(null),
-  isolated_margin: z.number().nullable().default(null),
-  leverage: z.number().nullable(),
-  liquidation_price: z.number().nullable(),
-  margin_type: z.string().nullable(),
-  mark_price: z.number().nullable(),
+  entry_price: z.nullable(z.number()),
+  fees: z._default(z.nullable(z.number()), null),
+  funding: z._default(z.nullable(z.number()), null),
+  isolated_margin: z._default(z.nullable(z.number()), null),
+  leverage: z.nullable(z.number()),
+  liquidation_price: z.nullable(z.number()),
+  margin_type: z.nullable(z.string()),
+  mark_price: z.nullable(z.number()),
   mode: z.string(),
-  notional: z.number().nullable(),
-  opened_ts: z.string().nullable().default(null),
-  protected: z.boolean().default(true),
-  r_multiple: z.number().nullable().default(null),
-  risk_at_stop: z.number().nullable().default(null),
+  notional: z.nullable(z.number()),
+  opened_ts: z._default(z.nullable(z.string()), null),
+  protected: z._default(z.boolean(), true),
+  r_multiple: z._default(z.nullable(z.number()), null),
+  risk_at_stop: z._default(z.nullable(z.number()), null),
   side: z.string(),
-  sl_price: z.number().nullable().default(null),
-  slippage: z.number().nullable().default(null),
+  sl_price: z._default(z.nullable(z.number()), null),
+  slippage: z._default(z.nullable(z.number()), null),
   symbol: z.string(),
-  tp_price: z.number().nullable().default(null),
+  tp_price: z._default(z.nullable(z.number()), null),
   ts: z.string(),
-  unprotected_since: z.string().nullable().default(null),
-  unrealized_pnl: z.number().nullable(),
+  unprotected_since: z._default(z.nullable(z.string()), null),
+  unrealized_pnl: z.nullable(z.number()),
 });
 export type PositionDTO = z.infer<typeof PositionDTO>;
 
@@ -700,10 +700,10 @@ export type FieldError = z.infer<typeof FieldError>;
 /** An RFC 9457 problem. ``code`` is stable. */
 export const Problem = z.object({
   code: z.string(),
-  conditions: z.array(Condition).default([]),
+  conditions: z._default(z.array(Condition), []),
   detail: z.string(),
-  errors: z.array(FieldError).default([]),
-  instance: z.string().nullable().default(null),
+  errors: z._default(z.array(FieldError), []),
+  instance: z._default(z.nullable(z.string()), null),
   status: z.number(),
   title: z.string(),
   type: z.string(),
@@ -722,14 +722,14 @@ export type ProcessDTO = z.infer<typeof ProcessDTO>;
 
 /** A period, UTC: profit is its last equity less the last of the period before; ``net``: of trades closed in it. */
 export const ProfitRow = z.object({
-  end_equity: z.number().nullable(),
+  end_equity: z.nullable(z.number()),
   fees: z.number(),
   from_ts: z.string(),
   funding: z.number(),
   net: z.number(),
-  profit: z.number().nullable(),
-  profit_frac: z.number().nullable(),
-  start_equity: z.number().nullable(),
+  profit: z.nullable(z.number()),
+  profit_frac: z.nullable(z.number()),
+  start_equity: z.nullable(z.number()),
   to_ts: z.string(),
   trades: z.number(),
 });
@@ -745,9 +745,9 @@ export type ProfitOut = z.infer<typeof ProfitOut>;
 
 /** ``override``: without whole evidence, which ``confirm`` (the model's id, typed) asks for once more. */
 export const PromoteIn = z.object({
-  confirm: z.string().nullable().default(null),
-  kind: z.enum(["production","demo","challenger"]).default("production"),
-  override: z.boolean().default(false),
+  confirm: z._default(z.nullable(z.string()), null),
+  kind: z._default(z.enum(["production","demo","challenger"]), "production"),
+  override: z._default(z.boolean(), false),
   reason: z.string(),
 });
 export type PromoteIn = z.input<typeof PromoteIn>;
@@ -755,7 +755,7 @@ export type PromoteIn = z.input<typeof PromoteIn>;
 /** Newest first. */
 export const QualityEventsPage = z.object({
   items: z.array(QualityEventDTO),
-  next_cursor: z.string().nullable().default(null),
+  next_cursor: z._default(z.nullable(z.string()), null),
 });
 export type QualityEventsPage = z.infer<typeof QualityEventsPage>;
 
@@ -781,12 +781,12 @@ export const RLDecisionDTO = z.object({
   action: z.number(),
   action_name: z.string(),
   action_probs: z.record(z.string(), z.number()),
-  confidence: z.number().nullable(),
+  confidence: z.nullable(z.number()),
   executed: z.boolean(),
   id: z.number(),
   mode: z.string(),
-  model_id: z.string().nullable(),
-  pnl_result: z.number().nullable(),
+  model_id: z.nullable(z.string()),
+  pnl_result: z.nullable(z.number()),
   symbol: z.string(),
   ts: z.string(),
 });
@@ -795,7 +795,7 @@ export type RLDecisionDTO = z.infer<typeof RLDecisionDTO>;
 /** A model of the agent (§25.4). */
 export const RLModelDTO = z.object({
   algorithm: z.string(),
-  created_at: z.string().nullable(),
+  created_at: z.nullable(z.string()),
   is_production: z.boolean(),
   metrics: z.record(z.string(), z.unknown()),
   model_id: z.string(),
@@ -810,8 +810,8 @@ export const RLActionCount = z.object({
   action_name: z.string(),
   count: z.number(),
   executed: z.number(),
-  mean_confidence: z.number().nullable(),
-  pnl: z.number().nullable(),
+  mean_confidence: z.nullable(z.number()),
+  pnl: z.nullable(z.number()),
   wins: z.number(),
 });
 export type RLActionCount = z.infer<typeof RLActionCount>;
@@ -821,7 +821,7 @@ export const RLStatsOut = z.object({
   actions: z.array(RLActionCount),
   decisions: z.number(),
   from_ts: z.string(),
-  model_id: z.string().nullable(),
+  model_id: z.nullable(z.string()),
   to_ts: z.string(),
 });
 export type RLStatsOut = z.infer<typeof RLStatsOut>;
@@ -836,17 +836,17 @@ export type ReadyDTO = z.infer<typeof ReadyDTO>;
 /** A span whose holes are to be filled from the exchange; without ``symbol`` of every symbol. */
 export const RepairIn = z.object({
   from: z.string(),
-  symbol: z.string().nullable().default(null),
+  symbol: z._default(z.nullable(z.string()), null),
   to: z.string(),
 });
 export type RepairIn = z.input<typeof RepairIn>;
 
 export const RiskEventDTO = z.object({
-  details: z.record(z.string(), z.unknown()).nullable(),
+  details: z.nullable(z.record(z.string(), z.unknown())),
   event_type: z.string(),
   message: z.string(),
   severity: z.number(),
-  symbol: z.string().nullable(),
+  symbol: z.nullable(z.string()),
   ts: z.string(),
 });
 export type RiskEventDTO = z.infer<typeof RiskEventDTO>;
@@ -854,7 +854,7 @@ export type RiskEventDTO = z.infer<typeof RiskEventDTO>;
 /** Newest first. */
 export const RiskEventsPage = z.object({
   items: z.array(RiskEventDTO),
-  next_cursor: z.string().nullable().default(null),
+  next_cursor: z._default(z.nullable(z.string()), null),
 });
 export type RiskEventsPage = z.infer<typeof RiskEventsPage>;
 
@@ -862,10 +862,10 @@ export type RiskEventsPage = z.infer<typeof RiskEventsPage>;
 export const FunnelDTO = z.object({
   blocked: z.number(),
   flat: z.number(),
-  from_ts: z.string().nullable(),
+  from_ts: z.nullable(z.string()),
   reasons: z.array(BlockCount),
   rows: z.number(),
-  to_ts: z.string().nullable(),
+  to_ts: z.nullable(z.string()),
   traded: z.number(),
 });
 export type FunnelDTO = z.infer<typeof FunnelDTO>;
@@ -873,11 +873,11 @@ export type FunnelDTO = z.infer<typeof FunnelDTO>;
 /** One limit: ``distance`` = limit − value, negative when over; ``used`` = value ÷ limit. */
 export const GuardDTO = z.object({
   code: z.string(),
-  distance: z.number().nullable(),
+  distance: z.nullable(z.number()),
   limit: z.number(),
   unit: z.string(),
-  used: z.number().nullable(),
-  value: z.number().nullable(),
+  used: z.nullable(z.number()),
+  value: z.nullable(z.number()),
 });
 export type GuardDTO = z.infer<typeof GuardDTO>;
 
@@ -885,7 +885,7 @@ export type GuardDTO = z.infer<typeof GuardDTO>;
 export const EntryBlockDTO = z.object({
   code: z.string(),
   since: z.string(),
-  symbol: z.string().nullable(),
+  symbol: z.nullable(z.string()),
 });
 export type EntryBlockDTO = z.infer<typeof EntryBlockDTO>;
 
@@ -911,12 +911,12 @@ export type TripDTO = z.infer<typeof TripDTO>;
 export const LiveStateDTO = z.object({
   blocks: z.array(EntryBlockDTO),
   entries_unknown: z.number(),
-  equity: z.string().nullable(),
+  equity: z.nullable(z.string()),
   latch: z.string(),
   latch_code: z.string(),
-  latch_since: z.string().nullable(),
+  latch_since: z.nullable(z.string()),
   locked: z.record(z.string(), z.string()),
-  naked_ms: NakedDTO.nullable(),
+  naked_ms: z.nullable(NakedDTO),
   paused: z.array(z.string()),
   positions: z.number(),
   proofs: z.record(z.string(), z.string()),
@@ -925,30 +925,30 @@ export const LiveStateDTO = z.object({
   stream_up: z.boolean(),
   trips: z.array(TripDTO),
   unprotected: z.array(z.string()),
-  unprotected_since: z.record(z.string(), z.string()).default({}),
+  unprotected_since: z._default(z.record(z.string(), z.string()), {}),
 });
 export type LiveStateDTO = z.infer<typeof LiveStateDTO>;
 
 /** ``live`` is null where the worker does not trade an account. */
 export const RiskStateDTO = z.object({
-  account_ts: z.string().nullable(),
+  account_ts: z.nullable(z.string()),
   events: z.array(RiskEventDTO),
   funnel_hour: FunnelDTO,
   funnel_minute: FunnelDTO,
   guards: z.array(GuardDTO),
   kill_switch: z.string(),
-  live: LiveStateDTO.nullable().default(null),
+  live: z._default(z.nullable(LiveStateDTO), null),
   mode: z.string(),
-  reason: z.string().nullable(),
+  reason: z.nullable(z.string()),
   toggle: z.string(),
 });
 export type RiskStateDTO = z.infer<typeof RiskStateDTO>;
 
 /** ``override``: also to a predecessor without whole evidence, whose id ``confirm`` repeats. */
 export const RollbackIn = z.object({
-  confirm: z.string().nullable().default(null),
-  kind: z.enum(["production","demo","challenger"]).default("production"),
-  override: z.boolean().default(false),
+  confirm: z._default(z.nullable(z.string()), null),
+  kind: z._default(z.enum(["production","demo","challenger"]), "production"),
+  override: z._default(z.boolean(), false),
   reason: z.string(),
 });
 export type RollbackIn = z.input<typeof RollbackIn>;
@@ -956,72 +956,72 @@ export type RollbackIn = z.input<typeof RollbackIn>;
 /** One job every ``every`` of market time, ``at`` into it; lengths such as 90m, 2h, 7d. ``next_ts``: market time. */
 export const ScheduleDTO = z.object({
   at: z.string(),
-  changed_at: z.string().nullable(),
-  changed_by: z.string().nullable(),
+  changed_at: z.nullable(z.string()),
+  changed_by: z.nullable(z.string()),
   default_at: z.string(),
   default_every: z.string(),
   enabled: z.boolean(),
   every: z.string(),
-  last_job: JobDTO.nullable(),
+  last_job: z.nullable(JobDTO),
   name: z.string(),
-  next_ts: z.string().nullable(),
+  next_ts: z.nullable(z.string()),
 });
 export type ScheduleDTO = z.infer<typeof ScheduleDTO>;
 
 /** What is left out stays. */
 export const ScheduleIn = z.object({
-  at: z.string().nullable().default(null),
-  enabled: z.boolean().nullable().default(null),
-  every: z.string().nullable().default(null),
-  reason: z.string().nullable().default(null),
+  at: z._default(z.nullable(z.string()), null),
+  enabled: z._default(z.nullable(z.boolean()), null),
+  every: z._default(z.nullable(z.string()), null),
+  reason: z._default(z.nullable(z.string()), null),
 });
 export type ScheduleIn = z.input<typeof ScheduleIn>;
 
 export const CandleColumns = z.object({
-  close: z.array(z.number().nullable()),
-  high: z.array(z.number().nullable()),
-  low: z.array(z.number().nullable()),
-  open: z.array(z.number().nullable()),
+  close: z.array(z.nullable(z.number())),
+  high: z.array(z.nullable(z.number())),
+  low: z.array(z.nullable(z.number())),
+  open: z.array(z.nullable(z.number())),
   ts: z.array(z.number()),
-  volume: z.array(z.number().nullable()),
+  volume: z.array(z.nullable(z.number())),
 });
 export type CandleColumns = z.infer<typeof CandleColumns>;
 
 export const CloseColumns = z.object({
-  close: z.array(z.number().nullable()),
+  close: z.array(z.nullable(z.number())),
   ts: z.array(z.number()),
 });
 export type CloseColumns = z.infer<typeof CloseColumns>;
 
 /** A position over the time it was open; ``to_ts`` and what follows an exit are null while it is. */
 export const PositionSpan = z.object({
-  entry_price: z.number().nullable(),
-  exit_price: z.number().nullable(),
-  exit_reason: z.string().nullable(),
+  entry_price: z.nullable(z.number()),
+  exit_price: z.nullable(z.number()),
+  exit_reason: z.nullable(z.string()),
   from_ts: z.number(),
-  liquidation_price: z.number().nullable(),
-  net: z.number().nullable(),
+  liquidation_price: z.nullable(z.number()),
+  net: z.nullable(z.number()),
   side: z.string(),
-  sl_price: z.number().nullable(),
-  to_ts: z.number().nullable(),
-  tp_price: z.number().nullable(),
+  sl_price: z.nullable(z.number()),
+  to_ts: z.nullable(z.number()),
+  tp_price: z.nullable(z.number()),
 });
 export type PositionSpan = z.infer<typeof PositionSpan>;
 
 /** One signal a bar; in a thinned series the most telling one of each bar: a trade, else the highest EV. */
 export const SignalColumns = z.object({
-  block_reason: z.array(z.string().nullable()),
-  decision: z.array(z.string().nullable()),
-  e_hold_long_min: z.array(z.number().nullable()),
-  e_hold_short_min: z.array(z.number().nullable()),
-  e_mae_long: z.array(z.number().nullable()),
-  e_mae_short: z.array(z.number().nullable()),
-  er_long: z.array(z.number().nullable()),
-  er_short: z.array(z.number().nullable()),
-  ev_long: z.array(z.number().nullable()),
-  ev_short: z.array(z.number().nullable()),
-  q05_long: z.array(z.number().nullable()),
-  q05_short: z.array(z.number().nullable()),
+  block_reason: z.array(z.nullable(z.string())),
+  decision: z.array(z.nullable(z.string())),
+  e_hold_long_min: z.array(z.nullable(z.number())),
+  e_hold_short_min: z.array(z.nullable(z.number())),
+  e_mae_long: z.array(z.nullable(z.number())),
+  e_mae_short: z.array(z.nullable(z.number())),
+  er_long: z.array(z.nullable(z.number())),
+  er_short: z.array(z.nullable(z.number())),
+  ev_long: z.array(z.nullable(z.number())),
+  ev_short: z.array(z.nullable(z.number())),
+  q05_long: z.array(z.nullable(z.number())),
+  q05_short: z.array(z.nullable(z.number())),
   ts: z.array(z.number()),
 });
 export type SignalColumns = z.infer<typeof SignalColumns>;
@@ -1047,7 +1047,7 @@ export const SessionDTO = z.object({
   expires: z.string(),
   id: z.number(),
   last_seen: z.string(),
-  user_agent: z.string().nullable(),
+  user_agent: z.nullable(z.string()),
 });
 export type SessionDTO = z.infer<typeof SessionDTO>;
 
@@ -1062,7 +1062,7 @@ export type SettingChange = z.infer<typeof SettingChange>;
 
 /** ``changes``: what is other than before; none when all was so already. ``takes_effect``: of the last one. */
 export const SettingsAcceptedDTO = z.object({
-  acknowledged_version: z.number().nullable(),
+  acknowledged_version: z.nullable(z.number()),
   changes: z.array(SettingChange),
   takes_effect: z.string(),
   version: z.number(),
@@ -1071,31 +1071,31 @@ export type SettingsAcceptedDTO = z.infer<typeof SettingsAcceptedDTO>;
 
 /** Trading settings under the names of the specification (D43); null: the preset of LABEL_PRESET decides. ``effects``: what may be changed here, and when a change counts. ``restart_needed``: changed since the worker started, and waiting for its next start. ``pending`` until the worker has taken ``version`` over. */
 export const SettingsDTO = z.object({
-  acknowledged_version: z.number().nullable(),
-  changed_at: z.string().nullable(),
+  acknowledged_version: z.nullable(z.number()),
+  changed_at: z.nullable(z.string()),
   effects: z.record(z.string(), z.string()),
   hash: z.string(),
   pending: z.boolean(),
   restart_needed: z.array(z.string()),
   values: z.record(z.string(), z.unknown()),
-  version: z.number().nullable(),
+  version: z.nullable(z.number()),
 });
 export type SettingsDTO = z.infer<typeof SettingsDTO>;
 
 /** ``changes`` by name; ``expected_version``: the version they were looked at in, 0 when there is none yet. */
 export const SettingsIn = z.object({
   changes: z.record(z.string(), z.unknown()),
-  expected_version: z.number().nullable().default(null),
+  expected_version: z._default(z.nullable(z.number()), null),
   reason: z.string(),
 });
 export type SettingsIn = z.input<typeof SettingsIn>;
 
 /** ``acknowledged_at``: when the worker took it over; null while it has not, or when a newer one came first. */
 export const SettingsVersionDTO = z.object({
-  acknowledged_at: z.string().nullable(),
+  acknowledged_at: z.nullable(z.string()),
   actor: z.string(),
   changes: z.array(SettingChange),
-  reason: z.string().nullable(),
+  reason: z.nullable(z.string()),
   ts: z.string(),
   version: z.number(),
 });
@@ -1104,48 +1104,48 @@ export type SettingsVersionDTO = z.infer<typeof SettingsVersionDTO>;
 /** Newest first. */
 export const SettingsVersionsPage = z.object({
   items: z.array(SettingsVersionDTO),
-  next_cursor: z.string().nullable().default(null),
+  next_cursor: z._default(z.nullable(z.string()), null),
 });
 export type SettingsVersionsPage = z.infer<typeof SettingsVersionsPage>;
 
 export const BlockReason = z.object({
   code: z.string(),
-  distance: z.number().nullable().default(null),
-  limit: z.number().nullable().default(null),
-  value: z.number().nullable().default(null),
+  distance: z._default(z.nullable(z.number()), null),
+  limit: z._default(z.nullable(z.number()), null),
+  value: z._default(z.nullable(z.number()), null),
 });
 export type BlockReason = z.infer<typeof BlockReason>;
 
 /** The one row of a symbol and minute (D46): traded, or why not. Predictions are fractions of the entry. */
 export const SignalDTO = z.object({
-  block_details: z.array(BlockReason).default([]),
-  block_reasons: z.array(z.string()).default([]),
-  close: z.number().nullable().default(null),
+  block_details: z._default(z.array(BlockReason), []),
+  block_reasons: z._default(z.array(z.string()), []),
+  close: z._default(z.nullable(z.number()), null),
   decision: z.string(),
-  e_hold_long_min: z.number().nullable().default(null),
-  e_hold_short_min: z.number().nullable().default(null),
-  e_mae_long: z.number().nullable().default(null),
-  e_mae_short: z.number().nullable().default(null),
-  er_long: z.number().nullable(),
-  er_short: z.number().nullable(),
-  ev_long: z.number().nullable(),
-  ev_short: z.number().nullable(),
-  explain: z.record(z.string(), z.unknown()).default({}),
-  funding_rate: z.number().nullable().default(null),
-  late_ms: z.number().nullable().default(null),
-  leverage: z.number().nullable(),
-  mark_price: z.number().nullable().default(null),
-  mode: z.string().default("shadow"),
-  model_id: z.string().nullable().default(null),
-  p_tp_long: z.number().nullable().default(null),
-  p_tp_short: z.number().nullable().default(null),
-  q05_long: z.number().nullable(),
-  q05_short: z.number().nullable(),
-  ret_60: z.number().nullable().default(null),
-  size_notional: z.number().nullable(),
-  sl_price: z.number().nullable(),
+  e_hold_long_min: z._default(z.nullable(z.number()), null),
+  e_hold_short_min: z._default(z.nullable(z.number()), null),
+  e_mae_long: z._default(z.nullable(z.number()), null),
+  e_mae_short: z._default(z.nullable(z.number()), null),
+  er_long: z.nullable(z.number()),
+  er_short: z.nullable(z.number()),
+  ev_long: z.nullable(z.number()),
+  ev_short: z.nullable(z.number()),
+  explain: z._default(z.record(z.string(), z.unknown()), {}),
+  funding_rate: z._default(z.nullable(z.number()), null),
+  late_ms: z._default(z.nullable(z.number()), null),
+  leverage: z.nullable(z.number()),
+  mark_price: z._default(z.nullable(z.number()), null),
+  mode: z._default(z.string(), "shadow"),
+  model_id: z._default(z.nullable(z.string()), null),
+  p_tp_long: z._default(z.nullable(z.number()), null),
+  p_tp_short: z._default(z.nullable(z.number()), null),
+  q05_long: z.nullable(z.number()),
+  q05_short: z.nullable(z.number()),
+  ret_60: z._default(z.nullable(z.number()), null),
+  size_notional: z.nullable(z.number()),
+  sl_price: z.nullable(z.number()),
   symbol: z.string(),
-  tp_price: z.number().nullable(),
+  tp_price: z.nullable(z.number()),
   ts: z.string(),
 });
 export type SignalDTO = z.infer<typeof SignalDTO>;
@@ -1153,52 +1153,52 @@ export type SignalDTO = z.infer<typeof SignalDTO>;
 /** The newest row of each symbol. */
 export const SignalList = z.object({
   items: z.array(SignalDTO),
-  ts: z.string().nullable(),
+  ts: z.nullable(z.string()),
 });
 export type SignalList = z.infer<typeof SignalList>;
 
 /** Health in one object; `ws_connected` per stream category, `error_rates` per minute and source. */
 export const StatusDTO = z.object({
-  clock_speed: z.number().nullable().default(1),
+  clock_speed: z._default(z.nullable(z.number()), 1),
   collector_ok: z.boolean(),
-  data_age_ms: z.number().nullable().default(null),
-  error_rates: z.record(z.string(), z.number()).default({}),
-  exchange: z.string().default(""),
-  kill_switch: z.string().default("RUNNING"),
+  data_age_ms: z._default(z.nullable(z.number()), null),
+  error_rates: z._default(z.record(z.string(), z.number()), {}),
+  exchange: z._default(z.string(), ""),
+  kill_switch: z._default(z.string(), "RUNNING"),
   latency_ms: z.record(z.string(), z.number()),
-  latest_candle_ts: z.string().nullable(),
-  latest_feature_ts: z.string().nullable(),
-  latest_signal_ts: z.string().nullable(),
-  market_ts: z.string().nullable().default(null),
-  missing_rate_24h: z.number().nullable().default(null),
-  mode: z.string().default("off"),
-  model_id: z.string().nullable().default(null),
-  model_kind: z.string().nullable().default(null),
-  open_gaps: z.number().default(0),
-  quality_events_24h: z.number().default(0),
+  latest_candle_ts: z.nullable(z.string()),
+  latest_feature_ts: z.nullable(z.string()),
+  latest_signal_ts: z.nullable(z.string()),
+  market_ts: z._default(z.nullable(z.string()), null),
+  missing_rate_24h: z._default(z.nullable(z.number()), null),
+  mode: z._default(z.string(), "off"),
+  model_id: z._default(z.nullable(z.string()), null),
+  model_kind: z._default(z.nullable(z.string()), null),
+  open_gaps: z._default(z.number(), 0),
+  quality_events_24h: z._default(z.number(), 0),
   queue_lag: z.record(z.string(), z.number()),
-  settings_at_start: z.number().default(0),
-  settings_version: z.number().default(0),
-  symbols_fresh: z.number().default(0),
-  symbols_total: z.number().default(0),
-  symbols_tradable: z.number().default(0),
-  trading_version: z.number().default(0),
+  settings_at_start: z._default(z.number(), 0),
+  settings_version: z._default(z.number(), 0),
+  symbols_fresh: z._default(z.number(), 0),
+  symbols_total: z._default(z.number(), 0),
+  symbols_tradable: z._default(z.number(), 0),
+  trading_version: z._default(z.number(), 0),
   userstream_ok: z.boolean(),
-  ws_connected: z.record(z.string(), z.boolean()).default({}),
+  ws_connected: z._default(z.record(z.string(), z.boolean()), {}),
 });
 export type StatusDTO = z.infer<typeof StatusDTO>;
 
 /** ``name``: of the command line only, the admin whose code it is. */
 export const StepUpIn = z.object({
   code: z.string(),
-  name: z.string().nullable().default(null),
+  name: z._default(z.nullable(z.string()), null),
 });
 export type StepUpIn = z.input<typeof StepUpIn>;
 
 /** What is asked of trading. ``live`` also needs ``confirm`` to repeat the word LIVE. */
 export const ToggleIn = z.object({
-  confirm: z.string().nullable().default(null),
-  expected_version: z.number().nullable().default(null),
+  confirm: z._default(z.nullable(z.string()), null),
+  expected_version: z._default(z.nullable(z.number()), null),
   mode: z.enum(["off","shadow","live"]),
   reason: z.string(),
 });
@@ -1213,7 +1213,7 @@ export const TokenDTO = z.object({
   created: z.string(),
   expires: z.string(),
   id: z.number(),
-  last_used: z.string().nullable(),
+  last_used: z.nullable(z.string()),
   name: z.string(),
   role: Role,
   scopes: z.array(Scope),
@@ -1222,10 +1222,10 @@ export type TokenDTO = z.infer<typeof TokenDTO>;
 
 /** ``role``: at most the owner's. ``scopes``: those of the role by default. ``days``: how long it counts. */
 export const TokenIn = z.object({
-  days: z.number().default(90),
+  days: z._default(z.number(), 90),
   name: z.string(),
-  role: Role.default("viewer"),
-  scopes: z.array(Scope).nullable().default(null),
+  role: z._default(Role, "viewer"),
+  scopes: z._default(z.nullable(z.array(Scope)), null),
 });
 export type TokenIn = z.input<typeof TokenIn>;
 
@@ -1239,7 +1239,7 @@ export type TotpDTO = z.infer<typeof TotpDTO>;
 
 /** ``password`` is needed when the sign-in is older than ten minutes. */
 export const TotpIn = z.object({
-  password: z.string().nullable().default(null),
+  password: z._default(z.nullable(z.string()), null),
 });
 export type TotpIn = z.input<typeof TotpIn>;
 
@@ -1259,10 +1259,10 @@ export const TradeDTO = z.object({
   mae: z.number(),
   mfe: z.number(),
   mode: z.string(),
-  model_id: z.string().nullable().default(null),
+  model_id: z._default(z.nullable(z.string()), null),
   net: z.number(),
   qty: z.number(),
-  r_multiple: z.number().nullable().default(null),
+  r_multiple: z._default(z.nullable(z.number()), null),
   side: z.string(),
   sl_price: z.number(),
   slippage: z.number(),
@@ -1274,19 +1274,19 @@ export type TradeDTO = z.infer<typeof TradeDTO>;
 /** Newest exit first. */
 export const TradesPage = z.object({
   items: z.array(TradeDTO),
-  next_cursor: z.string().nullable().default(null),
+  next_cursor: z._default(z.nullable(z.string()), null),
 });
 export type TradesPage = z.infer<typeof TradesPage>;
 
 /** ``toggle``: what was asked for; ``pending`` until the worker has acknowledged ``version``. */
 export const TradingStateDTO = z.object({
-  acknowledged_version: z.number().nullable(),
+  acknowledged_version: z.nullable(z.number()),
   changed_at: z.string(),
   changed_by: z.string(),
   kill_switch: z.string(),
   pending: z.boolean(),
   permitted: z.string(),
-  reason: z.string().nullable(),
+  reason: z.nullable(z.string()),
   toggle: z.string(),
   trading_enabled: z.boolean(),
   version: z.number(),
@@ -1295,8 +1295,8 @@ export type TradingStateDTO = z.infer<typeof TradingStateDTO>;
 
 /** What is to be other than now. */
 export const UserChangeIn = z.object({
-  disabled: z.boolean().nullable().default(null),
-  role: Role.nullable().default(null),
+  disabled: z._default(z.nullable(z.boolean()), null),
+  role: z._default(z.nullable(Role), null),
 });
 export type UserChangeIn = z.input<typeof UserChangeIn>;
 
@@ -1304,7 +1304,7 @@ export type UserChangeIn = z.input<typeof UserChangeIn>;
 export const UserDTO = z.object({
   created: z.string(),
   disabled: z.boolean(),
-  last_seen: z.string().nullable(),
+  last_seen: z.nullable(z.string()),
   name: z.string(),
   password: z.boolean(),
   role: Role,
@@ -1322,9 +1322,9 @@ export type UserIn = z.input<typeof UserIn>;
 
 /** A minute that was not traded; ``reasons`` with value, limit and distance, the primary one first. */
 export const WhyNotRow = z.object({
-  ev_long: z.number().nullable(),
-  ev_short: z.number().nullable(),
-  late_ms: z.number().nullable(),
+  ev_long: z.nullable(z.number()),
+  ev_short: z.nullable(z.number()),
+  late_ms: z.nullable(z.number()),
   reasons: z.array(BlockReason),
   ts: z.string(),
 });
@@ -1333,7 +1333,7 @@ export type WhyNotRow = z.infer<typeof WhyNotRow>;
 /** Newest first. ``summary`` is of the whole span. */
 export const WhyNotPage = z.object({
   items: z.array(WhyNotRow),
-  next_cursor: z.string().nullable().default(null),
+  next_cursor: z._default(z.nullable(z.string()), null),
   summary: FunnelDTO,
   symbol: z.string(),
 });

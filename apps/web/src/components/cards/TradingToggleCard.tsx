@@ -24,7 +24,7 @@ export function TradingToggleCard() {
           {t("settings.trading.pending")}
         </span>
       )}
-      <div className="flex flex-wrap gap-2">
+      <div className="ml-auto flex flex-wrap gap-2">
         {TARGETS.filter((target) => target !== status?.mode).map((target) => (
           <Confirm
             key={target}

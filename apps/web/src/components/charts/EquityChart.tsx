@@ -69,8 +69,8 @@ function Plot({ curves, span, marks }: { curves: readonly EquityCurve[]; span: {
           })}
           <line x1={0} x2={WIDTH} y1={EQUITY + 8} y2={EQUITY + 8} stroke="var(--line)" vectorEffect="non-scaling-stroke" />
         </svg>
-        <span className="num absolute top-0 right-0 text-2xs text-faint">{percent(most, 2, true)}</span>
-        <span className="num absolute right-0 bottom-0 text-2xs text-faint">{t("performance.drawdown", { deepest: percent(-deepest, 2, true) })}</span>
+        <span className="num absolute top-0 right-0 rounded bg-panel px-1 text-2xs text-faint">{percent(most, 2, true)}</span>
+        <span className="num absolute right-0 bottom-0 rounded bg-panel px-1 text-2xs text-faint">{t("performance.drawdown", { deepest: percent(-deepest, 2, true) })}</span>
       </div>
       <figcaption className="mt-1 flex flex-wrap justify-between gap-x-3 text-2xs text-faint">
         <span className="num">{dayMinute(span.from)}</span>

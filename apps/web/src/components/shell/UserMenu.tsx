@@ -7,13 +7,16 @@ import { Button } from "@/components/ui/button";
 import { Menu, MenuContent, MenuItem, MenuTrigger } from "@/components/ui/menu";
 import { useText } from "@/lib/i18n/useText";
 import { useMe, useSignOut } from "@/lib/queries/access";
+import { useHydrated } from "@/lib/useHydrated";
 
 /** Who is signed in and as what, and the way out. */
 export function UserMenu() {
   const { t } = useText();
   const me = useMe();
   const out = useSignOut();
-  if (me === undefined) return null;
+  // The session may be known before this part of the exported page is taken over, and must not differ from it.
+  const hydrated = useHydrated();
+  if (me === undefined || !hydrated) return null;
   if (me.user === null) {
     return (
       <Button asChild size="icon" variant="ghost">

@@ -107,6 +107,7 @@ describe("notifications", () => {
     const { client } = renderDesk(<Notifier />, { status: STATUS, positions: [] });
     act(() => client.setQueryData(keys.positions, [naked]));
     await vi.waitFor(() => expect(made.map(({ body }) => body)).toEqual(["BTCUSDT LONG opened"]));
+    vi.spyOn(window, "focus").mockImplementation(() => undefined);
     made[0]!.onclick!();
     expect(navigation.pushed).toEqual(["/symbol/BTCUSDT/"]);
   });

@@ -1,5 +1,5 @@
 // @vitest-environment node
-import * as z from "zod";
+import * as z from "zod/mini";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { absent } from "@/lib/queries/live";
 import { type ApiError, get, MALFORMED, post, UNREACHABLE } from "./client";

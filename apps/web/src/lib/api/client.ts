@@ -1,5 +1,5 @@
 /** The one door to the API over HTTP: every answer is parsed, every failure becomes an {@link ApiError}. */
-import * as z from "zod";
+import * as z from "zod/mini";
 import { problemSchema, type Problem } from "./schemas";
 import { door } from "./session";
 
@@ -57,7 +57,7 @@ async function putRight(error: ApiError): Promise<boolean> {
   return false;
 }
 
-async function request<T>(schema: z.ZodType<T>, path: string, init: RequestInit): Promise<T> {
+async function request<T>(schema: z.ZodMiniType<T>, path: string, init: RequestInit): Promise<T> {
   // Signing in goes through a door that is closed to everything else.
   if (!path.startsWith("/api/auth/")) {
     await door.admitted;
@@ -79,11 +79,11 @@ async function request<T>(schema: z.ZodType<T>, path: string, init: RequestInit)
 }
 
 /** GET `path`, parsed by `schema`. Raises {@link ApiError}. */
-export function get<T>(schema: z.ZodType<T>, path: string, signal?: AbortSignal): Promise<T> {
+export function get<T>(schema: z.ZodMiniType<T>, path: string, signal?: AbortSignal): Promise<T> {
   return request(schema, path, { method: "GET", signal });
 }
 
 /** POST a command as JSON; the result arrives later as state. Raises {@link ApiError}. */
-export function post<T>(schema: z.ZodType<T>, path: string, body: unknown = {}): Promise<T> {
+export function post<T>(schema: z.ZodMiniType<T>, path: string, body: unknown = {}): Promise<T> {
   return request(schema, path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(body) });
 }

@@ -2,7 +2,7 @@
  * What may come in through the door, under the names that the desk uses: the schemas that were generated from the
  * API's document, checked at run time.
  */
-import * as z from "zod";
+import * as z from "zod/mini";
 import * as api from "@/generated/api";
 
 export const statusSchema = api.StatusDTO;
@@ -85,16 +85,22 @@ export type Series = api.SeriesOut;
 export type Trade = api.PositionSpan;
 
 /** RFC 9457, with the stable `code` the desk matches on. Errors may come from in front of the API, hence the defaults. */
-export const problemSchema = api.Problem.partial({ type: true, title: true, status: true, detail: true, code: true }).transform((problem) => ({ ...problem, title: problem.title ?? "", detail: problem.detail ?? "", code: problem.code ?? "UNKNOWN" }));
+export const problemSchema = z.extend(api.Problem, {
+  type: z.optional(z.string()),
+  title: z._default(z.string(), ""),
+  status: z.optional(z.number()),
+  detail: z._default(z.string(), ""),
+  code: z._default(z.string(), "UNKNOWN"),
+});
 export type Problem = z.infer<typeof problemSchema>;
 
 /** One frame of the gateway. `data` is checked by its channel's own schema. */
 export const frameSchema = z.object({
-  channel: z.string().optional(),
+  channel: z.optional(z.string()),
   type: z.string(),
-  seq: z.number().optional(),
-  data: z.unknown().optional(),
-  code: z.string().optional(),
-  message: z.string().optional(),
+  seq: z.optional(z.number()),
+  data: z.optional(z.unknown()),
+  code: z.optional(z.string()),
+  message: z.optional(z.string()),
 });
 export type Frame = z.infer<typeof frameSchema>;

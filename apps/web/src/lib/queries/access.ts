@@ -1,6 +1,6 @@
 /** Who is signed in, and the changes that concern it. */
 import { queryOptions, useMutation, useQuery, useQueryClient, type QueryClient } from "@tanstack/react-query";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { auditPageSchema, linkedSchema, meSchema, newTokenSchema, sessionSchema, tokenSchema, totpConfirmedSchema, totpSchema, userSchema, type Me, type Role } from "@/lib/api/access";
 import { get, nothing, post } from "@/lib/api/client";
 import { rememberMe } from "@/lib/api/session";

@@ -1,6 +1,6 @@
 /** What the desk asks for: jobs, promotions, schedules, repairs, explanations, changes of settings. */
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { evidenceSchema, explainSchema, scheduleSchema, settingsAcceptedSchema, settingsVersionsSchema } from "@/lib/api/actions";
 import { get, post } from "@/lib/api/client";
 import { jobSchema } from "@/lib/api/schemas";

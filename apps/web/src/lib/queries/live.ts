@@ -1,6 +1,6 @@
 /** What the socket keeps fresh. REST gives the first picture; while the socket is away it is polled instead. */
 import { queryOptions } from "@tanstack/react-query";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { ApiError, get } from "@/lib/api/client";
 import { accountSchema, equitySchema, instrumentSchema, positionSchema, signalSchema, statusSchema, type Status } from "@/lib/api/schemas";
 import type { EquityPoint } from "@/lib/domain/equity";
@@ -34,13 +34,13 @@ export const accountQuery = queryOptions({
   ...live,
   queryKey: keys.account,
   // No account yet is a state, not a failure: trading has not begun.
-  queryFn: ({ signal }) => absent(get(accountSchema.nullable(), "/api/account/latest", signal)),
+  queryFn: ({ signal }) => absent(get(z.nullable(accountSchema), "/api/account/latest", signal)),
 });
 
 /** The account on the exchange, null while none is traded. It does not come over the socket, so it is asked for. */
 export const liveAccountQuery = queryOptions({
   queryKey: keys.liveAccount,
-  queryFn: ({ signal }) => absent(get(accountSchema.nullable(), "/api/account/latest?mode=live", signal)),
+  queryFn: ({ signal }) => absent(get(z.nullable(accountSchema), "/api/account/latest?mode=live", signal)),
   refetchInterval: (query) => (query.state.data ? 2_000 : 15_000),
 });
 

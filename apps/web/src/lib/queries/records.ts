@@ -1,7 +1,7 @@
 /** What is read when looked at: orders, fills, trades, jobs, models, drift. */
 import { queryOptions, useQueryClient } from "@tanstack/react-query";
 import { useMemo } from "react";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { get } from "@/lib/api/client";
 import {
   dataQualitySchema,
@@ -29,9 +29,9 @@ export const PAGE_ROWS = 200;
 const SLOW_MS = 60_000;
 
 /** A list of one account's window by cursor, newest first. */
-function useRecords<T extends z.ZodType>(name: "orders" | "fills" | "trades", row: T, mode: AccountMode, window: Window) {
+function useRecords<T extends z.ZodMiniType>(name: "orders" | "fills" | "trades", row: T, mode: AccountMode, window: Window) {
   const client = useQueryClient();
-  const schema = useMemo(() => z.object({ items: z.array(row), next_cursor: z.string().nullable().default(null) }), [row]);
+  const schema = useMemo(() => z.object({ items: z.array(row), next_cursor: z._default(z.nullable(z.string()), null) }), [row]);
   return usePages(
     keys[name](mode, windowKey(window)),
     (cursor, signal) => get(schema, `/api/${name}?mode=${mode}&limit=${PAGE_ROWS}&${spanParams(client, window)}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`, signal),

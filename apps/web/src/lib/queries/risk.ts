@@ -1,6 +1,6 @@
 /** Guards, latches, what live trading needs, and what was asked of single symbols. */
 import { queryOptions } from "@tanstack/react-query";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { settingsSchema } from "@/lib/api/actions";
 import { get } from "@/lib/api/client";
 import { deskCommandSchema, gateSchema, riskStateSchema } from "@/lib/api/schemas";

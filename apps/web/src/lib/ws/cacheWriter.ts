@@ -3,7 +3,7 @@
  * hidden tab keeps only the newest state of each channel until it is looked at again.
  */
 import type { QueryClient } from "@tanstack/react-query";
-import * as z from "zod";
+import * as z from "zod/mini";
 import { accountSchema, jobSchema, positionSchema, signalSchema, statusSchema, type Job, type Signal } from "@/lib/api/schemas";
 import { appendEquity, type EquityPoint } from "@/lib/domain/equity";
 import { keys } from "@/lib/queries/keys";
@@ -14,7 +14,7 @@ export type Channel = (typeof CHANNELS)[number];
 /** A status with the moment it arrived, for clocks that move on between two of them. */
 export type Stamped<T> = T & { receivedAt: number };
 
-const listOf = <T extends z.ZodType>(schema: T) => z.union([z.array(schema), schema.transform((one) => [one])]);
+const listOf = <T extends z.ZodMiniType>(schema: T) => z.union([z.array(schema), z.pipe(schema, z.transform((one: z.output<T>) => [one]))]);
 
 const SCHEMAS = {
   status_updates: statusSchema,
