@@ -8,7 +8,7 @@ from pydantic import BaseModel
 
 from apps.api.db import Pool
 from apps.api.params import LATEST_MS, Span
-from apps.api.queries import account, orders, positions, risk, signals, status, training
+from apps.api.queries import account, orders, positions, risk, rl, signals, status, training
 from packages.common.config import Settings
 
 
@@ -26,6 +26,7 @@ CHANNELS: dict[str, Kind] = {
     "signal_updates": Kind.KEYED,
     "risk_events": Kind.EVENTS,
     "training_updates": Kind.EVENTS,
+    "rl_decisions": Kind.EVENTS,
 }
 # The worker's last word may be old news: its health is always asked of the tables.
 ALWAYS_READ = frozenset({"status_updates"})
@@ -64,6 +65,8 @@ class Snapshots:
                     return _json(
                         (await training.jobs(conn, kind=None, status=None, cursor=None, limit=_EVENTS_SHOWN))[0]
                     )
+                case "rl_decisions":
+                    return _json((await rl.decisions(conn, symbol=None, cursor=None, limit=_EVENTS_SHOWN))[0])
         raise ValueError(f"channel: got {channel!r}, expected one of {', '.join(CHANNELS)}")
 
 

@@ -166,6 +166,7 @@ CHANNELS: dict[str, Rule] = {
     "signal_updates": VIEWER,
     "risk_events": VIEWER,
     "training_updates": VIEWER,
+    "rl_decisions": VIEWER,
 }
 
 

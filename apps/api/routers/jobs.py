@@ -5,9 +5,10 @@ from uuid import UUID
 
 import structlog
 from fastapi import APIRouter, Body, Path
+from redis.exceptions import RedisError
 
 from apps.api.auth import Caller
-from apps.api.deps import Config, Db
+from apps.api.deps import Config, Db, Res, Resources
 from apps.api.dto_actions import CancelIn, Empty, JobIn, RepairIn, ScheduleDTO, ScheduleIn
 from apps.api.errors import InvalidInputError
 from apps.api.params import instant, symbol_name
@@ -43,30 +44,30 @@ async def get_job(conn: Db, job_id: UUID) -> JobDTO:
 
 @router.post("/training/jobs", status_code=202, operation_id="startJob")
 async def start_job(
-    conn: Db, settings: Config, caller: Caller, body: Annotated[JobIn, Body(openapi_examples=_JOBS)]
+    conn: Db, res: Res, settings: Config, caller: Caller, body: Annotated[JobIn, Body(openapi_examples=_JOBS)]
 ) -> JobDTO:
     """Ask for a job. While an equal one waits or runs, that one is the answer. `params` that its kind does not know
     end it with an `error`."""
     job = await jobs.start(conn, settings, body.kind, body.params, caller.name)
     log.info("job_asked_for", kind=job.kind, job_id=job.job_id, actor=caller.name)
-    return job
+    return await _shown(res, job)
 
 
 @router.post("/training/jobs/{job_id}/cancel", status_code=202, operation_id="cancelJob")
-async def cancel_job(conn: Db, settings: Config, caller: Caller, job_id: UUID, body: CancelIn) -> JobDTO:
+async def cancel_job(conn: Db, res: Res, settings: Config, caller: Caller, job_id: UUID, body: CancelIn) -> JobDTO:
     """Ask a job to stop; it does at its next step. 409 when it has ended."""
-    return await jobs.cancel(conn, settings, job_id, body.reason, caller.name)
+    return await _shown(res, await jobs.cancel(conn, settings, job_id, body.reason, caller.name))
 
 
 @router.post("/training/jobs/{job_id}/retry", status_code=202, operation_id="retryJob")
-async def retry_job(conn: Db, settings: Config, caller: Caller, job_id: UUID, body: Empty) -> JobDTO:
+async def retry_job(conn: Db, res: Res, settings: Config, caller: Caller, job_id: UUID, body: Empty) -> JobDTO:
     """Ask for the same again, as a new job. 409 while the first waits or runs."""
-    return await jobs.retry(conn, settings, job_id, caller.name)
+    return await _shown(res, await jobs.retry(conn, settings, job_id, caller.name))
 
 
 @router.post("/data-quality/repair", status_code=202, operation_id="startRepair")
 async def start_repair(
-    conn: Db, settings: Config, caller: Caller, body: Annotated[RepairIn, Body(openapi_examples=_REPAIR)]
+    conn: Db, res: Res, settings: Config, caller: Caller, body: Annotated[RepairIn, Body(openapi_examples=_REPAIR)]
 ) -> JobDTO:
     """Fill the holes of a span from the exchange, as a job; what it has not is noted as unavailable."""
     if body.symbol is not None:
@@ -74,7 +75,7 @@ async def start_repair(
     from_ms, to_ms = instant("from", body.from_), instant("to", body.to)
     if from_ms >= to_ms:
         raise InvalidInputError("from", body.from_, f"an instant before to ({body.to})")
-    return await jobs.repair(conn, settings, body.symbol, from_ms, to_ms, caller.name)
+    return await _shown(res, await jobs.repair(conn, settings, body.symbol, from_ms, to_ms, caller.name))
 
 
 @router.get("/schedules", operation_id="listSchedules")
@@ -96,6 +97,15 @@ async def change_schedule(
 
 
 @router.post("/schedules/{name}/run", status_code=202, operation_id="runSchedule")
-async def run_schedule(conn: Db, settings: Config, caller: Caller, name: Name, body: Empty) -> JobDTO:
+async def run_schedule(conn: Db, res: Res, settings: Config, caller: Caller, name: Name, body: Empty) -> JobDTO:
     """Its job now. While one of this kind waits or runs, that one is the answer."""
-    return await jobs.run_schedule(conn, settings, name, caller.name)
+    return await _shown(res, await jobs.run_schedule(conn, settings, name, caller.name))
+
+
+async def _shown(res: Resources, job: JobDTO) -> JobDTO:
+    """``job`` on every screen at once; one that misses it reads the table."""
+    try:
+        await res.redis.xadd("training_updates", {"data": job.model_dump_json()}, maxlen=1_000, approximate=True)
+    except (RedisError, OSError) as exc:
+        log.info("training_update_not_published", error=type(exc).__name__)
+    return job

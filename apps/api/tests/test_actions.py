@@ -69,10 +69,12 @@ async def test_equal_requests_are_one_job_until_it_ends(server):
     assert (await call(server, "GET", f"/api/training/jobs/{again['job_id']}", 200)) == again
 
 
-async def test_the_message_reaches_the_broker(server):
+async def test_the_message_reaches_the_broker_and_every_screen(server):
     job = await call(server, "POST", "/api/training/jobs", 202, {"kind": "sync_store"})
     waiting = await server.resources.redis.lrange("perpilot.data", 0, -1)
     assert any(job["job_id"].encode() in json.loads(message)["headers"]["argsrepr"].encode() for message in waiting)
+    shown = await server.resources.redis.xrevrange("training_updates", count=1)
+    assert json.loads(shown[0][1][b"data"]) == job
 
 
 async def test_a_running_job_is_asked_to_stop_once(server):
