@@ -79,7 +79,9 @@ class Parts:
     clock: Clock
     notes: Notes
     adopted_stop: Decimal = Decimal("0.02")  # distance of the stop of a position without a plan, of the mark
-    delays: Mapping[ev.Timer, int] = field(default_factory=dict)  # wall ms in place of ``commands.DELAY_MS``
+    delays: Mapping[ev.Timer, int] = field(
+        default_factory=dict
+    )  # wall ms in place of ``commands.DELAY_MS``; slow paces in proportion
 
 
 def limits_of(info: InstrumentInfo) -> Limits:
@@ -422,8 +424,9 @@ class SymbolRunner:
         if old is not None:
             old.cancel()
         if command.delay_ms is not None:
-            usual = command.delay_ms == do.DELAY_MS.get(command.timer)
-            delay_s = (self._parts.delays.get(command.timer, command.delay_ms) if usual else command.delay_ms) / 1e3
+            usual_ms = do.DELAY_MS.get(command.timer, command.delay_ms)
+            set_ms = self._parts.delays.get(command.timer, usual_ms)
+            delay_s = command.delay_ms * set_ms / usual_ms / 1e3
         else:
             plan, clock = self.state.intent, self._parts.clock
             due = plan.due_ts_ms if plan is not None else clock.now_ms()

@@ -165,6 +165,8 @@ class Desk:
             if phase not in (Phase.SETTLING, Phase.FLAT):
                 self.trader.close(symbol, "operator")
         await self.until(lambda: not self.trader.view().locked and not self.trader.killed.blocks)
+        told = self.trader.desk.translator  # a hand's order of before is known for one only after a while
+        await self.until(lambda: not (told._unclaimed or told._long_unclaimed))
         self.trader.command(kill_switch.Resume("the next scenario", "test"))
         for symbol in SYMBOLS:
             self.trader.see_mark(symbol, await self.mark(symbol))
@@ -251,7 +253,9 @@ async def desk_on(
         instruments = (await venue.exchange_info()).instruments
         delays = {Timer.WINDOW: 1_000, Timer.READ: 300, **(delays or {})}
         rules = TraderConfig(
-            proofs=ProofRules(), delays=delays, **{"reconcile_s": 2.0, "poll_s": 0.5, "account_s": 1.0, **config}
+            proofs=ProofRules(),
+            delays=delays,
+            **{"reconcile_s": 2.0, "poll_s": 0.5, "account_s": 1.0, "stranger_s": 1.5, **config},
         )
         async with trading_desk(
             session, venue.transport, clock, rng, instruments, journal_path=folder / "journal.ndjson",

@@ -263,6 +263,7 @@ async def test_12_the_next_bracket_of_a_symbol_meets_nothing_of_the_last(desk):
         await desk.flat()
         await desk.exchange.control.clear()
         order = await desk.protected(direction=-1)
+        await desk.until(lambda: desk.trader.desk.runners[SYMBOL].state.target.standing)
         live = [row for row in await desk.new("algos") if row["status"] == "NEW"]
         assert {row["side"] for row in live} == {"BUY"}
         assert len(live) == 2
@@ -287,7 +288,7 @@ async def test_17_funding_in_the_second_of_a_stop_is_booked_as_the_exchange_does
         speed=SPEED, history_days=3, universe=SYMBOLS, weight_per_minute=100_000, state_dir=tmp_path / "exchange",
     )  # fmt: skip
     hour = first_position(market.start_ms, None, 3) + 60 * MINUTE_MS
-    ClockFile(tmp_path / "exchange" / "clock.json", config.identity).save(hour - 5 * MINUTE_MS)
+    ClockFile(tmp_path / "exchange" / "clock.json", config.identity).save(hour - 4 * MINUTE_MS)
     async with served(config, source=market) as exchange, desk_on(exchange, tmp_path, speed=SPEED) as desk:
         async with desk.scenario():
             await desk.fault(kind="funding_hours", size=1)
@@ -373,7 +374,7 @@ async def test_24_a_plan_made_on_finer_rules_is_rounded_to_those_in_force(desk):
         tick = desk.instruments[SYMBOL].tick_size
         order = replace(order, stop_price=order.stop_price // (10 * tick) * 10 * tick + tick)
         desk.trader.enter(order)
-        await desk.until(lambda: desk.phase() is Phase.PROTECTED)
+        await desk.until(lambda: desk.trader.desk.runners[SYMBOL].state.target.standing)
         await desk.fault(kind="coarse_rules", size=10, symbols=[SYMBOL])
         await desk.read_rules()
         (stop,) = [row for row in await desk.new("algos") if row["type"] == "STOP_MARKET"]

@@ -275,6 +275,19 @@ async def test_12_flattening_clears_a_hands_order_out_of_its_way(desk):
         assert row["status"] == "CANCELED"
 
 
+async def test_13_a_target_that_meets_a_halted_market_waits_under_its_stop(desk):
+    async with desk.scenario():
+        await desk.fault(kind="rest_slow", leg="target", delay_s=1.0, times=1)
+        order = await desk.protected()
+        await desk.fault(kind="halt", symbols=[SYMBOL])
+        await desk.until(lambda: desk.trader.desk.runners[SYMBOL].state.target.tries)
+        assert (desk.phase(), desk.trader.killed.word) == (Phase.PROTECTED, "RUNNING")
+        await desk.exchange.control.clear()
+        await desk.until(lambda: desk.trader.desk.runners[SYMBOL].state.target.standing)
+        desk.trader.close(order.symbol, "operator")
+        await desk.flat()
+
+
 async def test_13_a_halted_market_blocks_no_other_and_is_never_called_flat(desk):
     async with desk.scenario(lives=2, trip="OPERATOR"):
         await desk.protected()

@@ -397,7 +397,8 @@ class _Turn:
         self.set_leg(leg, state=AlgoState.NONE, tries=tries)
         if why is Refused.NO_POSITION:
             self.read()
-        lasting = why not in (Refused.NO_POSITION, Refused.UNAVAILABLE)
+        closed = leg is Leg.TARGET and why is Refused.CLOSED  # the market opens again, and the stop stands till then
+        lasting = why not in (Refused.NO_POSITION, Refused.UNAVAILABLE) and not closed
         if leg is Leg.STOP:
             self.arm(Timer.RETRY, slow=lasting or tries >= limit)
             if self.s.exposed and why is Refused.WOULD_TRIGGER:
@@ -408,7 +409,9 @@ class _Turn:
             elif lasting:
                 self.alert("STOP_REFUSED")
         else:
-            self.arm(Timer.TARGET, slow=tries > 1)  # under its stop the position can wait for an outage to pass
+            self.arm(
+                Timer.TARGET, slow=closed or tries > 1
+            )  # under its stop the position can wait for an outage to pass
             if why is Refused.WOULD_TRIGGER:
                 self.want_exit("target_crossed")
             elif lasting or (tries >= limit and why is Refused.UNAVAILABLE):

@@ -252,6 +252,14 @@ def test_rule_09_a_leg_refused_for_good_means_out():
         assert do.SubmitExit in kinds(run.feed(refused(Leg.TARGET, 1, why)))
 
 
+def test_rule_09_a_target_that_meets_a_closed_market_waits_under_its_stop():
+    run = filled()
+    run.feed(accepted(Leg.STOP, 1))
+    run.feed(refused(Leg.TARGET, 1, Refused.CLOSED))
+    assert (run.s.phase, run.s.wants_exit, run.sent(do.Trip)) == (Phase.PROTECTED, False, [])
+    assert do.SubmitTarget(2, 1, LONG.target_price) in run.feed(fire(Timer.TARGET))
+
+
 @pytest.mark.parametrize("wish", [fire(Timer.HOLD), ev.CloseRequested("agent"), ev.LatchChanged(Latch.FLATTENING)])
 def test_rule_10_a_close_is_reduce_only_and_leaves_the_bracket_standing(wish):
     out = protected().feed(wish)
