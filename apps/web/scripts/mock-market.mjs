@@ -211,7 +211,7 @@ export class Market {
     const columns = (names, source) => Object.fromEntries(names.map((name) => [name, source.map((row) => row[name] ?? null)]));
     const open = one?.position ? [{ side: one.position.side, from_ts: one.position.opened, to_ts: null, entry_price: one.position.entry, exit_price: null, sl_price: one.position.sl, tp_price: one.position.tp, liquidation_price: one.position.liq, exit_reason: null, net: null }] : [];
     return {
-      symbol, mode: "shadow", interval_min: 1,
+      symbol, mode: "shadow", interval_min: 1, from_ts: from, to_ts: to,
       candles: columns(["ts", "open", "high", "low", "close", "volume"], bars),
       mark: { ts: bars.map(({ ts }) => ts), close: bars.map(({ close }) => close * 1.00005) },
       signals: { ts: rows.map(({ ts }) => Date.parse(ts)), ...columns(["ev_long", "ev_short", "er_long", "er_short", "q05_long", "q05_short", "e_mae_long", "e_mae_short", "e_hold_long_min", "e_hold_short_min", "decision"], rows), block_reason: rows.map((row) => row.block_reasons[0] ?? null) },

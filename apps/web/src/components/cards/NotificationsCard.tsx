@@ -29,7 +29,7 @@ export function NotificationsCard() {
       <fieldset className="grid gap-x-6 gap-y-1.5 text-xs sm:grid-cols-2 lg:grid-cols-3">
         <legend className="sr-only">{t("notices.title")}</legend>
         {NOTICES.map((kind) => (
-          <label key={kind} className="flex items-center gap-2">
+          <label key={kind} className="flex min-h-6 items-center gap-2">
             <input type="checkbox" className="size-3.5 accent-[var(--brand)]" checked={notify.includes(kind)} onChange={(event) => toggle(kind, event.target.checked)} data-testid={`notice-${kind}`} />
             {t(`notice.${kind}.name`)}
           </label>

@@ -58,7 +58,7 @@ function Make({ onMade }: { onMade: (token: string) => void }) {
       <fieldset className="flex flex-wrap gap-3 text-xs">
         <legend className="label mb-1">{t("col.scopes")}</legend>
         {SCOPES.map((scope) => (
-          <label key={scope} className="flex items-center gap-1.5">
+          <label key={scope} className="flex min-h-6 items-center gap-1.5">
             <input type="checkbox" className="size-3.5 accent-[var(--brand)]" checked={scopes.includes(scope)} onChange={(event) => setScopes(event.target.checked ? [...scopes, scope] : scopes.filter((one) => one !== scope))} data-testid={`token-scope-${scope}`} />
             {scope}
           </label>
