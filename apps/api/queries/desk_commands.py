@@ -5,11 +5,15 @@ from typing import Any, LiteralString
 from apps.api import audit
 from apps.api.db import Connection
 from apps.api.dto import CommandKind, DeskCommandDTO
+from apps.api.params import decode_cursor, encode_cursor
 from apps.api.queries.rows import iso_at, iso_of
 
 _WAITING = "SELECT * FROM desk_commands WHERE answered_at IS NULL AND kind = %s AND symbol = %s LIMIT 1"
 _INSERT = "INSERT INTO desk_commands (author, kind, symbol, reason) VALUES (%s, %s, %s, %s) RETURNING *"
-_NEWEST: LiteralString = "SELECT * FROM desk_commands ORDER BY command_id DESC LIMIT %s"
+_NEWEST: LiteralString = """
+SELECT * FROM desk_commands WHERE %(before)s::bigint IS NULL OR command_id < %(before)s
+ORDER BY command_id DESC LIMIT %(rows)s
+"""
 _KNOWN = "SELECT 1 FROM instruments WHERE symbol = %s"
 
 
@@ -39,9 +43,12 @@ async def ask(conn: Connection, kind: CommandKind, symbol: str, reason: str, *, 
         return _command(row)
 
 
-async def newest(conn: Connection, limit: int) -> list[DeskCommandDTO]:
-    """Newest first."""
-    return [_command(row) for row in await (await conn.execute(_NEWEST, (limit,))).fetchall()]
+async def newest(conn: Connection, *, cursor: str | None, limit: int) -> tuple[list[DeskCommandDTO], str | None]:
+    """Newest first, and the cursor of the next page."""
+    before = decode_cursor(cursor, (int,))[0] if cursor else None
+    rows = await (await conn.execute(_NEWEST, {"before": before, "rows": limit + 1})).fetchall()
+    more, rows = len(rows) > limit, rows[:limit]
+    return [_command(row) for row in rows], encode_cursor(rows[-1]["command_id"]) if more else None
 
 
 def _command(row: dict[str, Any]) -> DeskCommandDTO:

@@ -6,7 +6,8 @@ Commands are versioned rows that the worker reads and acknowledges, or answers. 
 from typing import Annotated
 
 import structlog
-from fastapi import APIRouter, Body, Query
+from fastapi import APIRouter, Body, Query, Request
+from starlette.responses import Response
 
 from apps.api.auth import Caller
 from apps.api.deps import Config, Db
@@ -23,8 +24,9 @@ from apps.api.dto import (
 )
 from apps.api.errors import Condition, InvalidInputError, NotFoundError, RefusedError
 from apps.api.live_gate import live_state, mode_conditions, refusal
-from apps.api.params import Limit, SymbolPath, symbol_name
+from apps.api.params import Cursor, Limit, SymbolPath, symbol_name
 from apps.api.queries import desk_commands, gate, status, trading
+from apps.api.responses import link_next
 from packages.common.types import Mode
 
 router = APIRouter(prefix="/api", tags=["trading"])
@@ -113,9 +115,13 @@ async def move_kill_switch(
 
 
 @router.get("/trading/commands", operation_id="listDeskCommands")
-async def list_desk_commands(conn: Db, limit: Limit = 50) -> list[DeskCommandDTO]:
-    """What was asked of single symbols and what came of it, newest first."""
-    return await desk_commands.newest(conn, limit)
+async def list_desk_commands(
+    conn: Db, request: Request, response: Response, cursor: Cursor = None, limit: Limit = 50
+) -> list[DeskCommandDTO]:
+    """What was asked of single symbols and what came of it, newest first. The next page is in the Link header."""
+    items, following = await desk_commands.newest(conn, cursor=cursor, limit=limit)
+    link_next(request, response, following)
+    return items
 
 
 @router.post("/positions/{symbol}/close", status_code=202, operation_id="closePosition")

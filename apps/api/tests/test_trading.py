@@ -314,3 +314,18 @@ async def test_what_the_settings_forbid_is_refused(postgres_url, redis_url):
     async with running(forbidding) as server:
         found = await toggle(server, 409, mode="shadow", reason="r")
         assert [c["code"] for c in found["conditions"]] == ["MODE_NOT_PERMITTED", "TRADING_DISABLED"]
+
+
+async def test_commands_are_walked_page_by_page(desk, postgres_url):
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        for i in range(5):
+            conn.execute(
+                "INSERT INTO desk_commands (author, kind, symbol, reason) VALUES ('kim', 'pause', 'BTCUSDT', %s)",
+                (str(i),),
+            )
+    seen, path = [], "/api/trading/commands?limit=2"
+    while path:
+        async with desk.client.get(path) as answer:
+            seen += [row["reason"] for row in await answer.json()]
+            path = answer.headers["Link"].split(">")[0].lstrip("<") if "Link" in answer.headers else None
+    assert seen == ["4", "3", "2", "1", "0"]
