@@ -77,7 +77,9 @@ def upsert_rows(conn: psycopg.Connection[Any], table: str, rows: Sequence[Mappin
             ensure_months(conn, spec, months_of([row["ts"] for row in rows]))
     with conn.transaction(), conn.cursor() as cursor:
         for names, data in groups.items():
+            stage = sql.Identifier(stage_name(spec, names))
             cursor.execute(stage_sql(spec, names))
-            with cursor.copy(copy_sql(sql.Identifier(stage_name(spec, names)), names)) as copy:
+            with cursor.copy(copy_sql(stage, names)) as copy:
                 copy.write(HEADER + b"".join(data) + TRAILER)
             cursor.execute(merge_sql(spec, names, deduplicate=True))
+            cursor.execute(sql.SQL("TRUNCATE {}").format(stage))

@@ -134,10 +134,12 @@ def stage_name(spec: Table, names: tuple[str, ...]) -> str:
 
 
 def stage_sql(spec: Table, names: tuple[str, ...]) -> sql.Composed:
-    """Make the staging table: a temporary one of this connection, emptied at each commit."""
-    return sql.SQL(
-        "CREATE TEMPORARY TABLE IF NOT EXISTS {} ON COMMIT DELETE ROWS AS SELECT {} FROM {} WITH NO DATA"
-    ).format(
+    """Make the staging table: a temporary one of this connection; whoever fills it empties it in the same transaction.
+
+    Not ON COMMIT DELETE ROWS, which begins new files for every such table of the connection at each commit: 12 ms for
+    seven empty ones.
+    """
+    return sql.SQL("CREATE TEMPORARY TABLE IF NOT EXISTS {} AS SELECT {} FROM {} WITH NO DATA").format(
         sql.Identifier(stage_name(spec, names)),
         sql.SQL(", ").join(map(sql.Identifier, names)),
         sql.Identifier(spec.name),

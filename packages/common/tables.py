@@ -9,7 +9,7 @@ from typing import Literal
 from packages.common.errors import InvalidInputError
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)  # there is one of each: a key by identity, looked up once a row
 class Column:
     """``pg_type`` is PostgreSQL's short name. A column with a default may be left out of a row."""
 
@@ -19,7 +19,7 @@ class Column:
     has_default: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Table:
     """``key`` identifies a row. ``on_conflict`` says what a second row with the same key does.
 

@@ -216,3 +216,18 @@ async def test_put_refuses_when_database_disk_and_memory_are_full(tmp_path, monk
     monkeypatch.undo()
     await writer.aclose()
     assert list(tmp_path.glob("*.spill"))
+
+
+@pytest.mark.parametrize("pages_of", [2, 100_000], ids=["begun anew", "emptied"])
+async def test_a_flush_brings_its_own_rows_alone(postgres_url, tmp_path, monkeypatch, pages_of):
+    monkeypatch.setattr("packages.common.writer._STAGE_ROWS", pages_of)
+    async with BatchWriter(postgres_url, tmp_path) as writer:
+        for status in ("first", "second"):
+            writer.put("instruments", [instrument(status=status), instrument("ETHUSDT", status=status)])
+            await writer.flush(5)
+            with psycopg.connect(postgres_url) as conn:  # somebody else's word; what was staged must not come again
+                conn.execute("UPDATE instruments SET status = 'elsewhere' WHERE symbol = 'ETHUSDT'")
+            writer.put("instruments", [instrument(status="alone")])
+            await writer.flush(5)
+            found = query(postgres_url, "SELECT symbol, status FROM instruments ORDER BY symbol")
+            assert found == [("BTCUSDT", "alone"), ("ETHUSDT", "elsewhere")]
