@@ -118,6 +118,7 @@ function Body({ settings, editing, onDone }: { settings: Settings; editing: bool
             size="md"
             variant="primary"
             name={t("settings.review")}
+            yes={t("settings.change")}
             title={t("settings.review.title")}
             what={t("settings.review.what")}
             reason

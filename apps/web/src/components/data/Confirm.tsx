@@ -13,6 +13,8 @@ export interface ConfirmProps {
   needs: Role;
   /** On the button, and again in its dialog. */
   name: ReactNode;
+  /** On the button of the dialog, where it is not the name. */
+  yes?: ReactNode;
   title: string;
   what?: ReactNode;
   variant?: ButtonProps["variant"];
@@ -31,7 +33,7 @@ export interface ConfirmProps {
 }
 
 /** A button that asks before it acts, and stays open with the refusal when it is not taken. */
-export function Confirm({ needs, name, title, what, variant = "outline", size = "sm", disabled, testId, reason = false, word, children, ready = true, act, onOpen }: ConfirmProps) {
+export function Confirm({ needs, name, yes = name, title, what, variant = "outline", size = "sm", disabled, testId, reason = false, word, children, ready = true, act, onOpen }: ConfirmProps) {
   const { t } = useText();
   const [open, setOpen] = useState(false);
   const [why, setWhy] = useState("");
@@ -83,7 +85,7 @@ export function Confirm({ needs, name, title, what, variant = "outline", size = 
                 {t("dialog.cancel")}
               </Button>
               <Button type="submit" variant={variant === "danger" ? "danger" : "primary"} disabled={!allowed} data-testid={`${testId}-confirm`}>
-                {name}
+                {yes}
               </Button>
             </div>
           </form>

@@ -21,7 +21,7 @@ function columns(text: Text): Column<AuditEntry>[] {
     { id: "target", label: "col.target", cell: (row) => row.target ?? "–", sort: (row) => row.target },
     {
       id: "change",
-      label: "col.change",
+      label: "col.before_after",
       cell: (row) => (
         <span className="num block max-w-96 truncate text-2xs text-soft" title={`${shown(row.before)} → ${shown(row.after)}`}>
           {shown(row.before)} → {shown(row.after)}

@@ -20,7 +20,7 @@ function columns(text: Text): Column<SettingsVersion>[] {
     { id: "actor", label: "col.by", cell: (row) => row.actor, sort: (row) => row.actor },
     {
       id: "change",
-      label: "col.change",
+      label: "col.before_after",
       cell: (row) => (
         <span className="num flex flex-col py-0.5 text-2xs">
           {changeOf(row).map((line) => (

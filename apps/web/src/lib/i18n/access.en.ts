@@ -129,5 +129,5 @@ export const accessEn = {
   "col.expires": "Expires",
   "col.seq": "No.",
   "col.target": "Target",
-  "col.change": "Before → after",
+  "col.before_after": "Before → after",
 } as const;

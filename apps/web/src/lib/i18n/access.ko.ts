@@ -130,5 +130,5 @@ export const accessKo: Record<keyof typeof accessEn, string> = {
   "col.expires": "만료",
   "col.seq": "번호",
   "col.target": "대상",
-  "col.change": "이전 → 이후",
+  "col.before_after": "이전 → 이후",
 };

@@ -80,6 +80,7 @@ export const actionsEn = {
 
   "settings.edit": "Change",
   "settings.discard": "Discard",
+  "settings.change": "Change the settings",
   "settings.review": "Review the change",
   "settings.review.title": "Change the settings?",
   "settings.review.what": "A new version is made in your name. The worker takes it over at a minute boundary.",

@@ -81,6 +81,7 @@ export const actionsKo: Record<keyof typeof actionsEn, string> = {
 
   "settings.edit": "변경",
   "settings.discard": "버리기",
+  "settings.change": "설정 변경",
   "settings.review": "변경 내용 확인",
   "settings.review.title": "설정을 변경할까요?",
   "settings.review.what": "내 이름으로 새 버전을 만듭니다. 워커가 분 경계에서 적용합니다.",

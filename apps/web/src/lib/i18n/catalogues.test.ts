@@ -22,6 +22,15 @@ describe("the catalogues", () => {
     expect(Object.keys(ko).sort()).toEqual([...keys].sort());
   });
 
+  it("give a key one meaning, whatever part of a catalogue it stands in", () => {
+    for (const language of ["en", "ko"]) {
+      const parts = readdirSync(path.resolve("src/lib/i18n")).filter((name) => name.endsWith(`${language}.ts`));
+      expect(parts.length).toBeGreaterThan(3);
+      const all = parts.flatMap((name) => [...readFileSync(path.resolve("src/lib/i18n", name), "utf8").matchAll(/^ {2}"([\w.]+)":/gm)].map(([, key]) => key));
+      expect(all.filter((key, index) => all.indexOf(key) !== index)).toEqual([]);
+    }
+  });
+
   it("say everything in both languages with the same placeholders", () => {
     for (const key of keys) {
       expect(en[key].trim(), key).not.toBe("");
