@@ -105,22 +105,26 @@ class DeskLink:
             (outcome, command.command_id),
         )
 
-    async def report_latch(self, word: str, code: str, author: str) -> None:
-        """Write the kill-switch's present word into the desk's row."""
-        await self._tell(
+    async def report_latch(self, word: str, code: str, author: str) -> int | None:
+        """Write the kill-switch's present word into the desk's row; its version then, None when it was not written:
+        the database is away, or somebody wrote the row since it was read."""
+        cursor = await self._tell(
             "UPDATE trading_state SET kill_switch = %s, reason = %s, changed_by = %s, changed_at = now(), "
-            "version = version + 1 WHERE kill_switch <> %s AND version = %s",
+            "version = version + 1 WHERE kill_switch <> %s AND version = %s RETURNING version",
             (word, code or "cleared", author, word, self.state.version),
         )
+        row = None if cursor is None else await cursor.fetchone()
+        return None if row is None else int(row[0])
 
-    async def _tell(self, query: str, values: tuple[Any, ...]) -> None:
+    async def _tell(self, query: str, values: tuple[Any, ...]) -> psycopg.AsyncCursor[Any] | None:
         if self._connection is None:
-            return
+            return None
         try:
             async with asyncio.timeout(5):
-                await self._connection.execute(query, values)
+                return await self._connection.execute(query, values)
         except _LOST as exc:
             log.debug("desk_link_lost", error=type(exc).__name__)
+            return None
 
     async def _beat(self) -> None:
         if self._connection is None:

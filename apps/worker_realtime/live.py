@@ -224,7 +224,7 @@ class LiveTrading:
         self._instruments = instruments
         self._account: LiveAccount | None = None
         self._engine: Engine | None = None
-        self._word = link.state.kill_switch  # as the desk's row last said
+        self._word, self._version = link.state.kill_switch, link.state.version  # the desk's row as last read or written
 
     def see(self, item: StreamItem) -> None:
         """Marks for the software stop (rule 8)."""
@@ -287,9 +287,9 @@ class LiveTrading:
             if self.trader.running is not None and self.trader.running.done():
                 self.trader.running.result()  # a trader that ended by itself is a fault: begin anew
             state = self._link.state
-            if state.kill_switch != self._word:
-                seen, self._word = self._word, state.kill_switch
-                if state.changed_by != books.MODE:
+            if state.version > self._version:  # what is older was read before our own last word was written
+                seen, self._word, self._version = self._word, state.kill_switch, state.version
+                if state.kill_switch != seen and state.changed_by != books.MODE:
                     self._hear(state.kill_switch, seen, state.reason, state.changed_by)
             for symbol in self._link.paused ^ self.trader.view().paused:
                 self.trader.pause(symbol, paused=symbol in self._link.paused)
@@ -298,7 +298,9 @@ class LiveTrading:
             await self._settle_lease()
             word = self.trader.killed.word
             if word != self._word:
-                await self._link.report_latch(word, self.trader.killed.code, books.MODE)
+                version = await self._link.report_latch(word, self.trader.killed.code, books.MODE)
+                if version is not None:
+                    self._word, self._version = word, version
             self._watch_the_watchdog()
             self._beat()
             await asyncio.sleep(every_s)
