@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 export UV_PYTHON_DOWNLOADS := never
 export NEXT_TELEMETRY_DISABLED := 1
 
-.PHONY: help setup up down status doctor test webtest itest conformance check format lock gen migrate web clean
+.PHONY: help setup up down status doctor test webtest itest browser conformance check format lock gen migrate web clean
 
 help: ## what can be done
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ —/'
@@ -50,6 +50,9 @@ webtest: $(VENV)/.installed ## the pages' style, types and tests
 
 itest: $(VENV)/.installed ## only the tests that need servers
 	$(BIN)/python -m pytest -m integration
+
+browser: $(VENV)/.installed ## the pages and actions of the demo desk that runs, in a real Chromium; pictures into docs/images
+	cd apps/web && node scripts/check-desk.mjs ../../docs/images
 
 conformance: $(VENV)/.installed ## released clients of other people against the emulated exchange (installs them)
 	CONFORMANCE=1 $(BIN)/python -m pytest -rs tests/conformance
