@@ -1,5 +1,5 @@
 // Every page and the actions of a running desk in a real browser, as admin, operator and viewer:
-// node scripts/check-desk.mjs PICTURES, with VAR_DIR (and API_PORT) of the desk in the environment. It asks `perpilot` for sign-in
+// node scripts/check-desk.mjs [PICTURES], with VAR_DIR (and API_PORT) of the desk in the environment. It asks `perpilot` for sign-in
 // links and for the process of the API, which it kills once. Meant for a demo: it halts, resumes and changes a setting.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
@@ -13,7 +13,7 @@ const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-bac
 const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
 const PAGES = ["dashboard", "signals", "symbol/BTCUSDT", "positions", "orders", "training", "risk", "data-quality", "settings"];
 const LOOKS = { "dark-en": { language: "en", theme: "dark", zone: "utc", rise: "green" }, "light-ko": { language: "ko", theme: "light", zone: "utc", rise: "green" } };
-const folder = process.argv[2] ?? "shots";
+const folder = process.argv[2];
 
 const perpilot = (...words) => execFileSync(path.join(ROOT, ".venv/bin/perpilot"), words, { cwd: ROOT, encoding: "utf8" });
 const link = (text) => new URL(/https?:\/\/\S+#link=\S+/.exec(text.replace(/\s*\n\s*/g, ""))[0]);
@@ -36,6 +36,14 @@ async function signIn(name, look = LOOKS["dark-en"]) {
   await page.waitForURL("**/dashboard/");
   await dress(look);
   return { page, dress, base: url.origin, id: (test) => page.getByTestId(test) };
+}
+
+/** A picture, where pictures were asked for; charts get a moment to draw. */
+async function picture(page, name) {
+  if (folder === undefined) return;
+  await mkdir(folder, { recursive: true });
+  await page.waitForTimeout(2_000);
+  await page.screenshot({ path: path.join(folder, `${name}.png`) });
 }
 
 async function call(page, method, url, body) {
@@ -68,7 +76,6 @@ async function killSwitch({ page, id, base }, action, word, reason) {
 }
 
 try {
-  await mkdir(folder, { recursive: true });
   const admin = await signIn("admin");
   const { page, id, base } = admin;
   await page.reload();
@@ -82,10 +89,9 @@ try {
     for (const name of PAGES) {
       await page.goto(`${base}/${name}/`);
       await id(`page-${name.split("/")[0]}`).waitFor();
-      await page.waitForTimeout(2_500);
+      await page.waitForFunction(() => document.querySelector('[data-testid="state-loading"]') === null);
       assert.equal(await id("state-failed").count(), 0, `${name}: a card failed`);
-      assert.equal(await id("state-loading").count(), 0, `${name}: a card still loads`);
-      await page.screenshot({ path: path.join(folder, `${name.replace("/BTCUSDT", "")}-${look}.png`) });
+      await picture(page, `${name.replace("/BTCUSDT", "")}-${look}`);
     }
   }
   await admin.dress(LOOKS["dark-en"]);
@@ -93,9 +99,9 @@ try {
 
   await page.goto(`${base}/settings/`);
   await confirm(admin, "trading-to-off", { reason: "a look" });
-  await page.locator('[data-testid="mode-badge"][data-mode="off"]').waitFor();
+  await page.locator('[data-testid="mode-badge"][data-mode="OFF"]').waitFor();
   await confirm(admin, "trading-to-shadow", { reason: "go on" });
-  await page.locator('[data-testid="mode-badge"][data-mode="shadow"]').waitFor();
+  await page.locator('[data-testid="mode-badge"][data-mode="SHADOW"]').waitFor();
   step("off and shadow, each taken over by the trader");
 
   await killSwitch(admin, "halt", "HALTED", "a look");
@@ -111,8 +117,12 @@ try {
   const taken = (await call(page, "GET", "/api/settings")).body;
   assert.ok(taken.version > before.version, `version ${taken.version}`);
   await page.goto(`${base}/signals/`);
-  await page.locator('[data-testid="signals-row-BTCUSDT"]', { hasText: /EV/ }).waitFor({ timeout: 120_000 });
-  step(`a setting changed to version ${taken.version} shows in the next decisions`);
+  const blocked = () => [...document.querySelectorAll('[data-testid^="signals-row-"]')].every((row) => /EV_BELOW_MIN|ALREADY_IN_POSITION|DATA_STALE/.test(row.textContent));
+  await page.waitForFunction(blocked, undefined, { timeout: 60_000 });
+  assert.ok((await page.locator('[data-testid^="signals-row-"]', { hasText: "EV_BELOW_MIN" }).count()) > 0);
+  const undone = await call(page, "POST", "/api/settings", { changes: { EV_MIN: before.values?.EV_MIN ?? 0 }, reason: "back", expected_version: taken.version });
+  assert.equal(undone.status, 202, JSON.stringify(undone.body));
+  step(`a setting changed to version ${taken.version} shows in the next decisions, and was put back`);
 
   await page.goto(`${base}/training/`);
   await id("job-start").click();
@@ -123,7 +133,7 @@ try {
 
   await page.goto(`${base}/settings/?tab=audit`);
   await id("audit-chain").waitFor();
-  await page.screenshot({ path: path.join(folder, "settings-audit-dark-en.png") });
+  await picture(page, "settings-audit-dark-en");
   step("the audit log shows its chain");
 
   for (const role of ["viewer", "operator"]) {
