@@ -606,14 +606,14 @@ async def test_the_last_admin_stays(postgres_url, redis_url):
 
 async def test_the_audit_log_is_paged_and_says_whether_it_is_whole(desk):
     async with person(desk, "auditor", Role.ADMIN) as found:
-        page = await found.get("/api/audit?limit=3")
+        page = await found.get("/api/audit?limit=2")
         assert page["chain"] == {"ok": True, "first_broken": None}
         assert [row["action"] for row in page["items"][:2]] == ["password.change", "session.start"]
         seqs = [row["seq"] for row in page["items"]]
-        following = await found.get(f"/api/audit?limit=3&cursor={page['next_cursor']}")
+        following = await found.get(f"/api/audit?limit=2&cursor={page['next_cursor']}")
         seqs += [row["seq"] for row in following["items"]]
         assert seqs == sorted(seqs, reverse=True)
-        assert len(set(seqs)) == 6
+        assert len(set(seqs)) == 4  # what it takes to make the two who sign in here; a database may hold more
         await found.get("/api/audit?cursor=nonsense", 422)
 
 
