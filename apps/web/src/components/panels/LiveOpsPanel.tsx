@@ -15,14 +15,14 @@ import { riskQuery } from "@/lib/queries/risk";
 import { SymbolCommandButton } from "./SymbolCommandButton";
 
 function Holding({ position, decimals }: { position: Position; decimals: number | null }) {
-  const { t, price, money, percent, fixed } = useText();
+  const { t, price, quantity, money, percent, fixed } = useText();
   const roe = roeFrac(position);
   return (
     <div className="flex flex-col gap-2" data-testid="ops-position">
       <div className="flex items-center gap-2">
         <SideBadge side={isLong(position) ? "LONG" : "SHORT"} />
         <span className="num text-xs text-soft">
-          {price(position.amt)} · {position.leverage}×
+          {quantity(position.amt)} · {position.leverage}×
         </span>
         <Signed withArrow value={position.unrealized_pnl} text={money(position.unrealized_pnl, true)} className="ml-auto text-base font-semibold" />
       </div>

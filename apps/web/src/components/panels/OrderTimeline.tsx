@@ -16,7 +16,7 @@ const SHOWN = 80;
 const LOOK = { placed: { icon: Send, tone: "text-brand" }, filled: { icon: CheckCircle2, tone: "text-good" }, ended: { icon: CircleSlash, tone: "text-faint" } } as const;
 
 function Line({ event }: { event: Happening }) {
-  const { t, words, price, day, clock } = useText();
+  const { t, words, price, quantity, day, clock } = useText();
   const { icon: Icon, tone } = LOOK[event.what];
   const rejected = event.status === "REJECTED";
   return (
@@ -31,7 +31,7 @@ function Line({ event }: { event: Happening }) {
           {words("side", event.side)} {event.leg !== null && words("leg", event.leg)}
         </span>{" "}
         <span className="num">
-          {price(event.qty)}
+          {quantity(event.qty)}
           {event.price !== null && ` @ ${price(event.price)}`}
         </span>
       </span>

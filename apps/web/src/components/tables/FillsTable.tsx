@@ -17,7 +17,7 @@ function fillColumns(text: Text): Column<Fill>[] {
     { id: "side", label: "col.side", cell: (fill) => text.words("side", fill.side), sort: (fill) => fill.side },
     { id: "leg", label: "col.leg", cell: (fill) => fill.leg && text.words("leg", fill.leg), sort: (fill) => fill.leg },
     { id: "price", label: "col.price", numeric: true, cell: (fill) => text.price(fill.price), sort: (fill) => fill.price },
-    { id: "qty", label: "col.qty", numeric: true, cell: (fill) => text.price(fill.qty), sort: (fill) => fill.qty },
+    { id: "qty", label: "col.qty", numeric: true, cell: (fill) => text.quantity(fill.qty), sort: (fill) => fill.qty },
     { id: "notional", label: "col.notional", numeric: true, cell: (fill) => text.money(fill.price * fill.qty), sort: (fill) => fill.price * fill.qty },
     { id: "fee", label: "col.fee", numeric: true, cell: (fill) => `${text.price(fill.fee, 4)} ${fill.fee_asset ?? ""}`, sort: (fill) => fill.fee },
     { id: "realized", label: "col.realized", numeric: true, cell: (fill) => <Signed value={fill.realized_pnl} text={text.money(fill.realized_pnl, true)} />, sort: (fill) => fill.realized_pnl },

@@ -26,7 +26,7 @@ function orderColumns(text: Text): Column<Order>[] {
       cell: (order) => <Badge tone={order.status === "FILLED" ? "good" : order.status === "REJECTED" ? "bad" : "neutral"}>{text.words("order", order.status)}</Badge>,
       sort: (order) => order.status,
     },
-    { id: "qty", label: "col.qty", numeric: true, cell: (order) => text.price(order.qty), sort: (order) => order.qty },
+    { id: "qty", label: "col.qty", numeric: true, cell: (order) => text.quantity(order.qty), sort: (order) => order.qty },
     { id: "avg_price", label: "col.avg_price", numeric: true, cell: (order) => text.price(order.avg_price ?? order.price), sort: (order) => order.avg_price ?? order.price },
     { id: "stop_price", label: "col.stop_price", numeric: true, cell: (order) => text.price(order.stop_price), sort: (order) => order.stop_price },
     { id: "fee", label: "col.fee", numeric: true, cell: (order) => text.money(order.fee), sort: (order) => order.fee },

@@ -20,7 +20,7 @@ function tradeColumns(text: Text): Column<ClosedTrade>[] {
     { id: "side", label: "col.side", cell: (trade) => <SideBadge side={trade.side === "SHORT" ? "SHORT" : "LONG"} />, sort: (trade) => trade.side },
     { id: "reason", label: "col.exit_reason", cell: (trade) => text.words("exit", trade.exit_reason), sort: (trade) => trade.exit_reason },
     { id: "hold", label: "col.hold", numeric: true, cell: (trade) => duration(held(trade)), sort: held },
-    { id: "qty", label: "col.qty", numeric: true, cell: (trade) => text.price(trade.qty), sort: (trade) => trade.qty },
+    { id: "qty", label: "col.qty", numeric: true, cell: (trade) => text.quantity(trade.qty), sort: (trade) => trade.qty },
     { id: "entry_price", label: "col.entry", numeric: true, cell: (trade) => text.price(trade.entry_price), sort: (trade) => trade.entry_price },
     { id: "exit_price", label: "col.avg_price", numeric: true, optional: true, cell: (trade) => text.price(trade.exit_price), sort: (trade) => trade.exit_price },
     { id: "slippage", label: "margin.slippage", numeric: true, optional: true, cell: (trade) => text.money(trade.slippage), sort: (trade) => trade.slippage },

@@ -1,7 +1,7 @@
 // @vitest-environment node
 import { describe, expect, it } from "vitest";
 import { toCsv } from "./csv";
-import { arrow, bps, compact, decimalsOf, fixed, money, percent, price, signOf } from "./number";
+import { arrow, bps, compact, decimalsOf, fixed, money, percent, price, quantity, signOf } from "./number";
 import { clock, day, dayMinute, duration, minute, wholeSeconds, zoneName } from "./time";
 
 describe("numbers", () => {
@@ -32,6 +32,11 @@ describe("numbers", () => {
     for (const format of [price, money, percent, bps, fixed, compact]) expect(format(value as number, "en-US")).toBe("–");
     expect(signOf(value as number)).toBe(0);
     expect(arrow(value as number)).toBe("");
+  });
+
+  it("leave a quantity as it is", () => {
+    expect([103299, 2.023, 11.5, -0.00000001].map((value) => quantity(value, "en-US"))).toEqual(["103,299", "2.023", "11.5", "−0.00000001"]);
+    expect(quantity(null, "en-US")).toBe("–");
   });
 
   it("read decimals off a step", () => {

@@ -41,6 +41,11 @@ export function price(value: number | null | undefined, locale: string, decimals
   return render(value, locale, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
 }
 
+/** A quantity as it is: it lies on its instrument's step, so nothing is rounded and no zeros are added. */
+export function quantity(value: number | null | undefined, locale: string): string {
+  return render(value, locale, { maximumFractionDigits: 8 });
+}
+
 /** Quote units with two decimals, signed when asked: `+12.34`. */
 export function money(value: number | null | undefined, locale: string, signed = false): string {
   return render(value, locale, { minimumFractionDigits: 2, maximumFractionDigits: 2, ...(signed && { signDisplay: "exceptZero" as const }) });

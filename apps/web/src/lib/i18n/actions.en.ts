@@ -15,6 +15,7 @@ export const actionsEn = {
   "jobs.unknown": "There is no such job",
   "jobs.unknown.what": "It may be older than the list goes back.",
   "job.repair_data": "Repair data",
+  "job.explain_traded": "Explain what was traded",
   "param.preset": "Label preset",
   "param.symbols": "Symbols",
   "param.folds": "Folds",

@@ -16,6 +16,7 @@ export const actionsKo: Record<keyof typeof actionsEn, string> = {
   "jobs.unknown": "해당 작업이 없습니다",
   "jobs.unknown.what": "목록에 남아 있는 기간보다 오래된 작업일 수 있습니다.",
   "job.repair_data": "데이터 복구",
+  "job.explain_traded": "체결된 신호 설명",
   "param.preset": "라벨 프리셋",
   "param.symbols": "심볼",
   "param.folds": "폴드 수",

@@ -13,6 +13,7 @@ export interface Text {
   words: (prefix: string, code: string) => string;
   why: (code: string) => string;
   price: (value: number | null | undefined, decimals?: number | null) => string;
+  quantity: (value: number | null | undefined) => string;
   money: (value: number | null | undefined, signed?: boolean) => string;
   percent: (value: number | null | undefined, digits?: number, signed?: boolean) => string;
   bps: (value: number | null | undefined, digits?: number) => string;
@@ -35,6 +36,7 @@ export function makeText(language: Language, zone: times.Zone): Text {
     words: (prefix, code) => wordsFor(language, prefix, code),
     why: (code) => whyReason(language, code),
     price: (value, decimals) => numbers.price(value, locale, decimals),
+    quantity: (value) => numbers.quantity(value, locale),
     money: (value, signed) => numbers.money(value, locale, signed),
     percent: (value, digits, signed) => numbers.percent(value, locale, digits, signed),
     bps: (value, digits) => numbers.bps(value, locale, digits),
