@@ -94,6 +94,8 @@ try {
       await picture(page, `${name.replace("/BTCUSDT", "")}-${look}`);
     }
   }
+  await page.goto(`${base}/data-quality/`);
+  await page.locator('[data-testid^="cell-BTCUSDT-"]:not([data-shade="none"])').first().waitFor();
   await admin.dress(LOOKS["dark-en"]);
   step("nine pages in both languages and themes, no card without its data");
 

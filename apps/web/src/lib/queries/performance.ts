@@ -15,12 +15,12 @@ export const profitQuery = (mode: AccountMode, period: Period) =>
 
 /** Live, shadow and backtest over the same span. */
 export const overlayQuery = (window: Window) =>
-  queryOptions({ queryKey: keys.overlay(windowKey(window)), queryFn: ({ signal, client }) => get(overlaySchema, `/api/account/equity/overlay?${spanParams(client, window)}`, signal), refetchInterval: 60_000 });
+  queryOptions({ queryKey: keys.overlay(windowKey(window)), queryFn: async ({ signal, client }) => get(overlaySchema, `/api/account/equity/overlay?${await spanParams(client, window)}`, signal), refetchInterval: 60_000 });
 
 /** What a chart marks; of one symbol and of the whole desk. */
 export const annotationsQuery = (window: Window, symbol: string | null = null) =>
   queryOptions({
     queryKey: keys.annotations(windowKey(window), symbol ?? ""),
-    queryFn: ({ signal, client }) => get(annotationsSchema, `/api/annotations?${spanParams(client, window)}${symbol === null ? "" : `&symbol=${symbol}`}`, signal),
+    queryFn: async ({ signal, client }) => get(annotationsSchema, `/api/annotations?${await spanParams(client, window)}${symbol === null ? "" : `&symbol=${symbol}`}`, signal),
     refetchInterval: 60_000,
   });

@@ -34,7 +34,7 @@ function useRecords<T extends z.ZodMiniType>(name: "orders" | "fills" | "trades"
   const schema = useMemo(() => z.object({ items: z.array(row), next_cursor: z._default(z.nullable(z.string()), null) }), [row]);
   return usePages(
     keys[name](mode, windowKey(window)),
-    (cursor, signal) => get(schema, `/api/${name}?mode=${mode}&limit=${PAGE_ROWS}&${spanParams(client, window)}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`, signal),
+    async (cursor, signal) => get(schema, `/api/${name}?mode=${mode}&limit=${PAGE_ROWS}&${await spanParams(client, window)}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`, signal),
     { refetchInterval: SLOW_MS },
   );
 }
@@ -54,7 +54,7 @@ export const openOrdersQuery = (mode: AccountMode) =>
 export const executionQuery = (mode: AccountMode, window: Window) =>
   queryOptions({
     queryKey: keys.execution(mode, windowKey(window)),
-    queryFn: ({ signal, client }) => get(executionSchema, `/api/execution?mode=${mode}&${spanParams(client, window)}`, signal),
+    queryFn: async ({ signal, client }) => get(executionSchema, `/api/execution?mode=${mode}&${await spanParams(client, window)}`, signal),
     refetchInterval: SLOW_MS,
   });
 
@@ -83,7 +83,7 @@ export const qualityQuery = queryOptions({ queryKey: keys.quality, queryFn: ({ s
 export const qualityMapQuery = (window: Window) =>
   queryOptions({
     queryKey: keys.qualityMap(windowKey(window)),
-    queryFn: ({ signal, client }) => get(qualityMapSchema, `/api/data-quality/map?${spanParams(client, window)}`, signal),
+    queryFn: async ({ signal, client }) => get(qualityMapSchema, `/api/data-quality/map?${await spanParams(client, window)}`, signal),
     refetchInterval: 30_000,
   });
 

@@ -5,7 +5,7 @@ import { marketNowMs } from "@/lib/domain/health";
 import { resolveWindow, type Window } from "@/lib/domain/range";
 import { MINUTE_MS } from "@/lib/domain/series";
 import type { Stamped } from "@/lib/ws/cacheWriter";
-import { keys } from "./keys";
+import { statusQuery } from "./live";
 
 /** Market time now, or the end of the newest bar while nobody tells the time; null before the first of either. */
 export function endOfData(status: Stamped<Status>): number | null {
@@ -15,9 +15,8 @@ export function endOfData(status: Stamped<Status>): number | null {
   return Number.isNaN(newest) ? null : newest + MINUTE_MS;
 }
 
-/** `from=…&to=…`, epoch milliseconds. */
-export function spanParams(client: QueryClient, window: Window): string {
-  const status = client.getQueryData<Stamped<Status>>(keys.status);
-  const { from, to } = resolveWindow(window, (status === undefined ? null : endOfData(status)) ?? Date.now());
+/** `from=…&to=…`, epoch milliseconds. Waits for the first word on the market's time: it may be months from ours. */
+export async function spanParams(client: QueryClient, window: Window): Promise<string> {
+  const { from, to } = resolveWindow(window, endOfData(await client.ensureQueryData(statusQuery)) ?? Date.now());
   return `from=${Math.floor(from)}&to=${Math.ceil(to)}`;
 }
