@@ -70,7 +70,8 @@ async def quality_map(conn: Connection, span: Span, *, newest: int | None, late_
         first = ms_of(row["first_ts"])
         expected = np.zeros(ts.size, dtype=np.int64)
         if row["status"] == SymbolStatus.ACTIVE and first is not None and newest is not None:
-            opens = np.maximum(ts, max(span.from_ms, first))
+            # of whole minutes that open within the span: one that opened just before it is not asked for
+            opens = -(np.maximum(ts, max(span.from_ms, first)) // -MINUTE_MS) * MINUTE_MS
             closes = np.minimum(ts + bucket, min(span.to_ms, newest + MINUTE_MS))
             expected = np.maximum(0, (closes - opens + MINUTE_MS - 1) // MINUTE_MS)
         missing = np.maximum(0, expected - bars[i])
