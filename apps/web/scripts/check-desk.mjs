@@ -28,7 +28,7 @@ async function signIn(name, look = LOOKS["dark-en"]) {
   profiles.push([profile, context]);
   const page = await context.newPage();
   page.setDefaultTimeout(30_000);
-  page.on("console", (message) => message.type() === "error" && !/ERR_CONNECTION|WebSocket|50[0-9]|net::/.test(message.text()) && problems.push(`${name}: ${message.text()}`));
+  page.on("console", (message) => message.type() === "error" && !/ERR_CONNECTION|WebSocket|50[0-9]|40[39]|net::/.test(message.text()) && problems.push(`${name}: ${message.text()}`));
   page.on("pageerror", (error) => problems.push(`${name}: ${error.message}`));
   const dress = (prefs) => page.evaluate((kept) => localStorage.setItem("perpilot.prefs", JSON.stringify(kept)), prefs);
   const url = link(perpilot("user", "link", name));
