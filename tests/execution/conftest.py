@@ -189,6 +189,8 @@ class Desk:
         await self.exchange.control.clear()
         await self.until(lambda: not self.trader.view().locked)
         codes = self.codes()[known:]
+        if trip:  # judged beside what it follows from
+            await self.until(lambda: self.trader.killed.code)
         assert self.trader.killed.code == (trip or ""), (self.trader.killed, codes)
         after = await self.audit()
         naked = after["naked"][len(before["naked"]) :]
