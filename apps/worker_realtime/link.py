@@ -36,6 +36,31 @@ class TradingState:
     reason: str = ""
 
 
+class SwitchRow:
+    """What the desk's row last said of the kill-switch, read or written by us, to tell an operator's move from ours."""
+
+    def __init__(self, state: TradingState) -> None:
+        self._read = state
+        self.word, self._version = state.kill_switch, state.version
+
+    def wrote(self, word: str, version: int) -> None:
+        """Our own last word counts as read: what an operator makes of it is a move from there."""
+        self.word, self._version = word, version
+
+    def moved_from(self, state: TradingState, *, ours: str) -> str | None:
+        """The word that an operator moved the switch from, None when nobody moved it since the last look.
+
+        A row that went back (a backup, a read that our own word overtook) may halt, but clears nothing.
+        """
+        if state is self._read:
+            return None  # not read again: it may be older than what we wrote
+        self._read = state
+        newer = state.version > self._version
+        seen, self.word, self._version = self.word, state.kill_switch, state.version
+        moved = state.kill_switch != seen and state.changed_by != ours
+        return seen if moved and (newer or state.kill_switch != "RUNNING") else None
+
+
 @dataclass(frozen=True, slots=True)
 class DeskCommand:
     """A row of desk_commands that nobody has answered: ``close``, ``pause`` or ``unpause`` one symbol."""

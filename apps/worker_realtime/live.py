@@ -19,7 +19,7 @@ from apps.worker_realtime import differences, rows
 from apps.worker_realtime.account_gate import AccountGate
 from apps.worker_realtime.engine import Decided, Engine
 from apps.worker_realtime.lease import TradingLease
-from apps.worker_realtime.link import DeskCommand, DeskLink
+from apps.worker_realtime.link import DeskCommand, DeskLink, SwitchRow
 from apps.worker_realtime.live_account import MODE, LiveAccount, LiveMinute, LivePermission
 from apps.worker_realtime.loop import stale_limit_ms
 from apps.worker_realtime.model_source import ModelSource
@@ -224,7 +224,7 @@ class LiveTrading:
         self._instruments = instruments
         self._account: LiveAccount | None = None
         self._engine: Engine | None = None
-        self._word, self._version = link.state.kill_switch, link.state.version  # the desk's row as last read or written
+        self._row = SwitchRow(link.state)
 
     def see(self, item: StreamItem) -> None:
         """Marks for the software stop (rule 8)."""
@@ -287,20 +287,19 @@ class LiveTrading:
             if self.trader.running is not None and self.trader.running.done():
                 self.trader.running.result()  # a trader that ended by itself is a fault: begin anew
             state = self._link.state
-            if state.version > self._version:  # what is older was read before our own last word was written
-                seen, self._word, self._version = self._word, state.kill_switch, state.version
-                if state.kill_switch != seen and state.changed_by != books.MODE:
-                    self._hear(state.kill_switch, seen, state.reason, state.changed_by)
+            seen = self._row.moved_from(state, ours=books.MODE)
+            if seen is not None:
+                self._hear(state.kill_switch, seen, state.reason, state.changed_by)
             for symbol in self._link.paused ^ self.trader.view().paused:
                 self.trader.pause(symbol, paused=symbol in self._link.paused)
             for command in self._link.take_commands():
                 await self._link.answer(command, self._carry_out(command))
             await self._settle_lease()
             word = self.trader.killed.word
-            if word != self._word:
+            if word != self._row.word:
                 version = await self._link.report_latch(word, self.trader.killed.code, books.MODE)
                 if version is not None:
-                    self._word, self._version = word, version
+                    self._row.wrote(word, version)
             self._watch_the_watchdog()
             self._beat()
             await asyncio.sleep(every_s)
