@@ -90,15 +90,8 @@ class PromoteIn(BaseModel):
     confirm: Annotated[str, Field(max_length=60)] | None = None
 
 
-class RollbackIn(BaseModel):
+class RollbackIn(PromoteIn):
     """``override``: also to a predecessor without whole evidence, whose id ``confirm`` repeats."""
-
-    model_config = {"extra": "forbid"}
-
-    reason: Reason
-    kind: PointerKind = "production"
-    override: bool = False
-    confirm: Annotated[str, Field(max_length=60)] | None = None
 
 
 class RepairIn(BaseModel):

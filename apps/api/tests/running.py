@@ -6,6 +6,7 @@ import socket
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import uvicorn
@@ -75,3 +76,10 @@ async def running(
         finally:
             server.should_exit = True
             await task
+
+
+async def call(server: Running, method: str, path: str, status: int, body: object = None) -> Any:
+    """The answer's JSON, which must have come with ``status``."""
+    async with server.client.request(method, path, json=body) as answer:
+        assert answer.status == status, await answer.text()
+        return await answer.json(content_type=None)

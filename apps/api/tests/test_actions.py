@@ -11,7 +11,7 @@ from psycopg.types.json import Jsonb
 
 from apps.api import audit
 from apps.api.tests.conftest import fresh_database
-from apps.api.tests.running import running, settings_for
+from apps.api.tests.running import call, running, settings_for
 from apps.api.tests.seed import CHALLENGER, MODEL, NEWEST, minute
 from apps.worker_batch.scheduler import Scheduler
 from apps.worker_batch.schedules import SCHEDULES
@@ -28,12 +28,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 async def server(postgres_server, redis_server):
     async with running(settings_for(fresh_database(postgres_server, seeded=True), redis_server.url)) as found:
         yield found
-
-
-async def call(server, method, path, status, body=None):
-    async with server.client.request(method, path, json=body) as answer:
-        assert answer.status == status, await answer.text()
-        return await answer.json(content_type=None)
 
 
 def database(server, query, *values):

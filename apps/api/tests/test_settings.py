@@ -6,7 +6,7 @@ import pytest_asyncio
 
 from apps.api import audit
 from apps.api.tests.conftest import fresh_database
-from apps.api.tests.running import running, settings_for
+from apps.api.tests.running import call, running, settings_for
 from apps.api.tests.seed import heartbeat
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
@@ -16,12 +16,6 @@ pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 async def server(postgres_server, redis_server):
     async with running(settings_for(fresh_database(postgres_server, seeded=True), redis_server.url)) as found:
         yield found
-
-
-async def call(server, method, path, status, body=None):
-    async with server.client.request(method, path, json=body) as answer:
-        assert answer.status == status, await answer.text()
-        return await answer.json(content_type=None)
 
 
 async def test_a_change_is_a_version_with_its_diff_and_is_pending_until_the_worker_has_it(server):
