@@ -1,6 +1,11 @@
 """Fixtures shared by every test of the repository."""
 
 import pytest
+from hypothesis import settings
+
+# Generated cases are the same in every run and have no time limit: what one run of two thousand tests does not find,
+# none finds, and a busy machine is no failure. ``--hypothesis-profile=default`` looks further.
+settings.load_profile("ci")
 
 pytest_plugins = ["tests.fixtures_servers"]
 

@@ -1,3 +1,4 @@
+import asyncio
 import contextlib
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import pytest
 
 from services.emulator.config import EmulatorConfig
 from services.emulator.generator import GeneratedMarket, default_config
+from services.emulator.pump import LEAD_MINUTES
 from services.emulator.server import serve_emulator
 
 UNIVERSE = ("BTCUSDT", "ETHUSDT", "XAUUSDT", "PUMPUSDT", "ALPHAUSDT", "BNXUSDT")
@@ -67,6 +69,31 @@ async def still(source):
         yield client
 
 
-async def receive(socket, count: int, within_s: float = 20.0):
+PATIENT_S = 60.0  # until something that must happen has not
+
+
+async def until(check):
+    """Return the first answer of ``check`` that is true; how long it takes is no claim of a test."""
+    async with asyncio.timeout(PATIENT_S):
+        while not (found := await check()):  # noqa: ASYNC110 - whoever brings it about need not know who waits
+            await asyncio.sleep(0.01)
+    return found
+
+
+async def stands(client, read=1):
+    """Return when a free clock has run as far ahead as it may of its reader, who has taken ``read`` minutes and so
+    answered the pings after all but the last: an answer may still be on its way."""
+
+    async def waits():
+        return any(
+            c.seen_marks >= read - 1 and c.sent_marks - c.seen_marks > LEAD_MINUTES
+            for c in client.emulator.hub.connections
+            if c.category != "private"
+        )
+
+    await until(waits)
+
+
+async def receive(socket, count: int, within_s: float = PATIENT_S):
     """The next ``count`` messages, parsed."""
     return [orjson.loads(await socket.receive_str(timeout=within_s)) for _ in range(count)]

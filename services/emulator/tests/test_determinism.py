@@ -7,10 +7,10 @@ import aiohttp
 import orjson
 import pytest
 
+from packages.common.time import monotonic_ms
 from services.emulator.faults import Fault, Kind
-from services.emulator.pump import LEAD_MINUTES
 from services.emulator.testing import spawned
-from services.emulator.tests.conftest import Client, exchange, receive
+from services.emulator.tests.conftest import PATIENT_S, Client, exchange, receive, stands, until
 from services.emulator.tests.trader import Trader
 
 FAULTS = (
@@ -20,27 +20,23 @@ FAULTS = (
 )  # fmt: skip
 
 
-async def stands(client):
-    """Return when a free clock has run as far ahead of its reader as it may."""
-    while all(c.sent_marks - c.seen_marks <= LEAD_MINUTES for c in client.emulator.hub.connections):  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
-
-
 async def life(client, trader, rounds, *, listen=False):
     """Brackets, and what was answered and heard. ``listen``: a minute passes between two of them."""
     told, heard = [], []
     key = await trader.key_of_stream()
 
     async def hear(user):
-        with contextlib.suppress(TypeError):  # the text of a closing frame
-            while True:
-                heard.append(await user.receive_str())
+        while '"end"' not in (text := await user.receive_str(timeout=PATIENT_S)):
+            heard.append(text)
+
+    async def nothing_to_tell():
+        return not client.emulator.trading._timers
 
     async with contextlib.AsyncExitStack() as stack:
         user = await stack.enter_async_context(client.socket(f"/private/ws/{key}"))
         hearing = asyncio.create_task(hear(user))  # who does not read holds up a free clock
         market = await stack.enter_async_context(client.socket("/market/ws/btcusdt@kline_1m")) if listen else None
-        for number in rounds:
+        for read, number in enumerate(rounds, 1):
             side, other = ("BUY", "SELL") if number % 2 else ("SELL", "BUY")
             told.append(await trader.order(side, "0.02", newClientOrderId=f"e{number}"))
             mark = await trader.mark()
@@ -49,9 +45,10 @@ async def life(client, trader, rounds, *, listen=False):
                 told.append(await trader.stop(f"{price:.1f}", side=other, type=kind, clientAlgoId=f"{kind}{number}"))
             if market is not None:
                 await receive(market, 1)
-                await stands(client)
-        await asyncio.sleep(0.1)
-        hearing.cancel()
+                await stands(client, read)
+        await until(nothing_to_tell)
+        await user.send_json({"method": "LIST_SUBSCRIPTIONS", "id": "end"})  # its answer is behind all that was told
+        await hearing
     return told, heard
 
 
@@ -94,8 +91,9 @@ async def test_an_account_survives_sigkill(tmp_path):
 
     class Far:  # what the signing client needs to know of an emulator
         def __init__(self, found, now_ms):
-            self.rest_url, self.clock = found.rest_url, self
-            self.now_ms = lambda: now_ms
+            asked = monotonic_ms()
+            self.rest_url, self.clock, self.free = found.rest_url, self, False
+            self.now_ms = lambda: int(now_ms + (monotonic_ms() - asked) * 60)
 
     async with aiohttp.ClientSession() as session:
 

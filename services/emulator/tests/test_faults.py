@@ -1,7 +1,6 @@
 """Every fault, seen from where it hurts."""
 
 import asyncio
-import contextlib
 from decimal import Decimal
 from pathlib import Path
 
@@ -10,13 +9,14 @@ import orjson
 import pytest
 
 from packages.common.time import HOUR_MS, MINUTE_MS
+from services.emulator import clock
 from services.emulator.config import EmulatorConfig
 from services.emulator.faults import FOREVER_MS, KINDS, LEGS, Fault, Faults, Kind, Request, leg_of
 from services.emulator.feed import MarketFeed
 from services.emulator.market import Market
 from services.emulator.shaken import Shaken
 from services.emulator.testing import served
-from services.emulator.tests.conftest import UNIVERSE, Client, exchange, receive
+from services.emulator.tests.conftest import PATIENT_S, UNIVERSE, Client, exchange, receive, until
 from services.emulator.tests.trader import Trader, gather
 
 DOCS = Path(__file__).resolve().parents[3] / "docs" / "emulator.md"
@@ -145,18 +145,22 @@ async def test_a_skewed_clock_refuses_those_who_do_not_ask_for_the_time(still, t
     assert "assets" in await trader.get("account", 3, skew_ms=-1_200_000)
 
 
-async def test_a_late_order_is_executed_after_its_answer_and_never_after_its_window(still, trader):
+async def test_a_late_order_is_executed_after_its_answer_and_never_after_its_window(still, trader, monkeypatch):
+    monkeypatch.setattr(clock, "LIMIT_SPEED", 30.0)  # a market minute in two seconds: time to ask meanwhile
+
+    async def filled():
+        return (await trader.get("order", **asked)).get("status") == "FILLED"
+
     plan(still, Kind.ORDER_LATE, delay_ms=60_000)
     answer = await trader.order("BUY", "0.01", newClientOrderId="late", recvWindow=60_000)
     assert (trader.status, "code" in answer) == (503, False)
     asked = {"symbol": "BTCUSDT", "origClientOrderId": "late"}
     assert (await trader.get("order", **asked))["code"] == -2013
-    await asyncio.sleep(0.15)  # a market minute at the pace of limits
-    assert (await trader.get("order", **asked))["status"] == "FILLED"
+    await until(filled)
     plan(still, Kind.ORDER_REJECTED)  # behind the first, which strikes instead
     assert "code" not in await trader.order("BUY", "0.01", newClientOrderId="soon", recvWindow=600)
-    await asyncio.sleep(0.05)
-    assert (await trader.get("order", symbol="BTCUSDT", origClientOrderId="soon"))["status"] == "FILLED"
+    asked["origClientOrderId"] = "soon"
+    await until(filled)
 
 
 async def test_what_was_under_way_does_not_outlive_a_rewind(still, trader):
@@ -180,14 +184,15 @@ async def test_stops_alone_are_refused_after_the_first(still, trader):
 async def test_queries_lag_behind_what_they_ask_for(source):
     async with exchange(source, **SECOND) as client:
         trader = Trader(client)
-        client.emulator.faults.add(Fault(Kind.STALE_READ, 0, delay_ms=20_000, path="/fapi/v3/positionRisk"))
+        # two seconds of ours
+        client.emulator.faults.add(Fault(Kind.STALE_READ, 0, delay_ms=120_000, path="/fapi/v3/positionRisk"))
         client.emulator.trading.changed()
         await trader.order("BUY", "0.01")
         assert await trader.get("positionRisk", 3) == []
         assert (await trader.get("openOrders")) == []
         assert (await trader.get("positionRisk", 2, symbol="BTCUSDT"))[0]["positionAmt"] == "0.010"
-        await asyncio.sleep(0.5)
-        assert (await trader.get("positionRisk", 3))[0]["positionAmt"] == "0.010"
+        (row,) = await until(lambda: trader.get("positionRisk", 3))
+        assert row["positionAmt"] == "0.010"
 
 
 # --- sockets and events ---
@@ -202,14 +207,18 @@ async def minute(client, path="/market/ws/ethusdt@kline_1m", count=3):
 async def test_a_half_open_socket_says_nothing_not_even_a_pong(source):
     async with exchange(source, speed=600.0) as client, client.socket("/market/ws/btcusdt@markPrice@1s") as ws:
         await receive(ws, 2)
-        client.emulator.faults.add(Fault(Kind.HALF_OPEN, 0, client.emulator.clock.now_ms() + 10_000))
-        with contextlib.suppress(asyncio.TimeoutError):
-            while True:
-                await ws.receive(timeout=0.1)
+        client.emulator.faults.add(Fault(Kind.HALF_OPEN, 0, FOREVER_MS))
+        (line,) = client.emulator.hub.connections
+
+        async def dead():
+            return line.dead
+
+        await until(dead)
+        died = client.emulator.clock.now_ms()
+        client.emulator.faults.clear()  # also after the fault: the line stays dead
         await ws.ping()
         await ws.send_json({"method": "LIST_SUBSCRIPTIONS", "id": 1})
-        with pytest.raises(asyncio.TimeoutError):  # also after the fault: the line stays dead
-            await ws.receive(timeout=0.1)
+        assert all(event["E"] <= died for event in await gather(ws))  # what was on its way, and no answer
         async with client.socket("/market/ws/btcusdt@markPrice@1s") as again:
             await receive(again, 1)
 
@@ -228,7 +237,7 @@ async def test_connections_end_as_their_fault_says(source, kind, types):
         client.emulator.faults.add(Fault(kind, client.emulator.clock.now_ms()))
         seen = []
         while True:
-            message = await ws.receive(timeout=5)
+            message = await ws.receive(timeout=PATIENT_S)
             if message.type is not aiohttp.WSMsgType.TEXT:
                 break
             seen.append(orjson.loads(message.data)["e"])
@@ -242,14 +251,13 @@ async def test_connections_end_as_their_fault_says(source, kind, types):
             assert caught.value.status == 503
 
 
-async def stream(client, trader, act):
+async def stream(client, trader, act, count):
+    """The first ``count`` messages of what ``act`` brings about, and nothing else comes."""
     key = await trader.key_of_stream()
     async with client.socket(f"/private/ws/{key}") as user:
         await act()
-        found = []
-        with contextlib.suppress(asyncio.TimeoutError):
-            while True:
-                found.append(await user.receive_str(timeout=0.7))
+        found = [await user.receive_str(timeout=PATIENT_S) for _ in range(count)]
+        assert await gather(user, 0.2) == []
         return found
 
 
@@ -272,7 +280,7 @@ async def stream(client, trader, act):
 async def test_user_events_are_lost_late_doubled_swapped_and_garbled(still, trader, kind, fields, expected):
     plan(still, kind, **fields)
     seen = []
-    for text in await stream(still, trader, lambda: trader.order("BUY", "0.01")):
+    for text in await stream(still, trader, lambda: trader.order("BUY", "0.01"), len(expected)):
         try:
             event = orjson.loads(text)
         except orjson.JSONDecodeError:
@@ -289,12 +297,14 @@ async def test_a_listen_key_ends_with_or_without_a_word(source, kind, said):
         key = await trader.key_of_stream()
         async with client.socket(f"/private/ws/{key}") as user:
             client.emulator.faults.add(Fault(kind, client.emulator.clock.now_ms()))
-            for _ in range(100):
-                if (await trader.send("PUT", "/fapi/v1/listenKey", signed=False)).get("code") == -1125:
-                    break
-                await asyncio.sleep(0.02)
+
+            async def ended():
+                return (await trader.send("PUT", "/fapi/v1/listenKey", signed=False)).get("code") == -1125
+
+            await until(ended)
             await trader.order("BUY", "0.01")
-            assert [event["e"] for event in await gather(user, 0.1)] == said
+            assert [event["e"] for event in await receive(user, len(said))] == said
+            assert await gather(user, 0.1) == []
             assert not user.closed
 
 
@@ -307,12 +317,11 @@ async def test_positions_are_deleveraged_on_schedule_and_by_hand(source):
         trader = Trader(Client(found.emulator, session))
         await trader.order("BUY", "0.1")
         await found.control.fault(kind="adl", size=0.5, symbols=["BTCUSDT"])
-        for _ in range(200):
-            row = (await trader.get("positionRisk", 3))[0]
-            if row["positionAmt"] == "0.050":
-                break
-            await asyncio.sleep(0.02)
-        assert row["positionAmt"] == "0.050"
+
+        async def halved():
+            return (await trader.get("positionRisk", 3))[0]["positionAmt"] == "0.050"
+
+        await until(halved)
         await found.control.hand(adl="BTCUSDT", part=0.2)
         order = {"symbol": "BTCUSDT", "side": "SELL", "type": "MARKET", "quantity": "0.01"}
         await found.control.hand(method="POST", path="/fapi/v1/order", params=order)
@@ -336,10 +345,7 @@ async def test_a_gap_passes_through_a_stop(source):
         await trader.stop(f"{mark * 0.99:.1f}")
         start = client.emulator.clock.now_ms()
         client.emulator.faults.add(Fault(Kind.PRICE_GAP, start, size=-0.1, symbols=("BTCUSDT",)))
-        for _ in range(1_500):
-            if not await trader.get("positionRisk", 3):
-                break
-            await asyncio.sleep(0.02)
+        await until(trader.is_flat)
         exit_price = Decimal((await trader.get("userTrades", symbol="BTCUSDT"))[-1]["price"])
         assert exit_price < Decimal(mark) * Decimal("0.93")
         bars = await client.get(
@@ -399,10 +405,7 @@ async def test_a_delisted_contract_settles_and_an_open_market_refuses_nothing(so
         await trader.order("BUY", "0.01")
         client.emulator.faults.add(Fault(Kind.DELIST, client.emulator.clock.now_ms() + 30_000, symbols=("BTCUSDT",)))
         assert (await trader.order("BUY", "0.01"))["code"] == -4140  # the last half hour
-        for _ in range(300):
-            if not await trader.get("positionRisk", 3):
-                break
-            await asyncio.sleep(0.02)
+        await until(trader.is_flat)
         order = (await trader.get("allOrders", symbol="BTCUSDT"))[-1]
         assert order["clientOrderId"].startswith("settlement_autoclose-")
         assert (await trader.order("BUY", "0.01"))["code"] == -4141

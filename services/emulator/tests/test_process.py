@@ -81,7 +81,7 @@ async def test_a_killed_exchange_goes_on_with_the_same_market(tmp_path):
         assert resumed_at == killed_at  # nobody read: it stood, and where it stood was saved
         assert await second.candles(start, end) == before
         second.process.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(second.process.wait(), 10) == 0
+        assert await asyncio.wait_for(second.process.wait(), 60) == 0
 
 
 async def test_a_malformed_option_ends_the_start_with_its_name(tmp_path):

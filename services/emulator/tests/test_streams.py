@@ -10,7 +10,7 @@ from packages.common.time import DAY_MS, MINUTE_MS
 from services.emulator.faults import Fault, Kind
 from services.emulator.generator import DEFAULT_START_MS
 from services.emulator.pushes import Instant, schedule
-from services.emulator.tests.conftest import exchange, receive
+from services.emulator.tests.conftest import PATIENT_S, exchange, receive, stands, until
 
 NOW = DEFAULT_START_MS + 3 * DAY_MS
 TWO = "btcusdt@kline_1m/btcusdt@markPrice@1s/ethusdt@kline_1m/ethusdt@markPrice@1s"
@@ -227,7 +227,7 @@ async def test_a_hasty_client_is_disconnected(source):
     async with exchange(source, speed=1.0) as client, client.socket("/market/ws") as ws:
         for k in range(11):
             await ws.send_json({"method": "LIST_SUBSCRIPTIONS", "id": k})
-        kinds = [(await ws.receive(timeout=5)).type for _ in range(11)]
+        kinds = [(await ws.receive(timeout=PATIENT_S)).type for _ in range(11)]
         assert kinds == [WSMsgType.TEXT] * 10 + [WSMsgType.CLOSE]
         assert ws.close_code == 1008
 
@@ -235,13 +235,13 @@ async def test_a_hasty_client_is_disconnected(source):
 async def test_binary_frames_end_the_connection(still):
     async with still.socket("/market/ws") as ws:
         await ws.send_bytes(b"{}")
-        assert (await ws.receive(timeout=5)).type is WSMsgType.CLOSE
+        assert (await ws.receive(timeout=PATIENT_S)).type is WSMsgType.CLOSE
         assert ws.close_code == 1008
 
 
 async def test_a_connection_has_a_life(source):
     async with exchange(source, connection_life_s=0.05) as client, client.socket("/market/ws") as ws:
-        assert (await ws.receive(timeout=5)).type is WSMsgType.CLOSE
+        assert (await ws.receive(timeout=PATIENT_S)).type is WSMsgType.CLOSE
 
 
 async def test_a_free_market_waits_for_its_reader(source):
@@ -251,17 +251,21 @@ async def test_a_free_market_waits_for_its_reader(source):
         assert clock.now_ms() == NOW
         async with client.socket(f"/market/stream?streams={TWO}") as ws:
             await receive(ws, 1)
-            await asyncio.sleep(0.3)  # the reader sleeps: the market stands after a few minutes
+            await stands(client)  # the reader sleeps
             stood = clock.now_ms()
             assert stood <= NOW + 5 * MINUTE_MS
             await asyncio.sleep(0.1)
             assert clock.now_ms() == stood
             last = (await receive(ws, 2000))[-1]["data"]["E"]
             assert clock.now_ms() >= last > stood
-        await asyncio.sleep(0.1)
+
+        async def gone():
+            return not client.emulator.hub.connections
+
+        await until(gone)
         stood = clock.now_ms()
         await asyncio.sleep(0.1)
-        assert clock.now_ms() == stood  # the reader has gone
+        assert clock.now_ms() == stood
 
 
 @pytest.mark.parametrize("slow_one", ["/market/ws/ethusdt@kline_1m", "/public/ws/ethusdt@bookTicker"])
@@ -273,7 +277,7 @@ async def test_a_free_market_is_as_slow_as_its_slowest_reader(source, slow_one):
     ):
         task = asyncio.create_task(_read_all(quick))
         await receive(slow, 1)
-        await asyncio.sleep(0.2)
+        await stands(client)
         assert client.emulator.clock.now_ms() <= NOW + 5 * MINUTE_MS
         task.cancel()
 
@@ -320,7 +324,7 @@ async def test_a_cut_connection_and_a_silent_one(source):
     )
     async with exchange(source, faults=faults) as client, client.socket("/market/ws/btcusdt@markPrice@1s") as ws:
         seen = []
-        while (message := await ws.receive(timeout=10)).type is WSMsgType.TEXT:
+        while (message := await ws.receive(timeout=PATIENT_S)).type is WSMsgType.TEXT:
             seen.append(orjson.loads(message.data)["E"])
         assert not [e for e in seen if NOW + 2 * MINUTE_MS <= e < NOW + 4 * MINUTE_MS]
         assert [e for e in seen if e >= NOW + 4 * MINUTE_MS]
