@@ -242,7 +242,7 @@ async def test_11_stop_and_target_that_fire_together_never_reverse(desk, first, 
     async with desk.scenario(trip=trip, bound_ms=4_000):
         await desk.protected(stop=0.02, target=0.02)
         await desk.until(lambda: desk.trader.desk.runners[SYMBOL].state.target.standing)
-        await desk.exchange.control.switch(trigger_delay_ms=70_000)
+        await desk.exchange.control.switch(trigger_delay_ms=64_000)
         begin = -(-desk.clock.now_ms() // MINUTE_MS) * MINUTE_MS
         for n, size in enumerate((first, -first)):
             at = begin + n * MINUTE_MS
@@ -296,7 +296,7 @@ async def test_17_funding_in_the_second_of_a_stop_is_booked_as_the_exchange_does
             await desk.protected(notional=2_000, stop=0.02)
             assert desk.clock.now_ms() < hour
             await desk.fault(kind="price_gap", size=-0.03, symbols=[SYMBOL], from_ms=hour)
-            await desk.flat(within_s=40)
+            await desk.flat()
             paid = [row for row in await desk.new("incomes") if row["kind"] == "FUNDING_FEE"]
             (last,) = [row for row in (await desk.new("trades")) if row["side"] == "SELL"]
             assert 0 <= last["time_ms"] - hour < 5_000
@@ -365,7 +365,7 @@ async def test_20_a_position_opened_by_hand_gets_a_stop_and_halts(desk):
     gained = D(after["summary"]["wallet"]) - D(before["summary"]["wallet"])
     assert D(repr(trade(desk)["net"])).quantize(D("1e-8")) == gained.quantize(D("1e-8"))
     assert (trade(desk)["symbol"], trade(desk)["sl_price"]) == ("SOLUSDT", float(stop["trigger"]))
-    assert all(row["to_wall_ms"] - row["from_wall_ms"] < 1_000 for row in after["naked"][len(before["naked"]) :])
+    assert all(ms < 1_000 for ms in desk.naked_ms(after["naked"][len(before["naked"]) :]))
 
 
 async def test_24_a_plan_made_on_finer_rules_is_rounded_to_those_in_force(desk):
@@ -422,9 +422,9 @@ async def test_05_a_stream_whose_key_is_gone_is_found_dead_by_an_order_that_is_n
     async with desk.scenario():
         reconnects = desk.trader.desk.stream.stats().reconnects
         await desk.fault(kind="key_lost", times=1)
-        await asyncio.sleep(0.3)
+        await desk.struck()
         order = await desk.protected()
-        await desk.until(lambda: desk.trader.desk.stream.stats().reconnects > reconnects, 4)
+        await desk.until(lambda: desk.trader.desk.stream.stats().reconnects > reconnects, 20)
         await desk.until(lambda: desk.trader.view().stream_up)
         fills = {row["trade_id"] for row in desk.rows.of("fills")}
         await desk.until(lambda: {row["trade_id"] for row in desk.rows.of("fills")} >= fills)
@@ -452,7 +452,7 @@ async def test_16_a_ban_leaves_the_stop_where_it_is(desk):
             lambda: len(desk.trader.view().locked) == 1 and not desk.trader.desk.runners[SYMBOL].state.target.waiting
         )
         await desk.fault(kind="rest_418", times=1, delay_s=1.5)
-        await asyncio.sleep(1.0)
+        await desk.struck()
         desk.trader.close(order.symbol, "operator")
         await desk.flat()
         assert [row["status"] for row in await desk.new("algos") if row["type"] == "STOP_MARKET"] == ["EXPIRED"]
@@ -509,11 +509,11 @@ async def test_26_a_stream_on_an_old_address_that_stays_silent_is_not_believed(e
         assert desk.trader.desk.stream.stats().connected  # connected, acknowledged, silent
         order = await desk.enter()
         await desk.until(lambda: desk.phase() is Phase.PROTECTED)  # by answers alone
-        await desk.until(lambda: desk.trader.desk.stream.stats().reconnects == 1)
+        await desk.until(lambda: desk.trader.desk.stream.stats().reconnects >= 1)
         for times, symbol in enumerate(SYMBOLS[1:3], 2):
             await desk.until(lambda: desk.trader.view().stream_up and not desk.trader.killed.blocks)
             await desk.enter(symbol=symbol)
-            await desk.until(lambda times=times: desk.trader.desk.stream.stats().reconnects == times)
+            await desk.until(lambda times=times: desk.trader.desk.stream.stats().reconnects >= times)
         await desk.until(lambda: desk.trader.killed.code == "USER_STREAM_DEAD")
         refused = await desk.enter(symbol=SYMBOLS[3])
         name = f"{refused.decision_id}:{SYMBOLS[3]}"
@@ -524,7 +524,7 @@ async def test_26_a_stream_on_an_old_address_that_stays_silent_is_not_believed(e
         await desk.until(lambda: not desk.trader.view().locked)
         audit = await desk.audit()
         assert audit["positions"] == audit["orphans"] == audit["duplicates"] == []
-        assert all(row["to_wall_ms"] - row["from_wall_ms"] < 1_000 for row in audit["naked"])
+        assert all(ms < 1_000 for ms in desk.naked_ms(audit["naked"]))
         assert order.symbol in {row["symbol"] for row in audit["episodes"]}
 
 

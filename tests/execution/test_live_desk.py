@@ -47,6 +47,8 @@ from tests.execution.conftest import SYMBOLS
 pytestmark = pytest.mark.integration
 D = Decimal
 KEY, SECRET = "distinctiveKey" + "K7" * 25, "distinctiveSecret" + "S9" * 24
+# What the search for keys must have looked at: the log of every way an order can go wrong.
+SIGNS = ("order_unknown", "ENTRY_REJECTED", "STOP_REFUSED", "user_stream", "trader_started")
 WITHDRAWS = ApiKey("withdrawingKey" + "W3" * 25, SECRET, account="other", withdraw=True)
 
 
@@ -76,7 +78,7 @@ class LiveDesk:
             assert answer.status == status, self.answers[-1]
             return await answer.json(content_type=None)
 
-    async def until(self, done, within_s=20.0):
+    async def until(self, done, within_s=60.0):
         end = monotonic_ms() + within_s * 1e3
         while True:
             found = done()
@@ -277,12 +279,13 @@ async def test_no_key_is_written_anywhere(market, tmp_path, postgres_url, redis_
                 ("rest_500", "target", {}), ("rest_503", "query", {"after": 5}),
                 ("order_late", "exit", {"delay_ms": 500}),
             ):  # fmt: skip
-                await fault(kind=kind, leg=leg, times=1, in_ms=0, for_ms=8_000, **more)
-            await fault(kind="event_garbled", share=0.3, times=3, in_ms=0, for_ms=8_000)
-            await fault(kind="drop_connection", category="private", every_ms=3_000, times=1, in_ms=2_000, for_ms=8_000)
+                await fault(kind=kind, leg=leg, times=1, in_ms=0, for_ms=60_000, **more)
+            await fault(kind="event_garbled", share=0.3, times=3, in_ms=0, for_ms=60_000)
+            await fault(kind="drop_connection", category="private", every_ms=3_000, times=1, in_ms=2_000, for_ms=60_000)
             for number, symbol in enumerate(SYMBOLS):
                 await desk.enter(symbol, number)
-            await asyncio.sleep(4)
+            faults = desk.exchange.emulator.faults
+            await desk.until(lambda: faults.state()[-1]["fired"] and all(sign in said.getvalue() for sign in SIGNS))
             await desk.exchange.control.clear()
             await desk.call("GET", "/api/trading/gate?anew=true", 200)
             await desk.risk()
@@ -294,7 +297,7 @@ async def test_no_key_is_written_anywhere(market, tmp_path, postgres_url, redis_
             with pytest.raises(PlatformError) as refused:
                 await wrong.leverage_brackets()
             said.write(f"{refused.value!r} {refused.value} {refused.value.__dict__} {wrong.__dict__}")
-            await asyncio.sleep(3)
+            await desk.until(lambda: desk.live.trader.killed.flat)
             answers = "\n".join(desk.answers)
             processes = {"status": desk.live.status(), "gate": desk.live.gate.status()}
         for given in ({"EXCHANGE_API_SECRET": SECRET}, {"EXCHANGE_API_KEY": KEY + " ", "EXCHANGE_API_SECRET": SECRET},
@@ -314,14 +317,7 @@ async def test_no_key_is_written_anywhere(market, tmp_path, postgres_url, redis_
             "SELECT quote_ident(table_name) FROM information_schema.tables WHERE table_schema = 'public'"
         ).fetchall():
             places[table] = "\n".join(row[0] for row in conn.execute(f"SELECT t::text FROM {table} t"))
-    for sign in (
-        "order_unknown",
-        "ENTRY_REJECTED",
-        "STOP_REFUSED",
-        "user_stream",
-        "trader_started",
-    ):  # the search looked at something
-        assert sign in places["log"]
+    assert all(sign in places["log"] for sign in SIGNS)
     assert places["orders"]
     assert places["process_status"]
     assert any("journal.ndjson" in name and "intent_opened" in text for name, text in places.items())
