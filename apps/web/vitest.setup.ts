@@ -13,6 +13,7 @@ beforeEach(() => window.history.replaceState(null, "", "/dashboard/"));
 afterEach(() => {
   cleanup();
   localStorage.clear();
+  sessionStorage.clear();
   resetPrefs();
   resetDoor();
   navigation.pushed.length = 0;

@@ -1,20 +1,15 @@
 "use client";
 
-import { useSearchParams } from "next/navigation";
+import { RefreshCw } from "lucide-react";
 import { useState } from "react";
 import { Button } from "@/components/ui/button";
 import { Dialog, DialogContent } from "@/components/ui/dialog";
 import { Field } from "@/components/ui/field";
 import { Segmented } from "@/components/ui/segmented";
-import { DEFAULT_RANGE, parseWindow, RANGES, type Range, type Window } from "@/lib/domain/range";
+import { DEFAULT_RANGE, RANGES, REFRESHES, type Range, type Window } from "@/lib/domain/range";
 import { fromInput, toInput } from "@/lib/format/time";
 import { useText } from "@/lib/i18n/useText";
-import { setUrlParams } from "@/lib/useUrlState";
-
-/** The window of the address, so that a link reproduces a view. */
-export function useWindow(fallback: Range = DEFAULT_RANGE): Window {
-  return parseWindow(useSearchParams(), fallback);
-}
+import { chooseRange, useRefresh, useSharedRange, useWindow } from "@/lib/rangeState";
 
 function Custom({ window, onClose }: { window: Window; onClose: () => void }) {
   const { t, zone, zoneName } = useText();
@@ -28,7 +23,7 @@ function Custom({ window, onClose }: { window: Window; onClose: () => void }) {
       onSubmit={(event) => {
         event.preventDefault();
         if (!valid) return;
-        setUrlParams({ from: new Date(start).toISOString(), to: new Date(end).toISOString(), range: null });
+        chooseRange({ from: new Date(start).toISOString(), to: new Date(end).toISOString(), range: null });
         onClose();
       }}
     >
@@ -46,23 +41,44 @@ function Custom({ window, onClose }: { window: Window; onClose: () => void }) {
   );
 }
 
-/** Relative choices that end now, or two instants. */
+/** How often the page reads again. */
+function RefreshSelect() {
+  const { t } = useText();
+  const refresh = useRefresh();
+  return (
+    <label className="inline-flex h-6 items-center gap-1 rounded border border-line bg-panel-2 pl-1.5 text-faint focus-within:border-brand" title={t("refresh.what")}>
+      <RefreshCw aria-hidden className="size-3" />
+      <span className="sr-only">{t("refresh.label")}</span>
+      <select value={refresh} onChange={(event) => chooseRange({ refresh: event.target.value === "auto" ? null : event.target.value })} data-testid="refresh" className="h-full bg-panel-2 pr-1 text-2xs font-medium text-soft outline-none">
+        {REFRESHES.map((name) => (
+          <option key={name} value={name}>
+            {t(`refresh.${name}`)}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** Relative choices that end now, or two instants, and how often they are read again: one choice for all pages. */
 export function RangePicker({ fallback = DEFAULT_RANGE }: { fallback?: Range }) {
   const { t, dayMinute } = useText();
   const window = useWindow(fallback);
+  useSharedRange();
   const [open, setOpen] = useState(false);
   return (
     <>
       {window.kind === "absolute" ? (
-        <Button size="sm" onClick={() => setUrlParams({ from: null, to: null })} data-testid="range-back">
+        <Button size="sm" onClick={() => chooseRange({ from: null, to: null })} data-testid="range-back">
           {t("symbol.range.absolute", { from: dayMinute(window.from), to: dayMinute(window.to) })} · {t("symbol.range.back")}
         </Button>
       ) : (
-        <Segmented label={t("symbol.range")} testId="range" value={window.range} options={RANGES.map((value) => ({ value, text: value }))} onChange={(value) => setUrlParams({ range: value === fallback ? null : value, from: null, to: null })} />
+        <Segmented label={t("symbol.range")} testId="range" value={window.range} options={RANGES.map((value) => ({ value, text: value }))} onChange={(value) => chooseRange({ range: value, from: null, to: null })} />
       )}
       <Button size="sm" onClick={() => setOpen(true)} data-testid="range-custom">
         {t("range.custom")}
       </Button>
+      <RefreshSelect />
       <Dialog open={open} onOpenChange={setOpen}>
         <DialogContent title={t("range.title")} closeLabel={t("dialog.close")} data-testid="range-dialog">
           {open && <Custom window={window} onClose={() => setOpen(false)} />}

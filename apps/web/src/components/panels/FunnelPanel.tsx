@@ -1,91 +1,46 @@
 "use client";
 
 import { useQuery } from "@tanstack/react-query";
+import { FunnelBars } from "@/components/charts/FunnelBars";
 import { QueryView } from "@/components/data/QueryView";
 import { Card } from "@/components/ui/card";
 import { Segmented } from "@/components/ui/segmented";
-import { Empty } from "@/components/ui/states";
-import type { Funnel } from "@/lib/api/schemas";
-import { cn } from "@/lib/cn";
-import { stages, type Stage } from "@/lib/domain/risk";
+import type { Window } from "@/lib/domain/range";
 import { useText } from "@/lib/i18n/useText";
+import { funnelQuery } from "@/lib/queries/history";
 import { riskQuery, type AccountMode } from "@/lib/queries/risk";
 import { useUrlParam } from "@/lib/useUrlState";
 
-const FILL: Record<Stage["name"], string> = { rows: "bg-brand-soft", traded: "bg-good-soft", blocked: "bg-amber-soft", flat: "bg-raised" };
-
-function Bars({ funnel }: { funnel: Funnel }) {
-  const { t, words, why, fixed, percent } = useText();
-  if (funnel.rows === 0) return <Empty title={t("risk.funnel.empty")}>{t("risk.funnel.empty.what")}</Empty>;
-  const most = Math.max(...funnel.reasons.map(({ all }) => all), 1);
-  return (
-    <div className="grid gap-x-6 gap-y-3 lg:grid-cols-[minmax(14rem,1fr)_2fr]">
-      <ul className="flex flex-col gap-1">
-        {stages(funnel).map(({ name, count, share }) => (
-          <li key={name} data-testid={`funnel-${name}`} className="relative flex h-7 items-center justify-between overflow-hidden rounded px-2 text-xs">
-            <span aria-hidden className={cn("absolute inset-y-0 left-0 rounded", FILL[name])} style={{ width: `${share * 100}%` }} />
-            <span className="relative">{t(`risk.funnel.${name}`)}</span>
-            <span className="num relative">
-              <span className="font-semibold">{fixed(count)}</span> <span className="text-soft">{percent(share, 1)}</span>
-            </span>
-          </li>
-        ))}
-      </ul>
-      <table className="w-full text-xs" data-testid="funnel-reasons">
-        <caption className="sr-only">{t("risk.funnel.reasons")}</caption>
-        <thead>
-          <tr className="text-2xs text-faint">
-            <th scope="col" className="text-left font-medium">
-              {t("col.reason")}
-            </th>
-            <th scope="col" className="w-20 text-right font-medium" title={t("risk.funnel.primary.what")}>
-              {t("risk.funnel.primary")}
-            </th>
-            <th scope="col" className="w-20 text-right font-medium" title={t("risk.funnel.all.what")}>
-              {t("risk.funnel.all")}
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {funnel.reasons.map(({ code, primary, all }) => (
-            <tr key={code} data-testid={`funnel-reason-${code}`} title={why(code)}>
-              <th scope="row" className="relative py-1 text-left font-normal">
-                <span aria-hidden className="absolute inset-y-0.5 left-0 rounded bg-amber-soft" style={{ width: `${(all / most) * 100}%` }} />
-                <span className="relative px-1.5">
-                  {words("reason", code)} <span className="hidden text-2xs text-soft sm:inline">{code}</span>
-                </span>
-              </th>
-              <td className="num text-right font-semibold">{fixed(primary)}</td>
-              <td className="num text-right">{fixed(all)}</td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
-  );
-}
+const SPANS = ["range", "hour", "minute"] as const;
 
 /** What became of the symbols' minutes: entered, blocked and by what, or flat without a reason. */
-export function FunnelPanel({ mode }: { mode: AccountMode }) {
+export function FunnelPanel({ mode, window }: { mode: AccountMode; window: Window }) {
   const { t, dayMinute } = useText();
-  const query = useQuery(riskQuery(mode));
-  const [span, setSpan] = useUrlParam("funnel");
-  const hour = span !== "minute";
-  const funnel = query.data && (hour ? query.data.funnel_hour : query.data.funnel_minute);
+  const [param, setSpan] = useUrlParam("funnel");
+  const span = SPANS.find((name) => name === param) ?? "range";
+  const over = useQuery({ ...funnelQuery(mode, window), enabled: span === "range" });
+  const newest = useQuery({ ...riskQuery(mode), enabled: span !== "range", select: (state) => (span === "hour" ? state.funnel_hour : state.funnel_minute) });
+  const until = (span === "range" ? over : newest).data?.to_ts;
   return (
     <Card
       title={t("risk.funnel")}
       data-testid="panel-funnel"
       aside={
         <>
-          {funnel?.to_ts && <span className="num label">{t("risk.funnel.until", { time: dayMinute(Date.parse(funnel.to_ts)) })}</span>}
-          <Segmented label={t("risk.funnel.span")} testId="funnel-span" value={hour ? "hour" : "minute"} options={[{ value: "minute", text: t("risk.funnel.minute") }, { value: "hour", text: t("risk.funnel.hour") }]} onChange={(value) => setSpan(value === "hour" ? null : value)} />
+          {until && <span className="num label">{t("risk.funnel.until", { time: dayMinute(Date.parse(until)) })}</span>}
+          <Segmented label={t("risk.funnel.span")} testId="funnel-span" value={span} options={SPANS.map((value) => ({ value, text: t(`risk.funnel.${value}`) }))} onChange={(value) => setSpan(value === "range" ? null : value)} />
         </>
       }
     >
-      <QueryView query={query} what="risk.funnel" rows={6}>
-        {(state) => <Bars funnel={hour ? state.funnel_hour : state.funnel_minute} />}
-      </QueryView>
+      {span === "range" ? (
+        <QueryView query={over} what="risk.funnel" rows={6}>
+          {(funnel) => <FunnelBars funnel={funnel} />}
+        </QueryView>
+      ) : (
+        <QueryView query={newest} what="risk.funnel" rows={6}>
+          {(funnel) => <FunnelBars funnel={funnel} />}
+        </QueryView>
+      )}
     </Card>
   );
 }

@@ -8,16 +8,22 @@ import { QueryView } from "@/components/data/QueryView";
 import { Badge } from "@/components/ui/badge";
 import type { Evidence } from "@/lib/api/actions";
 import { cn } from "@/lib/cn";
-import { useText } from "@/lib/i18n/useText";
+import { useText, type Text } from "@/lib/i18n/useText";
 import { evidenceQuery, usePromote, useRollback } from "@/lib/queries/actions";
 
 const shown = (value: unknown) => (value === null || value === undefined ? "–" : typeof value === "object" ? JSON.stringify(value) : String(value));
+
+/** What is expected, in the reader's language where there are words for it. */
+function inWords(words: Text["words"], code: string, expected: unknown): string {
+  const told = words("expected", code);
+  return told === code ? shown(expected) : told;
+}
 
 function Conditions({ evidence }: { evidence: Evidence }) {
   const { t, words } = useText();
   return (
     <ul className="flex flex-col gap-1.5" data-testid="promote-conditions">
-      {evidence.conditions.map(({ code, met, value, expected, message }) => {
+      {evidence.conditions.map(({ code, met, value, expected }) => {
         const Icon = met ? CheckCircle2 : CircleSlash;
         return (
           <li key={code} className="text-xs" data-testid={`promote-condition-${code}`} data-met={met}>
@@ -26,7 +32,7 @@ function Conditions({ evidence }: { evidence: Evidence }) {
               <span className="font-medium">{words("condition", code)}</span>
               <Badge tone={met ? "good" : "bad"}>{t(met ? "gate.met" : "gate.unmet")}</Badge>
             </span>
-            <p className="num pl-5 text-2xs text-soft">{message !== "" ? message : t("promote.condition", { value: shown(value), expected: shown(expected) })}</p>
+            <p className="num pl-5 text-2xs text-soft">{t("promote.condition", { value: words("found", shown(value)), expected: inWords(words, code, expected) })}</p>
           </li>
         );
       })}

@@ -1,6 +1,5 @@
 "use client";
 
-import { useQuery } from "@tanstack/react-query";
 import { CircleAlert, Info, OctagonX, type LucideIcon } from "lucide-react";
 import { QueryView } from "@/components/data/QueryView";
 import { SymbolLink } from "@/components/data/SymbolLink";
@@ -11,8 +10,9 @@ import { Empty } from "@/components/ui/states";
 import type { RiskEvent } from "@/lib/api/schemas";
 import { cn } from "@/lib/cn";
 import { download, toCsv } from "@/lib/format/csv";
+import type { Window } from "@/lib/domain/range";
 import { useText } from "@/lib/i18n/useText";
-import { riskQuery, type AccountMode } from "@/lib/queries/risk";
+import { useRiskEvents } from "@/lib/queries/history";
 import { useUrlParam } from "@/lib/useUrlState";
 
 const LOOK: readonly { icon: LucideIcon; tone: string }[] = [
@@ -50,13 +50,13 @@ function csvOf(events: readonly RiskEvent[]): string {
   return toCsv(["ts", "severity", "event_type", "symbol", "message"], events.map((event) => [event.ts, event.severity, event.event_type, event.symbol, event.message]));
 }
 
-/** What the risk side reported, newest first. */
-export function RiskTimeline({ mode }: { mode: AccountMode }) {
+/** What the risk side reported over the range, newest first. */
+export function RiskTimeline({ window }: { window: Window }) {
   const { t } = useText();
-  const query = useQuery(riskQuery(mode));
   const [param, setLevel] = useUrlParam("severity");
   const level = LEVELS.find((name) => name === param) ?? "1";
-  const shown = (query.data?.events ?? []).filter(({ severity }) => severity >= Number(level));
+  const { query, more } = useRiskEvents(window, Number(level));
+  const shown = query.data ?? [];
   return (
     <Card
       title={t("risk.events")}
@@ -75,11 +75,18 @@ export function RiskTimeline({ mode }: { mode: AccountMode }) {
           shown.length === 0 ? (
             <Empty title={t("risk.events.empty")}>{t("risk.events.empty.what")}</Empty>
           ) : (
-            <ol className="max-h-[28rem] overflow-y-auto" tabIndex={0} aria-label={t("risk.events")}>
-              {shown.map((event) => (
-                <Event key={`${event.ts}:${event.event_type}:${event.symbol ?? ""}`} event={event} />
-              ))}
-            </ol>
+            <>
+              <ol className="max-h-[28rem] overflow-y-auto" tabIndex={0} aria-label={t("risk.events")}>
+                {shown.map((event) => (
+                  <Event key={`${event.ts}:${event.event_type}:${event.symbol ?? ""}:${event.message}`} event={event} />
+                ))}
+              </ol>
+              {more !== null && (
+                <Button size="sm" variant="ghost" className="self-center" disabled={more.loading} onClick={more.load} data-testid="risk-events-more">
+                  {t(more.loading ? "table.more.loading" : "table.more")}
+                </Button>
+              )}
+            </>
           )
         }
       </QueryView>

@@ -6,9 +6,11 @@ import { RepairButton } from "@/components/panels/RepairButton";
 import { Badge } from "@/components/ui/badge";
 import type { Gap, QualityEvent, SymbolDrift, SymbolQuality } from "@/lib/api/schemas";
 import { missingState, psiState } from "@/lib/domain/quality";
+import type { Window } from "@/lib/domain/range";
 import { duration } from "@/lib/format/time";
 import type { Text } from "@/lib/i18n/useText";
 import { useMarketNow } from "@/lib/live/useFreshness";
+import { useGaps, useQualityEvents } from "@/lib/queries/history";
 import { driftQuery, qualityQuery } from "@/lib/queries/records";
 import type { Column } from "@/lib/table/useTable";
 import { SimpleTable } from "./SimpleTable";
@@ -57,10 +59,11 @@ function gapColumns(text: Text): Column<Gap>[] {
   ];
 }
 
-export function GapsTable() {
-  const query = useQuery({ ...qualityQuery, select: (quality) => quality.gaps });
+/** Gaps that touch the range. */
+export function GapsTable({ window }: { window: Window }) {
+  const { query, more } = useGaps(window);
   const marketNow = useMarketNow(60_000);
-  return <SimpleTable id="gaps" query={query} columns={gapColumns} rowKey={(gap) => `${gap.symbol}:${gap.dataset}:${gap.from_ts}`} words={{ title: "quality.gaps", caption: "quality.gaps.caption", empty: "quality.gaps.empty", emptyWhat: "quality.gaps.empty.what" }} aside={<RepairButton {...(marketNow !== null && { now: marketNow })} />} />;
+  return <SimpleTable id="gaps" height="max-h-96" query={query} more={more} columns={gapColumns} rowKey={(gap) => `${gap.symbol}:${gap.dataset}:${gap.from_ts}`} words={{ title: "quality.gaps", caption: "quality.gaps.caption", empty: "quality.gaps.empty", emptyWhat: "quality.gaps.empty.what" }} aside={<RepairButton {...(marketNow !== null && { now: marketNow })} />} />;
 }
 
 function eventColumns(text: Text): Column<QualityEvent>[] {
@@ -74,7 +77,7 @@ function eventColumns(text: Text): Column<QualityEvent>[] {
 }
 
 /** Input that was refused: outliers, impossible values, broken frames. */
-export function QualityEventsTable() {
-  const query = useQuery({ ...qualityQuery, select: (quality) => quality.events });
-  return <SimpleTable id="quality-events" query={query} columns={eventColumns} rowKey={(event) => `${event.ts}:${event.symbol ?? ""}:${event.code}:${event.message}`} words={{ title: "quality.events", caption: "quality.events.caption", empty: "quality.events.empty", emptyWhat: "quality.events.empty.what" }} />;
+export function QualityEventsTable({ window }: { window: Window }) {
+  const { query, more } = useQualityEvents(window);
+  return <SimpleTable id="quality-events" height="max-h-96" query={query} more={more} columns={eventColumns} rowKey={(event) => `${event.ts}:${event.symbol ?? ""}:${event.code}:${event.message}`} words={{ title: "quality.events", caption: "quality.events.caption", empty: "quality.events.empty", emptyWhat: "quality.events.empty.what" }} />;
 }

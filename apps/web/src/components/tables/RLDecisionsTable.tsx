@@ -4,10 +4,10 @@ import { useQuery } from "@tanstack/react-query";
 import { SymbolLink } from "@/components/data/SymbolLink";
 import { Meter } from "@/components/ui/meter";
 import { Signed } from "@/components/ui/signed";
-import type { RLDecision } from "@/lib/api/schemas";
+import type { RLDecision, RLStats } from "@/lib/api/schemas";
 import { chances } from "@/lib/domain/training";
-import type { Text } from "@/lib/i18n/useText";
-import { rlDecisionsQuery } from "@/lib/queries/records";
+import { useText, type Text } from "@/lib/i18n/useText";
+import { rlDecisionsQuery, rlStatsQuery } from "@/lib/queries/records";
 import type { Column } from "@/lib/table/useTable";
 import { SimpleTable } from "./SimpleTable";
 
@@ -36,8 +36,34 @@ function columns(text: Text): Column<RLDecision>[] {
   ];
 }
 
+/** How the actions of a day are spread. */
+function Actions({ stats }: { stats: RLStats }) {
+  const { t, words, percent, fixed } = useText();
+  return (
+    <section data-testid="rl-actions">
+      <h3 className="label mb-1">{t("rl.actions")}</h3>
+      <ul className="grid gap-x-6 gap-y-1 sm:grid-cols-2">
+        {stats.actions.map((row) => (
+          <li key={row.action} className="grid grid-cols-[5rem_1fr_auto] items-center gap-2 text-xs" title={t("rl.actions.row", { action: words("action", row.action_name), count: row.count, executed: row.executed, confidence: percent(row.mean_confidence, 0) })}>
+            <span className="font-medium">{words("action", row.action_name)}</span>
+            <Meter label={words("action", row.action_name)} value={row.count / stats.decisions} />
+            <span className="num text-right">
+              {fixed(row.count)} · {percent(row.mean_confidence, 0)}
+            </span>
+          </li>
+        ))}
+      </ul>
+    </section>
+  );
+}
+
 /** The agent's decisions, newest first (§25.6). */
 export function RLDecisionsTable() {
   const query = useQuery(rlDecisionsQuery);
-  return <SimpleTable id="rl-decisions" query={query} columns={columns} rowKey={(row) => String(row.id)} words={{ title: "rl.decisions", caption: "rl.decisions", empty: "rl.decisions.empty", emptyWhat: "rl.decisions.empty.what" }} />;
+  const { data: stats } = useQuery(rlStatsQuery);
+  return (
+    <SimpleTable id="rl-decisions" query={query} columns={columns} rowKey={(row) => String(row.id)} words={{ title: "rl.decisions", caption: "rl.decisions", empty: "rl.decisions.empty", emptyWhat: "rl.decisions.empty.what" }}>
+      {stats !== undefined && stats.decisions > 0 && <Actions stats={stats} />}
+    </SimpleTable>
+  );
 }

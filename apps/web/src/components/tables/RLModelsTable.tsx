@@ -1,9 +1,11 @@
 "use client";
 
 import { useQuery } from "@tanstack/react-query";
+import { Confirm } from "@/components/data/Confirm";
 import { Badge } from "@/components/ui/badge";
 import type { RLModel } from "@/lib/api/schemas";
-import type { Text } from "@/lib/i18n/useText";
+import { useText, type Text } from "@/lib/i18n/useText";
+import { useRLPromote } from "@/lib/queries/actions";
 import { rlModelsQuery } from "@/lib/queries/records";
 import type { Column } from "@/lib/table/useTable";
 import { SimpleTable } from "./SimpleTable";
@@ -12,7 +14,7 @@ const metric = (model: RLModel, ...names: string[]) => {
   const found = names.map((name) => model.metrics[name]).find((value) => typeof value === "number");
   return typeof found === "number" ? found : null;
 };
-const PF = (model: RLModel) => metric(model, "profit_factor", "pf");
+const PF = (model: RLModel) => metric(model, "profit_factor", "pf", "PF");
 const WIN = (model: RLModel) => metric(model, "win_rate");
 const SHARPE = (model: RLModel) => metric(model, "sharpe");
 const MDD = (model: RLModel) => metric(model, "max_drawdown", "max_dd");
@@ -29,7 +31,14 @@ function columns(text: Text): Column<RLModel>[] {
     { id: "sharpe", label: "figure.sharpe", numeric: true, cell: (model) => text.fixed(SHARPE(model), 2), sort: SHARPE },
     { id: "mdd", label: "figure.max_drawdown", numeric: true, cell: (model) => text.percent(MDD(model), 1), sort: MDD },
     { id: "trained_on", label: "col.trained_on", numeric: true, cell: (model) => `${text.day(Date.parse(model.train_start))} … ${text.day(Date.parse(model.train_end))}`, sort: (model) => Date.parse(model.train_end), csv: (model) => `${model.train_start}/${model.train_end}` },
+    { id: "act", label: "col.act", cell: (model) => (model.is_production ? null : <PutInProduction model={model} />) },
   ];
+}
+
+function PutInProduction({ model }: { model: RLModel }) {
+  const { t } = useText();
+  const promote = useRLPromote();
+  return <Confirm needs="admin" name={t("rl.promote")} title={t("rl.promote.title", { model: model.model_id, symbol: model.symbol })} what={t("rl.promote.what")} reason testId={`rl-promote-${model.model_id}`} act={(reason) => promote.mutateAsync({ model: model.model_id, reason })} />;
 }
 
 /** Models of the agent (§25.6). */

@@ -32,22 +32,24 @@ interface SimpleTableProps<Row> {
   children?: ReactNode;
   /** Older rows that have not been asked for. */
   more?: More | null;
+  /** A class that bounds long lists; they scroll inside. */
+  height?: string;
 }
 
 /** A titled table over one query with all its states. */
-export function SimpleTable<Row>({ id, query, columns, rowKey, words, aside, children, more = null }: SimpleTableProps<Row>) {
+export function SimpleTable<Row>({ id, query, columns, rowKey, words, aside, children, more = null, height }: SimpleTableProps<Row>) {
   const { t } = useText();
   return (
     <Card title={t(words.title)} data-testid={`card-${id}`} bodyClassName="p-0" aside={aside}>
       {children !== undefined && children !== false && children !== null && <div className="border-b border-line p-2">{children}</div>}
       <QueryView query={query} what={words.title} rows={4}>
-        {(rows) => <Body id={id} rows={rows} columns={columns} rowKey={rowKey} words={words} more={more} />}
+        {(rows) => <Body id={id} rows={rows} columns={columns} rowKey={rowKey} words={words} more={more} {...(height !== undefined && { height })} />}
       </QueryView>
     </Card>
   );
 }
 
-function Body<Row>({ id, rows, columns, rowKey, words, more }: { rows: Row[]; more: More | null } & Pick<SimpleTableProps<Row>, "id" | "columns" | "rowKey" | "words">) {
+function Body<Row>({ id, rows, columns, rowKey, words, more, height }: { rows: Row[]; more: More | null } & Pick<SimpleTableProps<Row>, "id" | "columns" | "rowKey" | "words" | "height">) {
   const text = useText();
   const built = useMemo(() => columns(text), [columns, text]);
   const table = useTable({ id, columns: built, rows, rowKey });
@@ -57,7 +59,7 @@ function Body<Row>({ id, rows, columns, rowKey, words, more }: { rows: Row[]; mo
         <span className="num label mr-auto">{text.t("table.rows", { count: rows.length })}</span>
         <TableTools table={table} />
       </div>
-      <DataTable table={table} caption={text.t(words.caption)} empty={<Empty title={text.t(words.empty)}>{text.t(words.emptyWhat)}</Empty>} />
+      <DataTable table={table} caption={text.t(words.caption)} {...(height !== undefined && { className: height })} empty={<Empty title={text.t(words.empty)}>{text.t(words.emptyWhat)}</Empty>} />
       {more !== null && (
         <div className="flex justify-center border-t border-line p-1.5">
           <Button size="sm" variant="ghost" disabled={more.loading} onClick={more.load} data-testid={`${id}-more`}>

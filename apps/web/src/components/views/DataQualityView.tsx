@@ -1,10 +1,12 @@
 "use client";
 
-import { RangePicker, useWindow } from "@/components/data/RangePicker";
+import { RangePicker } from "@/components/data/RangePicker";
 import { DriftCard } from "@/components/cards/DriftCard";
 import { DriftChart } from "@/components/charts/DriftChart";
+import { LatencyChart } from "@/components/charts/LatencyChart";
 import { QualityHeatMap } from "@/components/charts/QualityHeatMap";
 import { GapsTable, QualityEventsTable, SymbolQualityTable } from "@/components/tables/QualityTables";
+import { useWindow } from "@/lib/rangeState";
 import { PageFrame } from "./PageFrame";
 
 /** Whether the data can be trusted: where and when bars are missing or late, what was refused, how the inputs drift. */
@@ -17,10 +19,11 @@ export function DataQualityView() {
         <DriftCard />
         <DriftChart />
       </div>
+      <LatencyChart window={window} />
       <SymbolQualityTable />
       <div className="grid gap-2 sm:gap-3 xl:grid-cols-2">
-        <GapsTable />
-        <QualityEventsTable />
+        <GapsTable window={window} />
+        <QualityEventsTable window={window} />
       </div>
     </PageFrame>
   );

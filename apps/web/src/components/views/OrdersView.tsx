@@ -1,7 +1,7 @@
 "use client";
 
 import { AccountSwitch, useAccountMode } from "@/components/data/AccountSwitch";
-import { RangePicker, useWindow } from "@/components/data/RangePicker";
+import { RangePicker } from "@/components/data/RangePicker";
 import { ExecutionCard } from "@/components/cards/ExecutionCard";
 import { EquityChart } from "@/components/charts/EquityChart";
 import { TradeAnalysis } from "@/components/charts/TradeAnalysis";
@@ -15,6 +15,7 @@ import { TradesTable } from "@/components/tables/TradesTable";
 import { Tabs } from "@/components/ui/tabs";
 import { windowKey } from "@/lib/domain/range";
 import { useText } from "@/lib/i18n/useText";
+import { useWindow } from "@/lib/rangeState";
 import { useUrlParam } from "@/lib/useUrlState";
 import { PageFrame } from "./PageFrame";
 

@@ -5,23 +5,25 @@ import dynamic from "next/dynamic";
 import { usePathname, useSearchParams } from "next/navigation";
 import { useMemo, useState } from "react";
 import { ChartLegend } from "@/components/charts/ChartLegend";
+import { useAccountMode } from "@/components/data/AccountSwitch";
 import { QueryView } from "@/components/data/QueryView";
 import { RangePicker } from "@/components/data/RangePicker";
 import { ExplainPanel } from "@/components/panels/ExplainPanel";
 import { LiveOpsPanel } from "@/components/panels/LiveOpsPanel";
 import { SymbolHeader } from "@/components/panels/SymbolHeader";
 import { WhyPanel } from "@/components/panels/WhyPanel";
+import { WhyNotTable } from "@/components/tables/WhyNotTable";
 import { Button } from "@/components/ui/button";
 import { Card } from "@/components/ui/card";
 import { Segmented } from "@/components/ui/segmented";
 import { Empty, Loading, Skeleton } from "@/components/ui/states";
 import type { Annotation, Series } from "@/lib/api/schemas";
 import { ChartSync } from "@/lib/chart/sync";
-import { parseWindow } from "@/lib/domain/range";
 import { aggregate, candlesOf, TIMEFRAMES, type Timeframe } from "@/lib/domain/series";
 import { decimalsOf } from "@/lib/format/number";
 import { useText } from "@/lib/i18n/useText";
 import { positionsQuery, signalsQuery, universeQuery } from "@/lib/queries/live";
+import { useWindow } from "@/lib/rangeState";
 import { annotationsQuery } from "@/lib/queries/performance";
 import { useSymbolSeries } from "@/lib/queries/useSymbolSeries";
 import { symbolOfPath } from "@/lib/symbolPath";
@@ -42,9 +44,10 @@ function useSymbol(): string | null {
 
 function useView() {
   const params = useSearchParams();
+  const window = useWindow();
   const timeframe: Timeframe = TIMEFRAMES.find((name) => name === params.get("tf")) ?? "1m";
   return {
-    window: parseWindow(params),
+    window,
     timeframe,
     source: params.get("price") === "mark" ? ("mark" as const) : ("last" as const),
     logScale: params.get("log") === "1",
@@ -103,6 +106,7 @@ function Toolbar({ view }: { view: ReturnType<typeof useView> }) {
 function Loaded({ symbol }: { symbol: string }) {
   const { t } = useText();
   const view = useView();
+  const mode = useAccountMode();
   const query = useSymbolSeries(symbol, view.window);
   const universe = useQuery(universeQuery);
   const instrument = universe.data?.find((one) => one.symbol === symbol) ?? null;
@@ -129,6 +133,7 @@ function Loaded({ symbol }: { symbol: string }) {
           <ExplainPanel symbol={symbol} />
         </div>
       </div>
+      <WhyNotTable key={symbol} symbol={symbol} mode={mode} window={view.window} />
     </div>
   );
 }

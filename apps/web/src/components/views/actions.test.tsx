@@ -169,7 +169,7 @@ describe("repair and explanation", () => {
   it("fetches the span of a gap again and follows the job", async () => {
     const requests = fakeNetwork((_, init) => (init.method === "POST" ? taken(job({ job_id: "r1", kind: "repair" })) : undefined));
     const gap = { symbol: "BTCUSDT", dataset: "candles_1m", from_ts: "2025-05-26T09:00:00Z", to_ts: "2025-05-26T09:02:00Z", missing_bars: 3, repaired_bars: 0, status: "open", source: null, found_at: "2025-05-26T09:05:00Z", repaired_at: null };
-    renderDesk(<DataQualityView />, { status: STATUS, universe: [instrument("BTCUSDT")], cache: [[keys.qualityMap("1d"), { bucket_ms: 1, ts: [], rows: [] }], [keys.quality, { market_ts: null, missing_rate_24h: 0, open_gaps: 1, quality_events_24h: 0, symbols: [], gaps: [gap], events: [] }], [keys.drift, { ts: [], psi_mean: [], psi_max: [], symbols: [] }]] });
+    renderDesk(<DataQualityView />, { status: STATUS, universe: [instrument("BTCUSDT")], cache: [[keys.qualityMap("1d"), { bucket_ms: 1, ts: [], rows: [] }], [keys.quality, { market_ts: null, missing_rate_24h: 0, open_gaps: 1, quality_events_24h: 0, symbols: [], gaps: [gap], events: [] }], [keys.gaps("1d"), { pages: [{ items: [gap], next_cursor: null }], pageParams: [null] }], [keys.drift, { ts: [], psi_mean: [], psi_max: [], symbols: [] }]] });
     await userEvent.click(screen.getByTestId("repair-BTCUSDT"));
     await userEvent.click(screen.getByTestId("repair-BTCUSDT-confirm"));
     await waitFor(() => expect(navigation.pushed).toEqual(["/training/?job=r1"]));

@@ -1,4 +1,4 @@
-import { screen } from "@testing-library/react";
+import { screen, within } from "@testing-library/react";
 import { describe, expect, it } from "vitest";
 import { shadeOf } from "@/lib/domain/quality";
 import { keys } from "@/lib/queries/keys";
@@ -20,7 +20,21 @@ const gap = { symbol: "BTCUSDT", dataset: "candles_1m", from_ts: "2025-05-26T09:
 const event = { ts: "2025-05-26T09:30:00Z", symbol: "BTCUSDT", code: "NAN_PRICE", message: "close is not a number", details: null };
 const quality = { market_ts: null, missing_rate_24h: 0.002, open_gaps: 1, quality_events_24h: 1, symbols: [row], gaps: [gap], events: [event] };
 const drift = { ts: [T0, T0 + HOUR], psi_mean: [0.05, 0.12], psi_max: [0.2, 0.31], symbols: [{ symbol: "BTCUSDT", ts: "2025-05-26T10:00:00Z", psi: 0.31, missing_rate: 0.01, outlier_rate: 0.02, latency_ms: null }] };
-const page = (found: object = map) => renderDesk(<DataQualityView />, { status: STATUS, cache: [[keys.qualityMap("1d"), found], [keys.quality, quality], [keys.drift, drift]] });
+const stage = (name: string, counts: number[]) => ({ stage: name, unit: "wall_ms", n: 10, counts, p50: 2.71, p90: 6, p99: 18, max: 130.4 });
+const latency = { from_ts: T0, to_ts: T0 + HOUR, edges: [1, 5], stages: [stage("features", [2, 7, 1]), stage("decision", [10, 0, 0])] };
+const pages = (items: unknown[]) => ({ pages: [{ items, next_cursor: null }], pageParams: [null] });
+const page = (found: object = map) =>
+  renderDesk(<DataQualityView />, {
+    status: STATUS,
+    cache: [
+      [keys.qualityMap("1d"), found],
+      [keys.quality, quality],
+      [keys.drift, drift],
+      [keys.latency("1d"), latency],
+      [keys.gaps("1d"), pages([gap])],
+      [keys.qualityEvents("1d"), pages([event])],
+    ],
+  });
 
 describe("the data quality page", () => {
   it("maps missing and late bars, with the figure wherever something is wrong", () => {
@@ -38,6 +52,14 @@ describe("the data quality page", () => {
     expect(screen.getByTestId("gaps-row-BTCUSDT:candles_1m:2025-05-26T09:00:00Z")).toHaveTextContent("open");
     expect(screen.getByTestId("quality-events-table")).toHaveTextContent("NAN_PRICE");
     expect(screen.getByTestId("drift-chart")).toHaveAccessibleName("Population stability index, mean 0.120, worst symbol 0.310");
+  });
+
+  it("draws how long minutes took, by stage", () => {
+    page();
+    const stage = screen.getByTestId("latency-features");
+    expect(within(stage).getByRole("img")).toHaveAccessibleName("Features: half of the minutes within 2.7 ms, 99 % within 18.0 ms");
+    expect(stage).toHaveTextContent(/longest130 ms/);
+    expect(within(stage).getByTitle("1.0 ms – 5.0 ms: 7")).toBeInTheDocument();
   });
 
   it("says what to do while there is nothing", () => {

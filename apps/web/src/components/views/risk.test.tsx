@@ -7,7 +7,18 @@ import { fakeNetwork, renderDesk } from "@/testing/render";
 import { ACCOUNT, LIVE, RISK, STATUS } from "@/testing/samples";
 import { RiskView } from "./RiskView";
 
-const page = (risk = RISK, status = STATUS) => renderDesk(<RiskView />, { status, cache: [[keys.risk("shadow"), risk]] });
+const FUNNEL = { ...RISK.funnel_hour, rows: 400, traded: 5, symbols: [{ symbol: "BTCUSDT", rows: 200, traded: 5, blocked: 180, flat: 15, top_code: "EV_BELOW_MIN" }] };
+const pages = (items: unknown[]) => ({ pages: [{ items, next_cursor: null }], pageParams: [null] });
+const page = (risk = RISK, status = STATUS) =>
+  renderDesk(<RiskView />, {
+    status,
+    cache: [
+      [keys.risk("shadow"), risk],
+      [keys.funnel("shadow", "1d"), FUNNEL],
+      [keys.riskEvents("1d", 1), pages(RISK.events)],
+      [keys.riskEvents("1d", 3), pages(RISK.events.filter(({ severity }) => severity === 3))],
+    ],
+  });
 
 describe("the risk page", () => {
   it("shows each guard as value, limit, distance and share", () => {
@@ -18,8 +29,15 @@ describe("the risk page", () => {
     expect(screen.getByTestId("guards-row-BETA_CAP")).toHaveTextContent("no account yet");
   });
 
-  it("shows what became of the hour's minutes, and the last minute on request", async () => {
+  it("shows what became of the range's minutes, of all symbols and of each", () => {
     page();
+    expect(screen.getByTestId("funnel-traded")).toHaveTextContent("5 1.3%");
+    expect(screen.getByTestId("symbol-funnel-row-BTCUSDT")).toHaveTextContent(/200518015.*EV_BELOW_MIN/);
+  });
+
+  it("shows what became of the hour's minutes and of the last minute on request", async () => {
+    page();
+    await userEvent.click(within(screen.getByTestId("funnel-span")).getByText("Last hour"));
     expect(screen.getByTestId("funnel-traded")).toHaveTextContent("4 2.0%");
     expect(screen.getByTestId("funnel-reason-MAX_POSITIONS")).toHaveTextContent("3090");
     await userEvent.click(within(screen.getByTestId("funnel-span")).getByText("Last minute"));

@@ -49,6 +49,8 @@ export const rlModelSchema = api.RLModelDTO;
 export type RLModel = api.RLModelDTO;
 export const rlDecisionSchema = api.RLDecisionDTO;
 export type RLDecision = api.RLDecisionDTO;
+export const rlStatsSchema = api.RLStatsOut;
+export type RLStats = api.RLStatsOut;
 
 /** Missing and late bars, symbols by time; `ts` opens each bucket. */
 export const qualityMapSchema = api.QualityMapOut;
@@ -74,6 +76,20 @@ export type RiskState = api.RiskStateDTO;
 export type Guard = api.GuardDTO;
 export type Funnel = api.FunnelDTO;
 export type RiskEvent = api.RiskEventDTO;
+export const riskEventsSchema = api.RiskEventsPage;
+/** A funnel over a span, and of each symbol. */
+export const funnelSchema = api.FunnelOut;
+export type SymbolFunnel = api.SymbolFunnel;
+/** The minutes in which a symbol was blocked. */
+export const whyNotSchema = api.WhyNotPage;
+export type WhyNotPage = api.WhyNotPage;
+export type WhyNot = api.WhyNotRow;
+/** Histograms by stage: `counts[i]` lie below `edges[i]`, the last above all of them. */
+export const latencySchema = api.LatencyOut;
+export type Latency = api.LatencyOut;
+export type LatencyStage = api.LatencyStage;
+export const gapsSchema = api.GapsPage;
+export const qualityEventsSchema = api.QualityEventsPage;
 export type LiveState = api.LiveStateDTO;
 /** What live trading needs, each met or not. */
 export const gateSchema = api.GateDTO;

@@ -13,6 +13,17 @@ const RANGE_MS: Record<Range, number> = {
   "7d": 168 * HOUR_MS,
 };
 
+/** How often what is shown over a range is read again: at each list's own pace, at a given one, or not by itself. */
+export const REFRESHES = ["auto", "5s", "30s", "5m", "off"] as const;
+export type Refresh = (typeof REFRESHES)[number];
+const REFRESH_MS = { "5s": 5_000, "30s": 30_000, "5m": 300_000 } as const;
+
+/** Milliseconds between two readings, false for none; `ownMs` is the list's own pace. */
+export function refreshMs(refresh: Refresh, ownMs: number): number | false {
+  if (refresh === "off") return false;
+  return refresh === "auto" ? ownMs : REFRESH_MS[refresh];
+}
+
 export type Window = { kind: "relative"; range: Range } | { kind: "absolute"; from: number; to: number };
 
 /** Parse the URL; what cannot be read falls back to a range instead of breaking the page. */

@@ -67,6 +67,11 @@ export function duration(ms: number | null | undefined): string {
   return `${Math.floor(seconds / 86_400)}d ${pad(Math.floor(seconds / 3_600) % 24)}h`;
 }
 
+/** As {@link duration}, with tenths of a millisecond below a hundred: 2.7 ms. */
+export function fineDuration(ms: number | null | undefined): string {
+  return ms !== null && ms !== undefined && Number.isFinite(ms) && ms < 100 ? `${ms.toFixed(1)} ms` : duration(ms);
+}
+
 /** Whole seconds, so that a ticking age does not flicker in its tenths. */
 export function wholeSeconds(ms: number | null | undefined): string {
   if (ms === null || ms === undefined || !Number.isFinite(ms)) return "–";

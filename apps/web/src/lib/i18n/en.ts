@@ -1,9 +1,11 @@
 import { accessEn } from "./access.en";
 import { actionsEn } from "./actions.en";
+import { historyEn } from "./history.en";
 import { performanceEn } from "./performance.en";
 /** English; the shape every other language must have. */
 export const en = {
   ...performanceEn,
+  ...historyEn,
   ...actionsEn,
   ...accessEn,
   "brand.name": "Perpilot",

@@ -1,11 +1,13 @@
 import { accessKo } from "./access.ko";
 import { actionsKo } from "./actions.ko";
+import { historyKo } from "./history.ko";
 import { performanceKo } from "./performance.ko";
 /** 한국어. */
 import type { Catalogue } from "./en";
 
 export const ko: Catalogue = {
   ...performanceKo,
+  ...historyKo,
   ...actionsKo,
   ...accessKo,
   "brand.name": "Perpilot",

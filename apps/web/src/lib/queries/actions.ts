@@ -25,6 +25,8 @@ export const evidenceQuery = (model: string) => queryOptions({ queryKey: keys.ev
 export const usePromote = () => useCommand(({ model, ...body }: { model: string; reason: string; override?: true; confirm?: string }) => post(anything, `/api/models/${id(model)}/promote`, body), keys.models, keys.status);
 export const useRollback = () => useCommand((reason: string) => post(anything, "/api/models/rollback", { reason }), keys.models, keys.status);
 
+export const useRLPromote = () => useCommand(({ model, reason }: { model: string; reason: string }) => post(anything, `/api/rl/models/${id(model)}/promote`, { reason }), keys.rlModels);
+
 export const schedulesQuery = queryOptions({ queryKey: keys.schedules, queryFn: ({ signal }) => get(z.array(scheduleSchema), "/api/schedules", signal), refetchInterval: 15_000 });
 export const useScheduleChange = () => useCommand(({ name, ...body }: { name: string; enabled?: boolean; every?: string; at?: string }) => post(anything, `/api/schedules/${id(name)}`, body), keys.schedules);
 export const useScheduleRun = () => useCommand((name: string) => post(anything, `/api/schedules/${id(name)}/run`), keys.schedules, keys.jobs);

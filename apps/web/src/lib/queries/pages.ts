@@ -14,7 +14,7 @@ export interface More {
 }
 
 interface Options {
-  refetchInterval?: number | false;
+  refetchInterval?: number | false | (() => number | false);
 }
 
 /** All rows read so far, the newest page with what else it says, and how to get more (null when everything is there). */

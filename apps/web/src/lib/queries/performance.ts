@@ -3,6 +3,7 @@ import { queryOptions } from "@tanstack/react-query";
 import { get } from "@/lib/api/client";
 import { annotationsSchema, overlaySchema, profitSchema } from "@/lib/api/schemas";
 import { windowKey, type Window } from "@/lib/domain/range";
+import { every } from "@/lib/rangeState";
 import { keys } from "./keys";
 import type { AccountMode } from "./risk";
 import { spanParams } from "./span";
@@ -15,12 +16,12 @@ export const profitQuery = (mode: AccountMode, period: Period) =>
 
 /** Live, shadow and backtest over the same span. */
 export const overlayQuery = (window: Window) =>
-  queryOptions({ queryKey: keys.overlay(windowKey(window)), queryFn: async ({ signal, client }) => get(overlaySchema, `/api/account/equity/overlay?${await spanParams(client, window)}`, signal), refetchInterval: 60_000 });
+  queryOptions({ queryKey: keys.overlay(windowKey(window)), queryFn: async ({ signal, client }) => get(overlaySchema, `/api/account/equity/overlay?${await spanParams(client, window)}`, signal), refetchInterval: every(60_000) });
 
 /** What a chart marks; of one symbol and of the whole desk. */
 export const annotationsQuery = (window: Window, symbol: string | null = null) =>
   queryOptions({
     queryKey: keys.annotations(windowKey(window), symbol ?? ""),
     queryFn: async ({ signal, client }) => get(annotationsSchema, `/api/annotations?${await spanParams(client, window)}${symbol === null ? "" : `&symbol=${symbol}`}`, signal),
-    refetchInterval: 60_000,
+    refetchInterval: every(60_000),
   });

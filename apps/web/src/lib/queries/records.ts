@@ -15,9 +15,11 @@ import {
   qualityMapSchema,
   rlDecisionSchema,
   rlModelSchema,
+  rlStatsSchema,
   tradeSchema,
 } from "@/lib/api/schemas";
 import { windowKey, type Window } from "@/lib/domain/range";
+import { every } from "@/lib/rangeState";
 import { keys } from "./keys";
 import { usePages } from "./pages";
 import type { AccountMode } from "./risk";
@@ -35,7 +37,7 @@ function useRecords<T extends z.ZodMiniType>(name: "orders" | "fills" | "trades"
   return usePages(
     keys[name](mode, windowKey(window)),
     async (cursor, signal) => get(schema, `/api/${name}?mode=${mode}&limit=${PAGE_ROWS}&${await spanParams(client, window)}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`, signal),
-    { refetchInterval: SLOW_MS },
+    { refetchInterval: every(SLOW_MS) },
   );
 }
 
@@ -55,7 +57,7 @@ export const executionQuery = (mode: AccountMode, window: Window) =>
   queryOptions({
     queryKey: keys.execution(mode, windowKey(window)),
     queryFn: async ({ signal, client }) => get(executionSchema, `/api/execution?mode=${mode}&${await spanParams(client, window)}`, signal),
-    refetchInterval: SLOW_MS,
+    refetchInterval: every(SLOW_MS),
   });
 
 /** The socket tells every step of a job. */
@@ -78,13 +80,20 @@ export const rlModelsQuery = queryOptions({ queryKey: keys.rlModels, queryFn: ({
 
 export const rlDecisionsQuery = queryOptions({ queryKey: keys.rlDecisions, queryFn: ({ signal }) => get(z.array(rlDecisionSchema), "/api/rl/decisions?limit=500", signal), refetchInterval: 5_000 });
 
+/** What the agent did over the last day, by action (§25.6). */
+export const rlStatsQuery = queryOptions({
+  queryKey: keys.rlStats,
+  queryFn: async ({ signal, client }) => get(rlStatsSchema, `/api/rl/decisions/stats?${await spanParams(client, { kind: "relative", range: "1d" })}`, signal),
+  refetchInterval: 30_000,
+});
+
 export const qualityQuery = queryOptions({ queryKey: keys.quality, queryFn: ({ signal }) => get(dataQualitySchema, "/api/data-quality/summary", signal), refetchInterval: 10_000 });
 
 export const qualityMapQuery = (window: Window) =>
   queryOptions({
     queryKey: keys.qualityMap(windowKey(window)),
     queryFn: async ({ signal, client }) => get(qualityMapSchema, `/api/data-quality/map?${await spanParams(client, window)}`, signal),
-    refetchInterval: 30_000,
+    refetchInterval: every(30_000),
   });
 
 /** Measured once an hour. */

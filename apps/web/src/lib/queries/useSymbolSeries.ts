@@ -4,6 +4,7 @@ import { useEffect, useRef } from "react";
 import type { Series, Status } from "@/lib/api/schemas";
 import { resolveWindow, windowKey, type Window } from "@/lib/domain/range";
 import type { Stamped } from "@/lib/ws/cacheWriter";
+import { useRefresh } from "@/lib/rangeState";
 import { keys } from "./keys";
 import { signalsQuery, statusQuery } from "./live";
 import { extendSeries, fetchSeries } from "./series";
@@ -31,7 +32,7 @@ export function useSymbolSeries(symbol: string, window: Window): UseQueryResult<
 
   const busy = useRef(false);
   const lastAt = useRef(0);
-  const live = window.kind === "relative" && query.data !== undefined && query.data.interval_min === 1;
+  const live = useRefresh() !== "off" && window.kind === "relative" && query.data !== undefined && query.data.interval_min === 1;
   const key = windowKey(window);
   useEffect(() => {
     if (!live) return;
