@@ -6,7 +6,7 @@ from enum import StrEnum
 import orjson
 from pydantic import BaseModel
 
-from apps.api.db import Pool
+from apps.api.db import Connection, Pool
 from apps.api.params import LATEST_MS, Span
 from apps.api.queries import account, orders, positions, risk, rl, signals, status, training
 from packages.common.config import Settings
@@ -39,7 +39,6 @@ class Snapshots:
 
     def __init__(self, pool: Pool, settings: Settings) -> None:
         self._pool, self._settings = pool, settings
-        self._mode = "shadow"
 
     async def read(self, channel: str) -> bytes:
         """JSON of ``channel`` as its next update would carry it; a list without entries while there is no account."""
@@ -48,11 +47,12 @@ class Snapshots:
                 case "status_updates":
                     return _json(await status.status(conn, self._settings))
                 case "account_updates":
-                    return _json(await account.latest(conn, self._mode))
+                    read = [await account.latest(conn, mode) for mode in await _accounts(conn)]
+                    return _json([one for one in read if one is not None])
                 case "position_updates":
-                    return _json(await positions.latest(conn, self._mode))
+                    return _json([one for mode in await _accounts(conn) for one in await positions.latest(conn, mode)])
                 case "signal_updates":
-                    found = await signals.latest(conn, self._mode, sort="universe", limit=1000, blocked=None)
+                    found = await signals.latest(conn, "shadow", sort="universe", limit=1000, blocked=None)
                     return _json(found.items)
                 case "order_updates":
                     page = await orders.orders(
@@ -70,9 +70,12 @@ class Snapshots:
         raise ValueError(f"channel: got {channel!r}, expected one of {', '.join(CHANNELS)}")
 
 
-def _json(value: BaseModel | Sequence[BaseModel] | None) -> bytes:
-    if value is None:
-        return b"[]"
+async def _accounts(conn: Connection) -> tuple[str, ...]:
+    """Modes of the accounts that are kept now; what a live account held when it was last traded is history."""
+    return ("shadow",) if await status.live(conn) is None else ("shadow", "live")
+
+
+def _json(value: BaseModel | Sequence[BaseModel]) -> bytes:
     if isinstance(value, BaseModel):
         return orjson.dumps(value.model_dump())
     return orjson.dumps([item.model_dump() for item in value])

@@ -16,7 +16,7 @@ import psycopg
 import structlog
 from numpy.typing import NDArray
 
-from apps.worker_realtime import recovery
+from apps.worker_realtime import recovery, rows
 from apps.worker_realtime.engine import Engine, Permission
 from apps.worker_realtime.feature_book import FeatureBook
 from apps.worker_realtime.lease import TradingLease
@@ -155,6 +155,7 @@ class Worker:
                         state.account,
                         source.current.version,
                     )
+                    loop.tell_account(loop.engine)
                 elif loop.engine.model is not model.predictor:
                     loop.engine.use(model.predictor)
 
@@ -198,7 +199,7 @@ class Worker:
                     ) as live:
                         loop.live = view.live = live
                         watchers.append(live.see)
-                        await asyncio.gather(live.obey(), live.follow_rules())
+                        await asyncio.gather(live.obey(), live.follow_rules(), live.tell())
                 finally:
                     watching.cancel()
 
@@ -243,7 +244,7 @@ class Worker:
             volumes, medians = recovery.restore_volumes(conn, instruments.symbols)
             account = recovery.restore_account(conn, instruments.symbols, settings.shadow_equity_usdt)
             days = load_days(conn, instruments.symbols)
-            totals = load_totals(conn, settings.shadow_equity_usdt)
+            totals = load_totals(conn, rows.MODE) or Totals(settings.shadow_equity_usdt)
             last_ts = recovery.last_stored(conn, instruments.listed)
         log.info("recovered", symbols=len(instruments.listed), newest=max(book.last_ts(s) for s in instruments.listed))
         return Recovered(instruments, book, volumes, medians, account, days, totals, last_ts)

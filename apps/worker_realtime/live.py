@@ -21,6 +21,7 @@ from apps.worker_realtime.engine import Decided, Engine
 from apps.worker_realtime.lease import TradingLease
 from apps.worker_realtime.link import DeskCommand, DeskLink, SwitchRow
 from apps.worker_realtime.live_account import MODE, LiveAccount, LiveMinute, LivePermission
+from apps.worker_realtime.live_screens import LiveScreens, account_row, position_rows
 from apps.worker_realtime.loop import stale_limit_ms
 from apps.worker_realtime.model_source import ModelSource
 from packages.common.config import Settings
@@ -49,7 +50,6 @@ from services.userstream.recorder import Recorder
 
 log = structlog.get_logger(__name__)
 
-_SIDE = {1: "LONG", -1: "SHORT"}
 _LEASE_GRACE_MS = 8_500.0  # recvWindow of an entry, 2 s of staleness and 5 s (rule 18)
 _ROW_WAIT_MS = 30_000.0  # for the operator's last word; without a database the journal's counts
 _CLOSE_WITHIN_S = 300.0  # a word of long ago is not one of now
@@ -213,8 +213,10 @@ class LiveTrading:
         instruments: Mapping[str, InstrumentInfo],
         limits: guards.EntryLimits,
         gate: AccountGate,
+        publish: Callable[[str, Any], None],
     ) -> None:
         self.gate = gate
+        self._screens = LiveScreens(trader.view, publish, clock)
         self._limits, self._venue = limits, surroundings.venue
         self.lease_grace_ms = _LEASE_GRACE_MS
         self._watchdog_acted = wall_ms()  # what it did before this process is history
@@ -227,9 +229,11 @@ class LiveTrading:
         self._row = SwitchRow(link.state)
 
     def see(self, item: StreamItem) -> None:
-        """Marks for the software stop (rule 8)."""
+        """Marks for the software stop (rule 8) and for screens."""
         if isinstance(item, MarkTick):
-            self.trader.see_mark(item.symbol, Decimal(repr(item.mark)))
+            mark = Decimal(repr(item.mark))
+            self.trader.see_mark(item.symbol, mark)
+            self._screens.see_mark(item.symbol, mark)
 
     def minute(self, shadow: Decided, engine: Engine, late_ms: int, decided_at_ms: int) -> None:
         """Decide for the account on the shadow account's inputs, hand over what follows, keep the rows."""
@@ -317,6 +321,13 @@ class LiveTrading:
                 log.info("lease_not_settled", error=str(exc))
             else:
                 around.lease_settled = True
+
+    async def tell(self) -> None:
+        """Show the account on screens, until cancelled."""
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._screens.follow(lambda: self._bare_since))
+            if self._settings.database_url:
+                group.create_task(self._screens.follow_totals(self._settings.database_url))
 
     async def follow_rules(self, every_s: float = 60.0) -> None:
         """The exchange's rules and its opening and closing of symbols, for ever: they may change under a position."""
@@ -469,7 +480,7 @@ async def live_trading(
         if settings.database_url:
             asking.append(asyncio.create_task(differences.follow(settings.database_url), name="differences"))
         try:
-            yield LiveTrading(trader, surroundings, link, settings, writer, clock, instruments, limits, gate)
+            yield LiveTrading(trader, surroundings, link, settings, writer, clock, instruments, limits, gate, publish)
         finally:
             for task in asking:
                 task.cancel()
@@ -514,55 +525,6 @@ def account_key(settings: Settings, environment: Mapping[str, str]) -> Credentia
     if math.isinf(settings.clock_speed):
         raise SettingsError("SPEED: live trading needs a market that moves by itself; set a number")
     return found
-
-
-def account_row(view: AccountView, ts_ms: int) -> rows.Row | None:
-    """A row of account_snapshots, None before the account was read."""
-    account = view.account
-    if account is None:
-        return None
-    equity = float(account.margin_balance)
-    return {
-        "ts": ts_ms,
-        "mode": MODE,
-        "equity": equity,
-        "wallet_balance": float(account.wallet_balance),
-        "unrealized_pnl": float(account.unrealized_pnl),
-        "available_margin": float(account.available_balance),
-        "used_margin": float(account.initial_margin),
-        "margin_ratio": float(account.maint_margin) / equity if equity > 0 else 1.0,
-        "day_start_equity": None if view.marks is None else float(view.marks.day_start),
-    }
-
-
-def position_rows(view: AccountView, ts_ms: int) -> list[rows.Row]:
-    """Rows of positions: what is open as last reconciled."""
-    out = []
-    for held in view.positions.values():
-        side = 1 if held.amount > 0 else -1
-        reference = held.plan.reference_price if held.plan is not None else held.entry_price
-        out.append(
-            {
-                "symbol": held.symbol,
-                "ts": ts_ms,
-                "side": _SIDE[side],
-                "mode": MODE,
-                "amt": float(held.amount),
-                "entry_price": float(held.entry_price),
-                "mark_price": float(held.mark_price),
-                "leverage": held.leverage,
-                "margin_type": "isolated",
-                "liquidation_price": None if held.liquidation_price is None else float(held.liquidation_price),
-                "notional": float(abs(held.amount) * held.mark_price),
-                "unrealized_pnl": float(held.unrealized_pnl),
-                "sl_price": None if held.stop_price is None else float(held.stop_price),
-                "tp_price": None if held.target_price is None else float(held.target_price),
-                "opened_ts": held.opened_ts_ms,
-                "isolated_margin": float(held.isolated_margin),
-                "slippage": float(held.amount * (held.entry_price - reference)),
-            }
-        )
-    return out
 
 
 def _spread(values: Sequence[float]) -> dict[str, float] | None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from apps.worker_realtime import rows
 from apps.worker_realtime.engine import Decided, Engine, Permission
 from apps.worker_realtime.feature_book import FeatureBook, FeatureMinute
+from apps.worker_realtime.publisher import Share
 from apps.worker_realtime.recovery import checkpoint_state
 from apps.worker_realtime.totals import Totals
 from packages.common.settings_versions import SettingsVersion
@@ -278,10 +279,20 @@ class MinuteLoop:
         ret_60 = decided.inputs.last[3] / self._closes[ts_ms // MINUTE_MS % 60] - 1.0
         self._closes[ts_ms // MINUTE_MS % 60] = decided.inputs.last[3]
         self._publish("signal_updates", rows.signal_messages(signals, decided, ret_60))
-        self._publish("position_updates", rows.position_messages(positions))
-        self._publish("account_updates", account | {"ts": iso(ts_ms)} | self._totals.message(account, positions))
+        self._tell_account(account, positions)
         if orders:
             self._publish("order_updates", rows.order_messages(orders))
+
+    def tell_account(self, engine: Engine) -> None:
+        """Tell screens of the account as it was recovered: until the next minute nothing else would."""
+        ts_ms = engine.last_ts_ms
+        if ts_ms is not None:
+            self._tell_account(rows.account_row(engine, ts_ms), rows.position_rows(engine, ts_ms))
+
+    def _tell_account(self, account: rows.Row, positions: Sequence[rows.Row]) -> None:
+        message = account | {"ts": iso(account["ts"])} | self._totals.message(account, positions)
+        self._publish("position_updates", Share(rows.MODE, rows.position_messages(positions)))
+        self._publish("account_updates", Share(rows.MODE, [message]))
 
     def _note_halt(self, engine: Engine, ts_ms: int) -> None:
         halted = rows.halted(engine.state)

@@ -135,13 +135,18 @@ def signal_messages(signals: Sequence[Row], decided: Decided, ret_60: F64) -> li
 
 def maintenance_margin(engine: Engine) -> float:
     """Σ notional at the mark × maintenance rate − cum over the open positions, quote units."""
-    total = 0.0
-    for s, pos in enumerate(engine.state.positions):
-        if pos["side"] != 0:
-            notional = float(pos["qty"] * engine.state.memory[s]["mark"])
-            bracket = engine.constants.brackets[s][bracket_of(notional, engine.constants.brackets[s])]
-            total += max(0.0, notional * float(bracket[1]) - float(bracket[2]))
-    return total
+    return sum(_maintenance(engine, s) for s, pos in enumerate(engine.state.positions) if pos["side"] != 0)
+
+
+def _maintenance(engine: Engine, s: int) -> float:
+    notional = float(engine.state.positions[s]["qty"] * engine.state.memory[s]["mark"])
+    bracket = engine.constants.brackets[s][bracket_of(notional, engine.constants.brackets[s])]
+    return max(0.0, notional * float(bracket[1]) - float(bracket[2]))
+
+
+def margin_ratio(maintenance: float, margin: float) -> float | None:
+    """Maintenance margin over ``margin``, unrealized PnL included; 1 where there is none left, None for NaN."""
+    return number(maintenance / margin) if margin > 0 or math.isnan(margin) else 1.0
 
 
 def account_row(engine: Engine, ts_ms: int) -> Row:
@@ -193,6 +198,7 @@ def position_rows(engine: Engine, ts_ms: int) -> list[Row]:
                 "fees": float(pos["fees"]),
                 "funding": float(pos["funding"]),
                 "slippage": side * qty * (fill - float(pos["entry_ref"])),
+                "margin_ratio": margin_ratio(_maintenance(engine, s), margin + side * qty * (mark - fill)),
             }
         )
     return out
@@ -202,19 +208,16 @@ def position_messages(rows: Sequence[Row]) -> list[Row]:
     """``PositionDTO``s. A shadow position is protected by construction: the kernel holds its stop."""
     out = []
     for row in rows:
-        qty, side = abs(row["amt"]), 1 if row["side"] == "LONG" else -1
-        risk = side * qty * (row["entry_price"] - row["sl_price"])
-        paid = row["fees"] + row["funding"]
-        unrealized = row["unrealized_pnl"]
+        amt, mark, stop, unrealized = row["amt"], row["mark_price"], row["sl_price"], row["unrealized_pnl"]
+        risk = 0.0 if stop is None else abs(amt * (row["entry_price"] - stop))
+        paid = (row.get("fees") or 0.0) + (row.get("funding") or 0.0)
         out.append(
             row
             | {
                 "ts": iso(row["ts"]),
                 "opened_ts": iso(row["opened_ts"]),
                 "r_multiple": None if unrealized is None or risk <= 0 else (unrealized - paid) / risk,
-                "risk_at_stop": None
-                if row["mark_price"] is None
-                else side * qty * (row["mark_price"] - row["sl_price"]),
+                "risk_at_stop": None if mark is None or stop is None else max(0.0, amt * (mark - stop)),
                 "protected": True,
             }
         )

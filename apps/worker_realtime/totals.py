@@ -1,4 +1,4 @@
-"""What the shadow account has booked since it began: read once at the start, then kept up trade by trade."""
+"""What an account has booked since it began; the shadow account's is read once, then kept up trade by trade."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -27,28 +27,29 @@ class Totals:
             self.slippage += trade["slippage"]
             self.funding += trade["funding"]
 
-    def message(self, account: Row, positions: Iterable[Row]) -> dict[str, float]:
+    def message(self, account: Row, positions: Iterable[Row]) -> dict[str, float | None]:
         """The fields of ``AccountDTO`` that history adds to a snapshot; open positions' costs included."""
         held = list(positions)
         return {
             "start_equity": self.start_equity,
             "total_pnl": account["equity"] - self.start_equity,
-            "day_pnl": account["equity"] - account["day_start_equity"],
+            "day_pnl": None if (day_start := account["day_start_equity"]) is None else account["equity"] - day_start,
             "realized_pnl": self.realized,
-            "fees": self.fees + sum(p["fees"] for p in held),
-            "slippage": self.slippage + sum(p["slippage"] for p in held),
-            "funding": self.funding + sum(p["funding"] for p in held),
+            "fees": self.fees + sum(p.get("fees", 0.0) for p in held),
+            "slippage": self.slippage + sum(p.get("slippage", 0.0) for p in held),
+            "funding": self.funding + sum(p.get("funding", 0.0) for p in held),
         }
 
 
-def load_totals(conn: psycopg.Connection[Any], wallet: float) -> Totals:
-    """Totals of the shadow account; ``wallet`` is its start when it has no snapshot yet."""
+def load_totals(conn: psycopg.Connection[Any], mode: str) -> Totals | None:
+    """Totals of the account of ``mode``; None before its first snapshot, which is its start."""
     row = conn.execute(
-        "SELECT (SELECT equity FROM account_snapshots WHERE mode = 'shadow' ORDER BY ts LIMIT 1), "
+        "SELECT (SELECT equity FROM account_snapshots WHERE mode = %(mode)s ORDER BY ts LIMIT 1), "
         "coalesce(sum(net), 0), coalesce(sum(fees + liquidation_fee), 0), "
         "coalesce(sum(slippage), 0), coalesce(sum(funding), 0) "
-        "FROM trades WHERE mode = 'shadow'"
+        "FROM trades WHERE mode = %(mode)s",
+        {"mode": mode},
     ).fetchone()
     assert row is not None
     start, *sums = row
-    return Totals(wallet if start is None else float(start), *(float(value) for value in sums))
+    return None if start is None else Totals(float(start), *(float(value) for value in sums))

@@ -202,7 +202,7 @@ _ALL = (
         text: margin_type?
         float8: liquidation_price? notional? unrealized_pnl? sl_price? tp_price?
         timestamptz: opened_ts?
-        float8: isolated_margin? fees? funding? slippage?
+        float8: isolated_margin? fees? funding? slippage? margin_ratio?
     """, monthly=True),
     _table("trades", "mode symbol entry_ts", "nothing", """
         text: mode symbol

@@ -244,6 +244,7 @@ class PositionDTO(BaseModel):
     fees: float | None = None
     funding: float | None = None
     slippage: float | None = None
+    margin_ratio: float | None = None  # maintenance margin over the margin with unrealized PnL; at 1 it is liquidated
     r_multiple: float | None = None
     risk_at_stop: float | None = None
     protected: bool = True

@@ -76,7 +76,8 @@ class LivePosition:
     mark_price: Decimal
     unrealized_pnl: Decimal
     liquidation_price: Decimal | None
-    isolated_margin: Decimal
+    isolated_margin: Decimal  # unrealized PnL included
+    maint_margin: Decimal
     leverage: int
     stop_price: Decimal | None
     target_price: Decimal | None

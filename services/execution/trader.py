@@ -281,6 +281,7 @@ class Trader:
             held.unrealized_pnl,
             held.liquidation_price,
             held.isolated_margin,
+            held.maint_margin,
             plan.leverage if plan is not None else self._setup.leverage(runner.symbol) or 1,
             intent.stop_price if intent is not None else None,
             intent.target_price if intent is not None else None,

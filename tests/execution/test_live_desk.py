@@ -24,10 +24,13 @@ from apps.worker_realtime.lease import TradingLease
 from apps.worker_realtime.link import DeskLink
 from apps.worker_realtime.live import Surroundings, TappedStream, live_trading
 from apps.worker_realtime.model_source import ModelSource
+from apps.worker_realtime.publisher import StatePublisher
+from packages.common.bus import Bus
 from packages.common.config import load_settings
 from packages.common.errors import PlatformError
 from packages.common.logging import configure_logging
 from packages.common.time import MINUTE_MS, ScaledClock, monotonic_ms
+from packages.common.types import AccountDTO, PositionDTO
 from packages.common.writer import BatchWriter
 from packages.exchange.binance.endpoints import endpoints_for
 from packages.exchange.binance.rest import BinanceRest
@@ -153,14 +156,16 @@ async def live_desk(market, folder, postgres_url, redis_url, key=ApiKey(KEY, SEC
                 async for _ in stream.batches():
                     pass
 
-        tasks = [asyncio.create_task(work) for work in (listen(), lease.run(), link.run(), around.watch_clock())]
+        publisher = StatePublisher((await stack.enter_async_context(Bus(redis_url))).publish)
+        works = (listen(), lease.run(), link.run(), around.watch_clock(), publisher.run())
+        tasks = [asyncio.create_task(work) for work in works]
         try:
             async with live_trading(
-                settings, session, venue, clock, rng, writer, lambda *_: None, link, around, SYMBOLS
+                settings, session, venue, clock, rng, writer, publisher.publish, link, around, SYMBOLS
             ) as trading:
                 watchers.append(trading.see)
                 trading.lease_grace_ms = 300.0  # nobody held the lease before
-                tasks.append(asyncio.create_task(trading.obey()))
+                tasks += [asyncio.create_task(trading.obey()), asyncio.create_task(trading.tell())]
                 said["status"] = lambda: {"live": trading.status() | {"gate": trading.gate.status()}}
                 server = await stack.enter_async_context(running(settings))
                 instruments = (await venue.exchange_info()).instruments
@@ -207,8 +212,10 @@ async def test_the_operator_turns_live_on_halts_closes_pauses_and_flattens(marke
         await desk.call("POST", "/api/trading/toggle", 202, mode="live", reason="r", confirm="LIVE")
         assert desk.live.gate.permits()
 
+        screen = await Screen.open(desk)
         await desk.protected("BTCUSDT", 1)
         await desk.protected("ETHUSDT", 2)
+        await screen.shows_what_is_held(desk, "BTCUSDT", "ETHUSDT")
         state = await desk.until(lambda: desk_state(desk, 2))
         assert (state["unprotected"], state["stop_path_proven"]) == ([], True)
         await desk.call("POST", "/api/positions/BTCUSDT/close", 202, reason="enough")
@@ -241,9 +248,48 @@ async def test_the_operator_turns_live_on_halts_closes_pauses_and_flattens(marke
 
         state = await desk.until(flat)
         assert state["live"]["trips"][0]["detail"] == "go"
+        await screen.until("position_updates", lambda rows: rows == [])
+        await screen.socket.close()
         assert (await desk.exchange.control.audit())["accounts"]["main"]["positions"] == []
         await desk.call("POST", switch, 202, action="resume", reason="over")
         await desk.until(lambda: desk.live.trader.killed.word == "RUNNING")
+
+
+class Screen:
+    """A socket of the desk, and the newest it was told."""
+
+    def __init__(self, socket):
+        self.socket, self.told = socket, {}
+
+    @classmethod
+    async def open(cls, desk):
+        socket = await desk.server.client.ws_connect("/ws")
+        await socket.send_json({"op": "subscribe", "channels": ["position_updates", "account_updates"]})
+        return cls(socket)
+
+    async def until(self, channel, done, within_s=20.0):
+        async with asyncio.timeout(within_s):
+            while channel not in self.told or not done(self.told[channel]):
+                frame = await self.socket.receive_json()
+                self.told[frame.get("channel")] = frame.get("data")
+        return self.told[channel]
+
+    async def shows_what_is_held(self, desk, *symbols):
+        rows = await self.until(
+            "position_updates", lambda rows: {row["symbol"] for row in rows if row["protected"]} == set(symbols)
+        )
+        believed = desk.live.trader.view().positions
+        for row in rows:
+            shown, held = PositionDTO.model_validate(row), believed[row["symbol"]]
+            assert (shown.mode, shown.side, D(repr(shown.amt))) == ("live", "LONG", held.amount)
+            assert (shown.sl_price, shown.tp_price) == (float(held.stop_price), float(held.target_price))
+            assert shown.liquidation_price == float(held.liquidation_price) < shown.sl_price
+            assert 0.0 < shown.margin_ratio < 1.0 < shown.risk_at_stop
+            assert shown.notional == pytest.approx(shown.amt * shown.mark_price)
+            assert shown.unrealized_pnl == pytest.approx(shown.amt * (shown.mark_price - shown.entry_price), abs=1e-6)
+            assert shown.unprotected_since is None
+        (account,) = await self.until("account_updates", lambda rows: rows and rows[0]["used_margin"] > 0)
+        assert AccountDTO.model_validate(account).mode == "live"
 
 
 async def desk_state(desk, positions):

@@ -59,6 +59,7 @@ def dto(row: dict[str, Any]) -> PositionDTO:
         fees=number(row["fees"]),
         funding=number(row["funding"]),
         slippage=number(row["slippage"]),
+        margin_ratio=number(row["margin_ratio"]),
         r_multiple=r_multiple(amt, entry, stop, number(row["unrealized_pnl"]), costs),
         risk_at_stop=risk_at_stop(amt, mark, stop),
         protected=stop is not None,

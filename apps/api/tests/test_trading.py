@@ -260,6 +260,28 @@ async def test_flattening_needs_an_account_and_is_not_softened(desk, settings, p
         assert (milder["kill_switch"], milder["changed"]) == ("FLATTENING", False)
 
 
+async def test_a_socket_begins_with_every_account_that_is_kept(desk, postgres_url):
+    async def told():
+        async with desk.client.ws_connect("/ws") as socket:
+            await socket.send_json({"op": "subscribe", "channels": ["position_updates", "account_updates"]})
+            frames = [await socket.receive_json() for _ in range(2)]
+        return {frame["channel"]: [row["mode"] for row in frame["data"]] for frame in frames}
+
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        for table in ("account_snapshots", "positions"):
+            columns = ", ".join(
+                row[0] for row in conn.execute(f"SELECT * FROM {table} LIMIT 0").description or () if row[0] != "mode"
+            )
+            conn.execute(f"INSERT INTO {table} (mode, {columns}) SELECT 'live', {columns} FROM {table}")
+    alone = await told()
+    assert set(alone["account_updates"]) == set(alone["position_updates"]) == {"shadow"}
+    heartbeat(postgres_url, worker(wall_ms()))
+    await asyncio.sleep(0.3)  # a snapshot is kept for a quarter of a second
+    both = await told()
+    assert both["account_updates"] == ["shadow", "live"]
+    assert both["position_updates"] == alone["position_updates"] + ["live"] * len(alone["position_updates"])
+
+
 async def test_risk_state_tells_what_the_worker_says_of_live_trading(desk, postgres_url):
     async with desk.client.get("/api/risk/state") as answer:
         assert (await answer.json())["live"] is None

@@ -663,6 +663,7 @@ export const PositionDTO = z.object({
   isolated_margin: z._default(z.nullable(z.number()), null),
   leverage: z.nullable(z.number()),
   liquidation_price: z.nullable(z.number()),
+  margin_ratio: z._default(z.nullable(z.number()), null),
   margin_type: z.nullable(z.string()),
   mark_price: z.nullable(z.number()),
   mode: z.string(),
