@@ -10,7 +10,7 @@ from psycopg import sql
 
 from packages.common.db import bulk_load, copy_sql, ensure_months, merge_sql, months_of, stage_name, stage_sql
 from packages.common.pgcopy import HEADER, TRAILER
-from packages.common.rows import encode_row
+from packages.common.rows import copy_row, encode_row
 from packages.common.store import ResearchStore
 from packages.common.tables import table_spec
 from services.collector.adapters.store import StoreSink
@@ -71,7 +71,7 @@ def upsert_rows(conn: psycopg.Connection[Any], table: str, rows: Sequence[Mappin
     groups: dict[tuple[str, ...], list[bytes]] = {}
     for row in rows:
         shape, encoded = encode_row(spec, row)
-        groups.setdefault(shape.names, []).append(encoded.data)
+        groups.setdefault(shape.names, []).append(copy_row(encoded))
     if spec.monthly and rows:
         with conn.transaction():
             ensure_months(conn, spec, months_of([row["ts"] for row in rows]))
@@ -81,5 +81,5 @@ def upsert_rows(conn: psycopg.Connection[Any], table: str, rows: Sequence[Mappin
             cursor.execute(stage_sql(spec, names))
             with cursor.copy(copy_sql(stage, names)) as copy:
                 copy.write(HEADER + b"".join(data) + TRAILER)
-            cursor.execute(merge_sql(spec, names, deduplicate=True))
+            cursor.execute(merge_sql(spec, names))
             cursor.execute(sql.SQL("TRUNCATE {}").format(stage))

@@ -110,7 +110,7 @@ def bulk_load(
         stage = sql.Identifier(stage_name(spec, names))
         cursor.execute(stage_sql(spec, names))
         _copy(cursor, spec, stage, columns)
-        cursor.execute(merge_sql(spec, names, deduplicate=True))
+        cursor.execute(merge_sql(spec, names))
         changed = cursor.rowcount
         cursor.execute(sql.SQL("TRUNCATE {}").format(stage))
     return changed
@@ -146,22 +146,38 @@ def stage_sql(spec: Table, names: tuple[str, ...]) -> sql.Composed:
     )
 
 
-def merge_sql(spec: Table, names: tuple[str, ...], *, deduplicate: bool = False) -> sql.Composed:
-    """One INSERT from the staging table under the table's conflict rule.
+def merge_sql(spec: Table, names: tuple[str, ...]) -> sql.Composed:
+    """One INSERT from the staging table under the table's conflict rule; of rows with one key the last wins."""
+    return _upsert(spec, names, sql.SQL("{} s").format(sql.Identifier(stage_name(spec, names))), deduplicate=True)
 
-    ``deduplicate``: the staging table may hold a key twice (its last row wins); without it an update rule needs
-    distinct keys.
+
+def insert_sql(spec: Table, names: tuple[str, ...]) -> sql.Composed:
+    """One INSERT of ``rows.arrays``, a parameter a column, under the conflict rule; an update rule needs distinct keys.
+
+    For rows by the thousand. A staging table costs less a row by the hundred thousand, but three statements a load.
     """
+    types = ("text" if spec.column(name).pg_type == "text[]" else spec.column(name).pg_type for name in names)
+    source = sql.SQL("unnest({}) s ({})").format(
+        sql.SQL(", ").join(sql.SQL("%s::{}[]").format(sql.SQL(pg_type)) for pg_type in types),
+        sql.SQL(", ").join(map(sql.Identifier, names)),
+    )
+    return _upsert(spec, names, source, deduplicate=False)
+
+
+def _upsert(spec: Table, names: tuple[str, ...], rows: sql.Composable, *, deduplicate: bool) -> sql.Composed:
     fields = sql.SQL(", ").join(map(sql.Identifier, names))
+    values = sql.SQL(", ").join(
+        sql.SQL("{}::text[]" if spec.column(name).pg_type == "text[]" else "{}").format(sql.Identifier(name))
+        for name in names
+    )
     key = sql.SQL(", ").join(map(sql.Identifier, spec.key))
-    stage = sql.Identifier(stage_name(spec, names))
-    source = sql.SQL("SELECT {} FROM {} s").format(fields, stage)
+    source = sql.SQL("SELECT {} FROM {}").format(values, rows)
     if not spec.constrained:
         same = sql.SQL(" AND ").join(
             sql.SQL("t.{0} IS NOT DISTINCT FROM s.{0}").format(sql.Identifier(name)) for name in spec.key
         )
-        source = sql.SQL("SELECT DISTINCT ON ({}) {} FROM {} s WHERE NOT EXISTS (SELECT FROM {} t WHERE {})").format(
-            key, fields, stage, sql.Identifier(spec.name), same
+        source = sql.SQL("SELECT DISTINCT ON ({}) {} FROM {} WHERE NOT EXISTS (SELECT FROM {} t WHERE {})").format(
+            key, values, rows, sql.Identifier(spec.name), same
         )
         return sql.SQL("INSERT INTO {} ({}) {}").format(sql.Identifier(spec.name), fields, source)
     rest = [name for name in names if name not in spec.key]
@@ -169,9 +185,7 @@ def merge_sql(spec: Table, names: tuple[str, ...], *, deduplicate: bool = False)
         action: sql.Composable = sql.SQL("ON CONFLICT DO NOTHING")
     else:
         if deduplicate:
-            source = sql.SQL("SELECT DISTINCT ON ({}) {} FROM {} s ORDER BY {}, ctid DESC").format(
-                key, fields, stage, key
-            )
+            source = sql.SQL("SELECT DISTINCT ON ({}) {} FROM {} ORDER BY {}, ctid DESC").format(key, values, rows, key)
         sets = sql.SQL(", ").join(sql.SQL("{0} = EXCLUDED.{0}").format(sql.Identifier(name)) for name in rest)
         action = sql.SQL("ON CONFLICT ({}) DO UPDATE SET {}").format(key, sets)
     return sql.SQL("INSERT INTO {} ({}) {} {}").format(sql.Identifier(spec.name), fields, source, action)

@@ -1,14 +1,16 @@
-"""One row in PostgreSQL's binary COPY form, for rows that come one by one and for types without a fixed width.
+"""Rows in PostgreSQL's binary form, for rows that come one by one and for types without a fixed width.
 
-A row is encoded when it is put: what cannot be stored is refused at the caller's line, a queued row is a few dozen
-bytes, and the same bytes go to the disk, to the staging table and, for the key, into the search for duplicates.
+A row is encoded when it is put: what cannot be stored is refused at the caller's line, and the same bytes go to the
+disk, into COPY or arrays and, for the key, into the search for duplicates. COPY takes a row's fields one after another,
+an array takes a column's: the form of a field (its length, then its bytes) is the same in both.
 """
 
+import re
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
 
 import orjson
@@ -23,6 +25,10 @@ _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _EPOCH_MS = 946_684_800_000
 _DAY0 = date(2000, 1, 1)
 _TEXT_OID = 25
+_OID = {
+    "bool": 16, "bytea": 17, "int8": 20, "int2": 21, "int4": 23, "text": 25, "text[]": 25, "float8": 701, "date": 1082,
+    "timestamptz": 1184, "uuid": 2950, "jsonb": 3802,
+}  # of an array's elements; pg_type.dat  # fmt: skip
 _TICK = timedelta(microseconds=1)
 
 _float8 = struct.Struct(">id").pack
@@ -81,6 +87,7 @@ def _text_array(value: Any) -> bytes:
     return _length(len(data)) + data
 
 
+_ESCAPED = re.compile(rb'["\\]')
 _ENCODERS: dict[str, Callable[[Any], bytes]] = {
     "text": _text,
     "float8": lambda value: _float8(8, value),
@@ -103,11 +110,7 @@ _EXPECTED = {
 }
 
 
-class Encoded(NamedTuple):
-    """``key``: the bytes of the key's fields, empty where no key is needed; ``data``: the row as COPY wants it."""
-
-    key: bytes
-    data: bytes
+Encoded = tuple[bytes, ...]  # the fields of one row, in the order of its shape
 
 
 class Shape:
@@ -123,8 +126,6 @@ class Shape:
         if missing:
             raise InvalidInputError(f"key of {table.name}", names, ", ".join(table.key))
         self._plan = [(column, _ENCODERS[column.pg_type]) for column in columns]
-        self._key = [names.index(name) for name in table.key if name in names] if table.on_conflict == "update" else []
-        self._head = struct.pack(">h", len(names))
 
     def encode(self, values: Iterable[Any]) -> Encoded:
         """Encode values in the order of ``names``. Raises InvalidInputError with the column, value and expectation."""
@@ -140,7 +141,7 @@ class Shape:
             except (TypeError, ValueError, KeyError, OverflowError, AttributeError, struct.error) as exc:
                 expected = _EXPECTED.get(column.pg_type, f"a value for {column.pg_type}")
                 raise InvalidInputError(f"{self.table.name}.{column.name}", value, expected) from exc
-        return Encoded(b"".join([fields[i] for i in self._key]), self._head + b"".join(fields))
+        return tuple(fields)
 
 
 @cache
@@ -163,19 +164,43 @@ def encode_row(table: Table, row: Row) -> tuple[Shape, Encoded]:
     return shape, shape.encode(row)
 
 
-def decode_row(table: Table, names: Sequence[str], data: bytes) -> dict[str, Any]:
-    """The values of an encoded row, JSON-able, for the report on a refused one."""
-    out: dict[str, Any] = {}
-    at = 2
-    for name in names:
-        (length,) = struct.unpack_from(">i", data, at)
-        at += 4
-        if length < 0:
-            out[name] = None
-            continue
-        out[name] = _decode(table.column(name), data[at : at + length])
-        at += length
+def copy_row(row: Encoded) -> bytes:
+    """The row as binary COPY takes it."""
+    return struct.pack(">h", len(row)) + b"".join(row)
+
+
+def arrays(table: Table, names: Sequence[str], rows: Sequence[Encoded]) -> list[bytes]:
+    """One binary array a column. Arrays of arrays have no rows of different lengths: theirs are arrays of literals."""
+    out = []
+    for name, fields in zip(names, zip(*rows, strict=True), strict=True):
+        pg_type = table.column(name).pg_type
+        items = map(_array_literal, fields) if pg_type == "text[]" else fields
+        out.append(struct.pack(">iiiii", 1, 0, _OID[pg_type], len(rows), 1) + b"".join(items))
     return out
+
+
+def _array_literal(field: bytes) -> bytes:
+    if field == _NULL:
+        return field
+    items = (_ESCAPED.sub(rb"\\\g<0>", item) for item in _array_items(field[4:]))
+    return _text("{" + ",".join(f'"{item.decode()}"' for item in items) + "}")
+
+
+def _array_items(data: bytes) -> list[bytes]:
+    items, at = [], 20  # behind dimensions, flag, type, length and lower bound
+    while at < len(data):
+        (length,) = struct.unpack_from(">i", data, at)
+        items.append(data[at + 4 : at + 4 + length])
+        at += 4 + length
+    return items
+
+
+def decode_row(table: Table, names: Sequence[str], row: Encoded) -> dict[str, Any]:
+    """The values of an encoded row, JSON-able, for the report on a refused one."""
+    return {
+        name: None if field == _NULL else _decode(table.column(name), field[4:])
+        for name, field in zip(names, row, strict=True)
+    }
 
 
 def _decode(column: Column, field: bytes) -> Any:
@@ -196,18 +221,15 @@ def _decode(column: Column, field: bytes) -> Any:
             return field[1:].decode()
         case "uuid":
             return str(UUID(bytes=field))
+        case "text[]":
+            return [item.decode() for item in _array_items(field)]
         case _:
             return field.hex()
 
 
-def month_of(table: Table, names: Sequence[str], data: bytes) -> date:
-    """First day of the UTC month of the row's ``ts``."""
-    at = 2
-    for name in names:
-        (length,) = struct.unpack_from(">i", data, at)
-        at += 4
-        if name == "ts":
-            when = _EPOCH + struct.unpack_from(">q", data, at)[0] * _TICK
-            return date(when.year, when.month, 1)
-        at += max(0, length)
-    raise InvalidInputError(f"row of {table.name}", names, "a ts")
+def months_of_rows(names: Sequence[str], rows: Iterable[Encoded]) -> set[date]:
+    """First days of the UTC months of the rows' ``ts``."""
+    at = names.index("ts")
+    times = {row[at] for row in rows}
+    when = [_EPOCH + int.from_bytes(field[4:], "big", signed=True) * _TICK for field in times]
+    return {date(moment.year, moment.month, 1) for moment in when}

@@ -25,7 +25,7 @@ _ENCODER = msgspec.msgpack.Encoder()
 
 
 class Batch(msgspec.Struct, frozen=True, gc=False, array_like=True):
-    """Encoded rows (``rows.Encoded``) of one table with the same columns, in the order they were put."""
+    """Encoded rows of one table with the same columns, in the order they were put."""
 
     table: str
     columns: tuple[str, ...]
@@ -77,7 +77,7 @@ class Spill:
             raise
 
     def read(self, segment: Path) -> Iterator[Batch]:
-        """Frames of one segment, up to the first torn one."""
+        """Frames of one segment, up to the first torn one. Raises StoreUnavailableError for rows of another form."""
         data = memoryview(segment.read_bytes())
         at = 0
         while at + _FRAME.size <= len(data):
@@ -85,7 +85,10 @@ class Spill:
             payload = data[at + _FRAME.size : at + _FRAME.size + length]
             if len(payload) < length or zlib.crc32(payload) != crc:
                 return
-            yield _DECODER.decode(payload)
+            batch = _DECODER.decode(payload)
+            if any(len(row) != len(batch.columns) for row in batch.rows):
+                raise StoreUnavailableError(f"{segment} holds rows as another version wrote them")
+            yield batch
             at += _FRAME.size + length
 
     def remove(self, segment: Path) -> None:

@@ -1,9 +1,9 @@
 """The batch writer (D7): rows in, one transaction a flush, nothing lost while the database is away.
 
-``put`` never waits. Everything queued at a flush goes into one transaction in foreign-key order, through binary COPY
-into staging tables and one INSERT … ON CONFLICT a table. While the database is away each flush goes to disk instead
-(``spill``) and is replayed first, in order, when it is back or at the next start. Rows may be written twice (a lost
-connection during a commit): the conflict rules make that harmless.
+``put`` never waits. Everything queued at a flush goes into one transaction in foreign-key order: one INSERT … ON
+CONFLICT a table, its rows as one binary array a column, all of them sent before the first answer is awaited. While the
+database is away each flush goes to disk instead (``spill``) and is replayed first, in order, when it is back or at the
+next start. Rows may be written twice (a lost connection during a commit): the conflict rules make that harmless.
 """
 
 import asyncio
@@ -19,12 +19,12 @@ from typing import Any, Self
 
 import orjson
 import psycopg
-from psycopg import sql
+from psycopg.adapt import Buffer, Dumper
+from psycopg.pq import Format
 
-from packages.common.db import connect_async, copy_sql, first_line, merge_sql, stage_name, stage_sql
+from packages.common.db import connect_async, first_line, insert_sql
 from packages.common.errors import StoreUnavailableError
-from packages.common.pgcopy import HEADER, TRAILER
-from packages.common.rows import Encoded, Row, decode_row, encode_row, month_of
+from packages.common.rows import Encoded, Row, arrays, decode_row, encode_row, months_of_rows
 from packages.common.spill import Batch, Spill
 from packages.common.tables import WRITE_ORDER, table_spec
 from packages.common.time import monotonic_ms
@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 _LOST = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.InternalError, StoreUnavailableError)
 _REFUSED = (psycopg.DataError, psycopg.IntegrityError)
 _BACKOFF_MS = (100.0, 2_000.0)
-_STAGE_ROWS = 100_000  # through a staging table before its file is begun anew
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +73,6 @@ class BatchWriter:
         self._spill: Spill | None = None
         self._conn: psycopg.AsyncConnection[Any] | None = None
         self._months: set[tuple[str, date]] = set()
-        self._stages: dict[str, int] = {}  # rows that went through since its file was begun
         self._queue: list[Batch] = []
         self._memory = self._on_disk = 0  # rows
         self._oldest_memory_ms: float | None = None
@@ -285,16 +283,16 @@ class BatchWriter:
         conn = await self._connection()
         groups = merge_batches(batches)
         for group in groups:
-            await self._prepare(conn, group)
+            await self._open_months(conn, group)
         try:
-            async with conn.transaction():
+            async with conn.pipeline():  # up to its end one transaction of the server's: it commits all or nothing
                 for group in groups:
-                    await _insert(conn, group, self._stages)
+                    await _insert(conn, group)
         except _REFUSED:
             refused: list[tuple[Batch, str]] = []
             async with conn.transaction():
                 for group in groups:
-                    refused += await _insert_what_fits(conn, group, self._stages)
+                    refused += await _insert_what_fits(conn, group)
             self._report(refused)
         rows = sum(len(batch.rows) for batch in batches)
         now = monotonic_ms()
@@ -303,23 +301,19 @@ class BatchWriter:
         self._rate += share * (rows * 1e3 / max(1.0, now - self._last_write_ms) - self._rate)
         self._last_write_ms = now
 
-    async def _prepare(self, conn: psycopg.AsyncConnection[Any], group: Batch) -> None:
-        """Partitions and staging table, outside the transaction: they must outlive its failure and lock briefly."""
+    async def _open_months(self, conn: psycopg.AsyncConnection[Any], group: Batch) -> None:
+        """Partitions, outside the transaction: they must outlive its failure and lock briefly."""
         spec = table_spec(group.table)
         if spec.monthly:
-            for month in {month_of(spec, group.columns, row.data) for row in group.rows}:
+            for month in months_of_rows(group.columns, group.rows):
                 if (spec.name, month) not in self._months:
                     await conn.execute("SELECT ensure_month(%s, %s)", (spec.name, month))
                     self._months.add((spec.name, month))
-        stage = _statements(group.table, group.columns).stage
-        if stage not in self._stages:
-            await conn.execute(stage_sql(spec, group.columns))
-            self._stages[stage] = 0
 
     def _report(self, refused: list[tuple[Batch, str]]) -> None:
         with (self._folder / "refused.jsonl").open("ab") as file:
             for batch, reason in refused:
-                row = decode_row(table_spec(batch.table), batch.columns, batch.rows[0].data)
+                row = decode_row(table_spec(batch.table), batch.columns, batch.rows[0])
                 log.error("row_refused: %s %s", batch.table, reason)
                 file.write(orjson.dumps({"table": batch.table, "reason": reason, "row": row}) + b"\n")
                 self._refused += 1
@@ -329,7 +323,7 @@ class BatchWriter:
     async def _connection(self) -> psycopg.AsyncConnection[Any]:
         if self._conn is None or self._conn.closed:
             self._conn = await connect_async(self._url, autocommit=True, timeout_s=5)
-            self._stages.clear()
+            self._conn.adapters.register_dumper(_Array, _ArrayDumper)
             self._months.clear()
         return self._conn
 
@@ -348,61 +342,44 @@ def merge_batches(batches: list[Batch]) -> list[Batch]:
             groups[-1].rows.extend(batch.rows)
         else:
             groups.append(Batch(batch.table, batch.columns, list(batch.rows)))
-    return [
-        Batch(g.table, g.columns, list({row.key: row for row in g.rows}.values()))
-        if table_spec(g.table).on_conflict == "update"
-        else g
-        for g in groups
-    ]
+    return [Batch(g.table, g.columns, _last_of_a_key(g)) for g in groups]
 
 
-@dataclass(frozen=True, slots=True)
-class _Statements:
-    """SQL of one shape of rows as text: composing it anew took as long as running it."""
+def _last_of_a_key(group: Batch) -> list[Encoded]:
+    spec = table_spec(group.table)
+    if spec.on_conflict == "nothing":
+        return group.rows
+    key = [group.columns.index(name) for name in spec.key if name in group.columns]
+    return list({tuple(row[i] for i in key): row for row in group.rows}.values())
 
-    stage: str
-    copy: str
-    merge: str
-    empty: str
-    renew: str
+
+class _Array(bytes):
+    """An array in binary form, of the type the statement says."""
+
+
+class _ArrayDumper(Dumper):
+    format = Format.BINARY
+
+    def dump(self, obj: bytes) -> Buffer:
+        return obj
 
 
 @cache
-def _statements(table: str, columns: tuple[str, ...]) -> _Statements:
-    spec = table_spec(table)
-    name = stage_name(spec, columns)
-    stage = sql.Identifier(name)
-    parts = (
-        copy_sql(stage, columns),
-        merge_sql(spec, columns),
-        sql.SQL("DELETE FROM {}").format(stage),
-        sql.SQL("TRUNCATE {}").format(stage),
-    )
-    return _Statements(name, *(part.as_string(None) for part in parts))
+def _statement(table: str, columns: tuple[str, ...]) -> str:
+    """Text: composing it anew took as long as running it."""
+    return insert_sql(table_spec(table), columns).as_string(None)
 
 
-async def _insert(conn: psycopg.AsyncConnection[Any], group: Batch, stages: dict[str, int]) -> None:
-    """Through the staging table, which is left empty. A DELETE is ten times cheaper than new files for the table, but
-    its pages fill up; so it gets new ones now and then."""
-    said = _statements(group.table, group.columns)
-    async with conn.cursor() as cursor:
-        async with cursor.copy(said.copy) as copy:
-            await copy.write(HEADER + b"".join([row.data for row in group.rows]) + TRAILER)
-        await cursor.execute(said.merge, prepare=True)
-        stages[said.stage] += len(group.rows)
-        full = stages[said.stage] >= _STAGE_ROWS
-        await cursor.execute(said.renew if full else said.empty, prepare=not full)
-        if full:
-            stages[said.stage] = 0
+async def _insert(conn: psycopg.AsyncConnection[Any], group: Batch) -> None:
+    columns = arrays(table_spec(group.table), group.columns, group.rows)
+    await conn.execute(_statement(group.table, group.columns), [_Array(data) for data in columns], prepare=True)
 
 
-async def _insert_what_fits(
-    conn: psycopg.AsyncConnection[Any], group: Batch, stages: dict[str, int]
-) -> list[tuple[Batch, str]]:
+async def _insert_what_fits(conn: psycopg.AsyncConnection[Any], group: Batch) -> list[tuple[Batch, str]]:
     """Insert the group, halving it around rows the database refuses; returns those, one a batch, with the reason."""
     try:
         async with conn.transaction():  # a savepoint
-            await _insert(conn, group, stages)
+            await _insert(conn, group)
     except _REFUSED as exc:
         if len(group.rows) == 1:
             return [(group, f"{type(exc).__name__}: {str(exc).strip()}")]
@@ -410,7 +387,7 @@ async def _insert_what_fits(
         return [
             refused
             for part in (group.rows[:middle], group.rows[middle:])
-            for refused in await _insert_what_fits(conn, Batch(group.table, group.columns, part), stages)
+            for refused in await _insert_what_fits(conn, Batch(group.table, group.columns, part))
         ]
     return []
 
