@@ -80,6 +80,70 @@ class ExecutionOut(BaseModel):
     bucket_expected_frac: list[float | None]
 
 
+class AttributionParts(BaseModel):
+    """What the live account earned beyond the shadow account on the same decisions (D33), in parts that sum to
+    ``difference``; quote units, plus is in favour of live. ``size``: another quantity. The others are at the live one:
+    ``entry``, ``exit``: another reference price; ``latency``: what the market moved between decision and order;
+    ``slippage``, ``fee``, ``funding``; ``liquidation``: its fee, less what a loss beyond the margin did not cost."""
+
+    size: float
+    entry: float
+    exit: float
+    latency: float
+    slippage: float
+    fee: float
+    funding: float
+    liquidation: float
+    difference: float
+
+
+class AttributionSum(AttributionParts):
+    """Summed over ``trades``, with what both accounts earned on them."""
+
+    trades: int
+    live_net: float
+    shadow_net: float
+
+
+class AttributionDay(AttributionSum):
+    """Of one symbol on one UTC day, by the exit of the live trade."""
+
+    day: str
+    symbol: str
+
+
+class AttributionOut(BaseModel):
+    """``days`` newest first. Not in the sums: ``waiting`` live trades whose shadow twin has not closed or never was,
+    and ``refused`` pairs of which each account took another side."""
+
+    from_ts: str
+    to_ts: str
+    total: AttributionSum
+    days: list[AttributionDay]
+    waiting: int
+    refused: int
+
+
+class AttributedTrade(AttributionParts):
+    """One live trade against its shadow twin."""
+
+    symbol: str
+    side: str
+    entry_ts: str
+    exit_ts: str
+    exit_reason: str
+    qty: float
+    live_net: float
+    shadow_net: float
+
+
+class AttributedTradesPage(BaseModel):
+    """Newest exit first."""
+
+    items: list[AttributedTrade]
+    next_cursor: str | None = None
+
+
 class RLModelDTO(BaseModel):
     """A model of the agent (§25.4)."""
 

@@ -104,6 +104,8 @@ OPERATIONS: dict[str, Rule] = {
     "listTrades": VIEWER,
     "listFills": VIEWER,
     "getExecution": VIEWER,
+    "getAttribution": VIEWER,
+    "listAttributedTrades": VIEWER,
     "listSignals": VIEWER,
     "getSeries": VIEWER,
     "getRiskState": VIEWER,

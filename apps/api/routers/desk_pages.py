@@ -3,9 +3,9 @@
 from fastapi import APIRouter
 
 from apps.api.deps import Config, Db
-from apps.api.dto_pages import ExecutionOut, FillsPage, QualityMapOut
-from apps.api.params import Cursor, From, Limit, Mode, Span, SymbolFilter, To, span, symbol_name
-from apps.api.queries import execution, quality_map
+from apps.api.dto_pages import AttributedTradesPage, AttributionOut, ExecutionOut, FillsPage, QualityMapOut
+from apps.api.params import Cursor, From, Limit, Mode, Span, SymbolFilter, To, list_span, span, symbol_name
+from apps.api.queries import attribution, execution, quality_map
 from apps.api.responses import UNCHANGED, HistoryRoute
 from packages.common.errors import InvalidInputError
 from packages.common.time import DAY_MS, MINUTE_MS
@@ -13,6 +13,7 @@ from packages.common.types import OrderDTO
 
 router = APIRouter(prefix="/api", route_class=HistoryRoute, responses=UNCHANGED)
 MAP_DAYS_MAX = 14
+SUMS_DAYS_MAX = 92
 
 
 @router.get("/data-quality/map", operation_id="getDataQualityMap", tags=["risk"])
@@ -54,6 +55,31 @@ async def list_fills(
 async def get_execution(conn: Db, from_: From = None, to: To = None, mode: Mode = "shadow") -> ExecutionOut:
     """Failure rate, and slippage against what was expected. Default: the week up to the newest order or exit."""
     return await execution.execution(conn, await _span(conn, mode, from_, to), mode)
+
+
+@router.get("/execution/attribution", operation_id="getAttribution", tags=["account"])
+async def get_attribution(conn: Db, from_: From = None, to: To = None) -> AttributionOut:
+    """Why live earned something else than the shadow account on the same decisions, by day and symbol. Default: the
+    week up to the newest order or exit; at most 92 days."""
+    asked = await _span(conn, "live", from_, to)
+    if asked.to_ms - asked.from_ms > SUMS_DAYS_MAX * DAY_MS:
+        raise InvalidInputError("from", from_ or asked.from_ms, f"at most {SUMS_DAYS_MAX} days before to")
+    return await attribution.sums(conn, asked)
+
+
+@router.get("/execution/attribution/trades", operation_id="listAttributedTrades", tags=["account"])
+async def list_attributed_trades(
+    conn: Db,
+    *,
+    from_: From = None,
+    to: To = None,
+    symbol: SymbolFilter = None,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> AttributedTradesPage:
+    """The same trade by trade, newest exit first."""
+    checked = None if symbol is None else symbol_name(symbol)
+    return await attribution.trades(conn, list_span(from_, to), symbol=checked, cursor=cursor, limit=limit)
 
 
 async def _span(conn: Db, mode: str, from_: str | None, to: str | None) -> Span:

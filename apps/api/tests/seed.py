@@ -224,6 +224,22 @@ def _quality(conn) -> None:
     )
 
 
+def attributed(conn, symbol, hours, parts, *, net=7.0):
+    """A live trade of the shadow account's decision, ``hours`` after it, and what the worker said of the pair."""
+    (entry_ts,) = conn.execute(
+        "INSERT INTO trades SELECT 'live', symbol, entry_ts + interval '1.5 s', exit_ts + %s * interval '1 hour', side, qty, "
+        "entry_ref, entry_price, exit_ref, exit_price, exit_reason, gross, slippage, fees, liquidation_fee, funding, absorbed, "
+        "%s, mae, mfe, leverage, sl_price, tp_price, model_id FROM trades WHERE mode = 'shadow' AND symbol = %s RETURNING entry_ts",
+        (hours, net, symbol),
+    ).fetchone()
+    payload = {"entry_ts_ms": from_datetime(entry_ts)} | ({} if parts is None else {"attribution": parts})
+    conn.execute(
+        "INSERT INTO order_intents (intent_id, mode, symbol, created_at, updated_at, kind, state, payload) "
+        "VALUES (%s, 'live', %s, %s, %s, 'entry', 'booked', %s)",
+        (f"d:{symbol}", symbol, entry_ts, entry_ts, Jsonb(payload)),
+    )
+
+
 def heartbeat(url: str, status: dict, *, age_s: float = 0.0) -> None:
     """A word of the worker, ``age_s`` of wall time ago."""
     with psycopg.connect(url, autocommit=True) as conn:

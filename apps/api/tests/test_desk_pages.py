@@ -5,8 +5,9 @@ import psycopg
 import pytest
 from psycopg.types.json import Jsonb
 
+from apps.api.dto_pages import AttributionParts
 from apps.api.queries.quality_map import BUCKETS_MAX, bucket_of
-from apps.api.tests.seed import BARS, NEWEST_MS, START_MS, minute
+from apps.api.tests.seed import BARS, NEWEST_MS, START_MS, attributed, minute
 from packages.common.time import DAY_MS, HOUR_MS, MINUTE_MS
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio]
@@ -95,6 +96,44 @@ async def test_execution_tells_failures_from_work_done_and_slippage_from_its_exp
     assert shadow["slippage_frac"] == pytest.approx(0.5 / (2 * 203))
     open_orders = await get(desk, "/api/orders/open?mode=live")
     assert [(order["order_id"], order["stop_price"]) for order in open_orders] == [(200, 98.0)]
+
+
+async def test_live_against_shadow_sums_and_shows_its_trades(desk, postgres_url):
+    empty = await get(desk, "/api/execution/attribution")
+    assert (empty["days"], empty["waiting"], empty["total"]["trades"]) == ([], 0, 0)
+    parts = dict.fromkeys(AttributionParts.model_fields, "0") | {"latency": "-0.5", "fee": "2.5", "difference": "2.0"}
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        attributed(conn, "BTCUSDT", 0, parts)
+        attributed(conn, "ETHUSDT", 24, parts | {"size": "0.00000001", "difference": "2.00000001"})
+        attributed(conn, "SOLUSDT", 1, {"refused": "direction"})
+    found = await get(desk, "/api/execution/attribution")
+    assert [(row["day"], row["symbol"], row["trades"]) for row in found["days"]] == [
+        ("2026-03-02", "ETHUSDT", 1),
+        ("2026-03-01", "BTCUSDT", 1),
+    ]
+    assert (found["waiting"], found["refused"]) == (0, 1)
+    total = found["total"]
+    assert (total["trades"], total["live_net"], total["latency"], total["fee"]) == (2, 14.0, -1.0, 5.0)
+    assert total["difference"] == pytest.approx(total["live_net"] - total["shadow_net"]) == pytest.approx(4.00000001)
+    page = await get(desk, "/api/execution/attribution/trades?limit=1")
+    assert [row["symbol"] for row in page["items"]] == ["ETHUSDT"]
+    rest = await get(desk, f"/api/execution/attribution/trades?limit=1&cursor={page['next_cursor']}")
+    ((row,), cursor) = rest["items"], rest["next_cursor"]
+    assert (row["symbol"], row["live_net"], row["shadow_net"], row["latency"], cursor) == (
+        "BTCUSDT",
+        7.0,
+        5.0,
+        -0.5,
+        None,
+    )
+    assert (await get(desk, "/api/execution/attribution/trades?symbol=SOLUSDT"))["items"] == []
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        conn.execute("UPDATE order_intents SET payload = payload - 'attribution' WHERE symbol = 'BTCUSDT'")
+    assert (await get(desk, "/api/execution/attribution"))["waiting"] == 1
+    async with desk.client.get(
+        "/api/execution/attribution?from=2025-01-01T00:00:00Z&to=2026-01-01T00:00:00Z"
+    ) as answer:
+        assert (answer.status, (await answer.json())["errors"][0]["field"]) == (422, "from")
 
 
 async def test_the_agent_is_empty_until_it_exists(desk, postgres_url):

@@ -15,7 +15,7 @@ from apps.api import examples
 from apps.api.export_openapi import document
 from apps.api.tests.conftest import fresh_database
 from apps.api.tests.running import running, settings_for
-from apps.api.tests.seed import CHALLENGER, MODEL, NEWEST, heartbeat, minute
+from apps.api.tests.seed import CHALLENGER, MODEL, NEWEST, attributed, heartbeat, minute
 from packages.common.time import wall_ms
 from packages.common.types import StatusDTO
 
@@ -42,6 +42,10 @@ EXPLAINED = {
         }
     },
 }  # fmt: skip
+ATTRIBUTION = {
+    "size": "0", "entry": "0", "exit": "1.2", "latency": "-0.3", "slippage": "0.1", "fee": "0.5", "funding": "0",
+    "liquidation": "0", "difference": "1.5",
+}  # fmt: skip
 OVERRIDE = {"reason": "the old one is broken", "override": True, "confirm": str(CHALLENGER)}
 # operation → path and body; a path of several is the first that the seeded desk answers with 2xx
 CALLS = {
@@ -49,7 +53,8 @@ CALLS = {
     "getAccount": "/api/account/latest", "getProfit": "/api/account/profit", "listAnnotations": "/api/annotations",
     "listQualityEvents": "/api/data-quality/events", "listGaps": "/api/data-quality/gaps",
     "getDataQualityMap": "/api/data-quality/map", "getDataQuality": "/api/data-quality/summary",
-    "getDrift": "/api/drift", "getExecution": "/api/execution", "listFills": "/api/fills", "getFunnel": "/api/funnel",
+    "getDrift": "/api/drift", "getExecution": "/api/execution", "getAttribution": "/api/execution/attribution",
+    "listAttributedTrades": "/api/execution/attribution/trades", "listFills": "/api/fills", "getFunnel": "/api/funnel",
     "getLatency": "/api/latency", "listModels": "/api/models", "getModel": f"/api/models/{MODEL}",
     "getEvidence": f"/api/models/{MODEL}/evidence", "listOrders": "/api/orders", "listOpenOrders": "/api/orders/open",
     "listPositions": "/api/positions/latest", "listRiskEvents": "/api/risk/events", "getRiskState": "/api/risk/state",
@@ -102,6 +107,7 @@ def prepare(url):
             "VALUES (%s, 'compute_drift', 'failed', '{\"hours\": 6}', now())",
             (UUID(int=12),),
         )
+        attributed(conn, "ETHUSDT", 0, ATTRIBUTION, net=6.5)
         conn.execute(
             "INSERT INTO rl_models (model_id, symbol, train_start, train_end, metrics) VALUES "
             "('ppo_btc_1', 'BTCUSDT', %s, %s, '{\"PF\": 1.4, \"max_dd\": 0.06}')",

@@ -53,6 +53,82 @@ export const AnnotationList = z.object({
 });
 export type AnnotationList = z.infer<typeof AnnotationList>;
 
+/** One live trade against its shadow twin. */
+export const AttributedTrade = z.object({
+  difference: z.number(),
+  entry: z.number(),
+  entry_ts: z.string(),
+  exit: z.number(),
+  exit_reason: z.string(),
+  exit_ts: z.string(),
+  fee: z.number(),
+  funding: z.number(),
+  latency: z.number(),
+  liquidation: z.number(),
+  live_net: z.number(),
+  qty: z.number(),
+  shadow_net: z.number(),
+  side: z.string(),
+  size: z.number(),
+  slippage: z.number(),
+  symbol: z.string(),
+});
+export type AttributedTrade = z.infer<typeof AttributedTrade>;
+
+/** Newest exit first. */
+export const AttributedTradesPage = z.object({
+  items: z.array(AttributedTrade),
+  next_cursor: z._default(z.nullable(z.string()), null),
+});
+export type AttributedTradesPage = z.infer<typeof AttributedTradesPage>;
+
+/** Of one symbol on one UTC day, by the exit of the live trade. */
+export const AttributionDay = z.object({
+  day: z.string(),
+  difference: z.number(),
+  entry: z.number(),
+  exit: z.number(),
+  fee: z.number(),
+  funding: z.number(),
+  latency: z.number(),
+  liquidation: z.number(),
+  live_net: z.number(),
+  shadow_net: z.number(),
+  size: z.number(),
+  slippage: z.number(),
+  symbol: z.string(),
+  trades: z.number(),
+});
+export type AttributionDay = z.infer<typeof AttributionDay>;
+
+/** Summed over ``trades``, with what both accounts earned on them. */
+export const AttributionSum = z.object({
+  difference: z.number(),
+  entry: z.number(),
+  exit: z.number(),
+  fee: z.number(),
+  funding: z.number(),
+  latency: z.number(),
+  liquidation: z.number(),
+  live_net: z.number(),
+  shadow_net: z.number(),
+  size: z.number(),
+  slippage: z.number(),
+  trades: z.number(),
+});
+export type AttributionSum = z.infer<typeof AttributionSum>;
+
+/** ``days`` newest first. Not in the sums: ``waiting`` live trades whose shadow twin has not closed or never was, and ``refused`` pairs of which each account took another side. */
+export const AttributionOut = z.object({
+  days: z.array(AttributionDay),
+  from_ts: z.string(),
+  refused: z.number(),
+  to_ts: z.string(),
+  total: AttributionSum,
+  waiting: z.number(),
+});
+export type AttributionOut = z.infer<typeof AttributionOut>;
+
 /** Whether every row still follows from the one before it, as looked at within the last half minute. */
 export const ChainDTO = z.object({
   first_broken: z.nullable(z.number()),
