@@ -281,7 +281,7 @@ class SymbolRunner:
             qty = filters.floor_quantity(self.info, command.qty, market=not command.at_band_edge)
             if not command.at_band_edge:
                 return await trading.place_market(self.symbol, side, qty, name, reduce_only=True)
-            edge = filters.band_edge(self.info, await self._mark_now(), side)
+            edge = filters.band_edge(self.info, await self._mark_there(), side)
             return await trading.place_limit(
                 self.symbol, side, qty, edge, name, reduce_only=True, time_in_force=wire.TimeInForce.IOC
             )
@@ -289,8 +289,11 @@ class SymbolRunner:
         self._submit(Named(ev.Leg.EXIT, command.attempt), place)
 
     async def _mark_now(self) -> Decimal:
-        if self.mark is not None:
-            return self.mark
+        return self.mark if self.mark is not None else await self._mark_there()
+
+    async def _mark_there(self) -> Decimal:
+        """As the exchange has it at this moment: the edge of its band by a mark that we heard of lies outside of it
+        half of the time."""
         held = [row for row in await self._parts.trading.positions(self.symbol) if row.mark_price > 0]
         if not held:
             raise InvalidInputError("mark", None, f"a mark price of {self.symbol}")

@@ -464,7 +464,7 @@ class _Turn:
             self.unknown_outcome()
         if event.outcome is Outcome.REJECTED:
             if event.refused is Refused.PRICE_BAND:
-                self.set(exit=replace(self.s.exit, at_band_edge=True))
+                self.set(exit=replace(self.s.exit, at_band_edge=True, paced=self.s.exit.at_band_edge))
             elif event.refused is Refused.CLOSED:
                 if not self.s.market_closed:
                     self.alert("CANNOT_EXIT")
@@ -472,6 +472,7 @@ class _Turn:
                 self.arm(Timer.EXIT, slow=True)
             elif event.refused in (Refused.OTHER, Refused.TOO_SMALL):
                 self.alert("EXIT_REFUSED")
+                self.set(exit=replace(self.s.exit, paced=True))
                 self.arm(Timer.EXIT, slow=True)
         self.read()
 
@@ -524,7 +525,8 @@ class _Turn:
         for row in event.listed:  # an older one that rests is in the way of the next (rule 11)
             if row.leg is Leg.EXIT and (row.attempt != s.exit.attempt or not s.exit.working):
                 self.out.append(do.Cancel(row.leg, row.attempt))
-        if self.s.exit.waiting is False and self.s.exit.working is False and not s.market_closed:
+        left = self.s.exit
+        if not (left.waiting or left.working or left.paced or s.market_closed):
             self.disarm(Timer.EXIT)  # the position was just read: what is left goes now
         for leg in (Leg.STOP, Leg.TARGET):
             self.leg_listed(leg, [row for row in event.listed if row.leg is leg])
@@ -573,7 +575,7 @@ class _Turn:
             exit_reason=None,
             stop=replace(self.s.stop, state=AlgoState.NONE, tries=0),
             target=replace(self.s.target, state=AlgoState.NONE, tries=0),
-            exit=replace(self.s.exit, at_band_edge=False),
+            exit=replace(self.s.exit, at_band_edge=False, paced=False),
             timers=frozenset(),
         )
         self.out.append(do.Release())
@@ -701,7 +703,7 @@ class _Turn:
         told = abs(s.position) or s.entry.filled or (s.intent.qty if s.intent is not None else ZERO)
         qty = min(told, s.limits.market_max_qty)
         attempt = max(s.exit.attempt + 1, s.entry.attempt)
-        self.set(exit=replace(s.exit, attempt=attempt, waiting=True, working=False))
+        self.set(exit=replace(s.exit, attempt=attempt, waiting=True, working=False, paced=False))
         self.overtake()
         self.out.append(do.SubmitExit(attempt, s.direction, qty, s.exit.at_band_edge))
         self.arm(Timer.EXIT, slow=s.market_closed)

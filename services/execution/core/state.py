@@ -76,12 +76,14 @@ class AlgoLeg:
 
 @dataclass(frozen=True, slots=True)
 class ExitLeg:
-    """The last reduce-only order. ``working``: accepted, its end not yet told."""
+    """The last reduce-only order. ``working``: accepted, its end not yet told. ``paced``: refused in a way that the
+    next one would be too, so that it waits for its time also when the position was read."""
 
     attempt: int = 0
     waiting: bool = False
     working: bool = False
     at_band_edge: bool = False
+    paced: bool = False
 
 
 class Reading(StrEnum):

@@ -319,6 +319,18 @@ def test_rule_12_outside_the_band_the_next_attempt_is_at_its_edge():
     assert do.SubmitExit(2, 1, QTY, at_band_edge=True) in out
 
 
+@pytest.mark.parametrize("why", [Refused.PRICE_BAND, Refused.OTHER, Refused.TOO_SMALL])
+def test_rule_10_an_exit_that_is_refused_again_and_again_is_asked_for_at_its_pace_and_not_at_that_of_reading(why):
+    run = protected()
+    run.feed(fire(Timer.HOLD), refused(Leg.EXIT, 1, why))
+    standing = ev.Snapshot(QTY, (Listed(Leg.STOP, 1), Listed(Leg.TARGET, 1)))
+    if why is Refused.PRICE_BAND:
+        run.feed(standing, refused(Leg.EXIT, 2, why))  # also at the edge: the mark has moved on
+    for _ in range(5):
+        assert do.SubmitExit not in kinds(run.feed(standing, ev.ReadDue()))
+    assert do.SubmitExit in kinds(run.feed(fire(Timer.EXIT)))
+
+
 def test_rule_13_a_closed_market_keeps_its_stop_says_so_and_is_tried_when_it_opens():
     run = protected()
     run.feed(ev.LatchChanged(Latch.FLATTENING))
