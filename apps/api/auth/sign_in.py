@@ -5,15 +5,25 @@ looked at once more in the transaction that acts on it. Its audit row comes last
 must hold nothing that one of them still wants.
 """
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
 import structlog
+from psycopg import Error as DatabaseError
+from psycopg_pool import PoolTimeout
 
 from apps.api import audit
 from apps.api.auth import accounts, sessions, totp
-from apps.api.auth.errors import CodeNeededError, LinkRefusedError, ScopeNeededError, SignInRefusedError
+from apps.api.auth.errors import (
+    CodeNeededError,
+    LinkRefusedError,
+    ScopeNeededError,
+    SignInRefusedError,
+    TooManyAttemptsError,
+)
 from apps.api.auth.identity import Identity, Kind
 from apps.api.auth.passwords import Passwords, accepted
 from apps.api.auth.policy import Role
@@ -23,7 +33,7 @@ from apps.api.auth.vault import Vault
 from apps.api.db import Connection, Pool
 from apps.api.errors import Condition, ConflictError, RefusedError
 from packages.common.errors import InvalidInputError
-from packages.common.time import monotonic_ms, wall_ms
+from packages.common.time import wall_ms
 
 log = structlog.get_logger(__name__)
 
@@ -55,64 +65,65 @@ class SignIn:
     vault: Vault
     real_money: bool
     passwords: Passwords = field(default_factory=Passwords)
-    _names: Throttle = field(default_factory=lambda: Throttle(NAME_FREE))
-    _peers: Throttle = field(default_factory=lambda: Throttle(PEER_FREE))
+    throttle: Throttle = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.throttle = Throttle(self.pool, self.vault.digest)
 
     # --- in and out -------------------------------------------------------------------------------------------------
 
     async def by_password(self, name: str, password: str, code: str | None, peer: Peer) -> str:
         """The value of a new session's cookie. Raises ``SignInRefusedError`` and ``CodeNeededError``."""
-        self._begin(f"name:{name}", peer)
-        async with self.pool.connection() as conn:
-            known = await _row(conn, _BY_NAME, name)
-        right = await self.passwords.matches(password, None if known is None else known["password_hash"])
-        if known is None or not right or known["disabled"]:
-            # an unknown name stays out of the log: it may be a password in the wrong field
-            log.warning("sign_in_refused", name=None if known is None else name, peer=peer.host)
-            raise SignInRefusedError
-        if known["totp_secret"] is not None and not code:
-            self._succeeded(
-                f"name:{name}", peer, forgive=False
-            )  # the password was right; a code is still to be guessed
-            raise CodeNeededError
-        async with self.pool.connection() as conn, conn.transaction():
-            user = await _locked(conn, known["user_id"])
-            if user["disabled"] or user["password_hash"] != known["password_hash"]:
+        async with self._attempt(f"name:{name}", peer):
+            async with self.pool.connection() as conn:
+                known = await _row(conn, _BY_NAME, name)
+            right = await self.passwords.matches(password, None if known is None else known["password_hash"])
+            if known is None or not right or known["disabled"]:
+                # an unknown name stays out of the log: it may be a password in the wrong field
+                log.warning("sign_in_refused", name=None if known is None else name, peer=peer.host)
                 raise SignInRefusedError
-            secret = await self._start(conn, user, code, peer, how="password")
-        self._succeeded(f"name:{name}", peer, forgive=True)
+            if known["totp_secret"] is not None and not code:
+                raise CodeNeededError
+            async with self.pool.connection() as conn, conn.transaction():
+                user = await _locked(conn, known["user_id"])
+                if user["disabled"] or user["password_hash"] != known["password_hash"]:
+                    raise SignInRefusedError
+                secret = await self._start(conn, user, code, peer, how="password")
         self.lookups.forget()
         return secret
 
     async def by_link(self, token: str, password: str | None, code: str | None, peer: Peer) -> str:
         """As ``by_password``, with a one-time link, which is used up. Where money is at stake it sets a password."""
         key = sessions.digest(token)
-        self._begin(f"link:{key}", peer)
-        async with self.pool.connection() as conn:
-            link = await _row(conn, _LINK, key)
-            known = None if link is None else await _row(conn, _BY_ID, link["user_id"])
-        if known is None or known["disabled"]:
-            log.warning("link_refused", peer=peer.host)
-            raise LinkRefusedError
-        if password is None and self.real_money:
-            self._succeeded(f"link:{key}", peer, forgive=False)
-            raise InvalidInputError("password", None, "a new password of 12 or more characters: the link is good once")
-        if known["totp_secret"] is not None and not code:
-            self._succeeded(f"link:{key}", peer, forgive=False)
-            raise CodeNeededError
-        hashed = None if password is None else await self.passwords.hash(accepted(password, known["name"]))
-        async with self.pool.connection() as conn, conn.transaction():
-            user = await _locked(conn, known["user_id"])
-            used = await conn.execute("DELETE FROM login_links WHERE token_hash = %s AND expires_at > now()", (key,))
-            if used.rowcount == 0 or user["disabled"]:
+        async with self._attempt(f"link:{key}", peer):
+            async with self.pool.connection() as conn:
+                link = await _row(conn, _LINK, key)
+                known = None if link is None else await _row(conn, _BY_ID, link["user_id"])
+            if known is None or known["disabled"]:
+                log.warning("link_refused", peer=peer.host)
                 raise LinkRefusedError
-            if hashed is not None:
-                await conn.execute("UPDATE users SET password_hash = %s WHERE user_id = %s", (hashed, user["user_id"]))
-                await conn.execute("DELETE FROM sessions WHERE user_id = %s", (user["user_id"],))
-            secret = await self._start(conn, user, code, peer, how="link")
-            if hashed is not None:
-                await _note(conn, user["name"], "password.change", after={"by": "link"})
-        self._succeeded(f"link:{key}", peer, forgive=True)
+            if password is None and self.real_money:
+                raise InvalidInputError(
+                    "password", None, "a new password of 12 or more characters: the link is good once"
+                )
+            if known["totp_secret"] is not None and not code:
+                raise CodeNeededError
+            hashed = None if password is None else await self.passwords.hash(accepted(password, known["name"]))
+            async with self.pool.connection() as conn, conn.transaction():
+                user = await _locked(conn, known["user_id"])
+                used = await conn.execute(
+                    "DELETE FROM login_links WHERE token_hash = %s AND expires_at > now()", (key,)
+                )
+                if used.rowcount == 0 or user["disabled"]:
+                    raise LinkRefusedError
+                if hashed is not None:
+                    await conn.execute(
+                        "UPDATE users SET password_hash = %s WHERE user_id = %s", (hashed, user["user_id"])
+                    )
+                    await conn.execute("DELETE FROM sessions WHERE user_id = %s", (user["user_id"],))
+                secret = await self._start(conn, user, code, peer, how="link")
+                if hashed is not None:
+                    await _note(conn, user["name"], "password.change", after={"by": "link"})
         self.lookups.forget()
         return secret
 
@@ -136,8 +147,7 @@ class SignIn:
         if local and not name:
             raise InvalidInputError("name", name, "the admin whose code it is")
         key = f"code:{name if local else caller.user_id}"
-        self._begin(key, peer)
-        async with self.pool.connection() as conn, conn.transaction():
+        async with self._attempt(key, peer), self.pool.connection() as conn, conn.transaction():
             user = await _locked(conn, None if local else caller.user_id, name if local else None)
             if user["disabled"] or (local and user["role"] != Role.ADMIN):
                 raise SignInRefusedError
@@ -154,7 +164,6 @@ class SignIn:
             else:
                 secret = await sessions.rotate(conn, caller.number, second_factor=True)
             await _note(conn, user["name"], "session.step_up", sessions.LOCAL_NAME if local else str(caller.number))
-        self._succeeded(key, peer, forgive=True)
         self.lookups.forget()
         return secret
 
@@ -188,11 +197,9 @@ class SignIn:
     async def confirm_totp(self, caller: Identity, code: str, peer: Peer) -> tuple[str, list[str]]:
         """(the cookie's new value, recovery codes). The user's other sessions, which never proved it, end."""
         key = f"code:{caller.user_id}"
-        self._begin(key, peer)
-        async with self.pool.connection() as conn, conn.transaction():
+        async with self._attempt(key, peer), self.pool.connection() as conn, conn.transaction():
             user = await _locked(conn, caller.user_id)
             if user["totp_pending"] is None or user["totp_secret"] is not None:
-                self._succeeded(key, peer, forgive=False)
                 raise ConflictError("there is no second factor to confirm: start one first")
             step = totp.matching_step(self.vault.open(user["totp_pending"]), code, wall_ms(), None)
             if step is None:
@@ -207,18 +214,15 @@ class SignIn:
             await _end_others(conn, caller)
             secret = await sessions.rotate(conn, caller.number, second_factor=True)
             await _note(conn, caller.name, "totp.add", before={"totp": False}, after={"totp": True})
-        self._succeeded(key, peer, forgive=True)
         self.lookups.forget()
         return secret, codes
 
     async def remove_totp(self, caller: Identity, code: str, peer: Peer) -> str:
         """Against a code, or a recovery code; the cookie's new value."""
         key = f"code:{caller.user_id}"
-        self._begin(key, peer)
-        async with self.pool.connection() as conn, conn.transaction():
+        async with self._attempt(key, peer), self.pool.connection() as conn, conn.transaction():
             user = await _locked(conn, caller.user_id)
             if user["totp_secret"] is None:
-                self._succeeded(key, peer, forgive=False)
                 raise RefusedError("there is no second factor", [_NO_TOTP])
             by = "code" if await self._spend_totp(conn, user, code) else "recovery code"
             if by != "code" and not await _spend_recovery(conn, user, code):
@@ -226,7 +230,6 @@ class SignIn:
             await accounts.drop_totp(conn, user["user_id"])
             secret = await sessions.rotate(conn, caller.number)
             await _note(conn, caller.name, "totp.remove", before={"totp": True}, after={"totp": False, "by": by})
-        self._succeeded(key, peer, forgive=True)
         self.lookups.forget()
         return secret
 
@@ -257,25 +260,38 @@ class SignIn:
 
     # --- parts --------------------------------------------------------------------------------------------------------
 
-    def _begin(self, key: str, peer: Peer) -> None:
-        now = monotonic_ms()
-        self._peers.begin(network(peer.host), now)
+    @asynccontextmanager
+    async def _attempt(self, key: str, peer: Peer) -> AsyncIterator[None]:
+        """Holds it against ``key`` and the peer if what is done within refuses a guess; any other refusal is none. An
+        own account forgives no guesses at others."""
+        name, now = f"peer:{network(peer.host)}", wall_ms()
+        await self.throttle.begin(name, PEER_FREE, now)
         try:
-            self._names.begin(key, now)
-        except Exception:
-            self._peers.succeeded(network(peer.host), forgive=False)  # it did not even try
+            await self.throttle.begin(key, NAME_FREE, now)
+        except TooManyAttemptsError:
+            await self._right(name)  # it did not even try
             raise
+        try:
+            yield
+        except (CodeNeededError, InvalidInputError, ConflictError, RefusedError):
+            await self._right(key)
+            await self._right(name)
+            raise
+        await self._right(key, forgive=True)
+        await self._right(name)
 
-    def _succeeded(self, key: str, peer: Peer, *, forgive: bool) -> None:
-        self._names.succeeded(key, forgive=forgive)
-        self._peers.succeeded(network(peer.host), forgive=False)  # an own account forgives no guesses at others
+    async def _right(self, key: str, *, forgive: bool = False) -> None:
+        """Does not fail what was right: without a database it only counts as a failure."""
+        try:
+            await self.throttle.succeeded(key, forgive=forgive)
+        except (DatabaseError, PoolTimeout) as exc:
+            log.warning("attempt_not_forgiven", error=type(exc).__name__)
 
     async def _check_password(self, caller: Identity, known: dict[str, Any], password: str, peer: Peer) -> None:
         key = f"password:{caller.user_id}"
-        self._begin(key, peer)
-        if not await self.passwords.matches(password, known["password_hash"]):
-            raise SignInRefusedError
-        self._succeeded(key, peer, forgive=True)
+        async with self._attempt(key, peer):
+            if not await self.passwords.matches(password, known["password_hash"]):
+                raise SignInRefusedError
 
     async def _start(self, conn: Connection, user: dict[str, Any], code: str | None, peer: Peer, *, how: str) -> str:
         """A session for a user whose row is locked, after his second factor, in place of the one that came along."""

@@ -1,6 +1,7 @@
 """Secrets that must be read again, sealed with a key that lies outside the database (``VAR_DIR/keys/desk.key``)."""
 
 import contextlib
+import hmac
 import os
 import secrets
 import stat
@@ -32,6 +33,10 @@ class Vault:
                 f"{_NAME} is not the key that second factors were sealed with; restore it, or "
                 "`perpilot user reset-totp NAME`"
             ) from exc
+
+    def digest(self, text: str) -> bytes:
+        """What stands for ``text`` where it is only recognised: of use only with the key, even if it can be guessed."""
+        return hmac.digest(self._key(), text.encode("utf-8", "surrogateescape"), "sha256")
 
     def _key(self) -> bytes:
         try:

@@ -54,11 +54,13 @@ async def real(postgres_server, redis_server, tmp_path_factory):
 def still(request, monkeypatch):
     """The clock of codes and of waiting stands; failures are not held against the next test."""
     monkeypatch.setattr(sign_in, "wall_ms", lambda: NOW_MS)
-    monkeypatch.setattr(sign_in, "monotonic_ms", lambda: 0.0)
     yield
     for name in ("desk", "real"):
         if name in request.fixturenames:
-            request.getfixturevalue(name).resources.sign_in._peers._tallies.clear()
+            with psycopg.connect(
+                request.getfixturevalue(name).resources.settings.database_url, autocommit=True
+            ) as conn:
+                conn.execute("DELETE FROM sign_in_attempts")
 
 
 async def audit_rows(server, actor):
@@ -180,6 +182,14 @@ async def test_who_guesses_waits_longer_and_longer_and_others_do_not(desk):
         for _ in range(5):  # of nobody just the same
             await guesser.post("/api/auth/login", 401, name="nobody-at-all", password=PASSWORD)
         await guesser.post("/api/auth/login", 429, name="nobody-at-all", password=PASSWORD)
+
+
+async def test_a_new_start_forgives_nothing(desk):
+    async with person(desk, "patient"), browser(desk) as guesser:
+        for _ in range(5):
+            await guesser.post("/api/auth/login", 401, name="patient", password="wrong horse battery")
+        async with running(desk.resources.settings, role=None) as anew, browser(anew) as later:
+            await later.post("/api/auth/login", 429, name="patient", password=PASSWORD)
 
 
 async def test_many_guesses_at_once_are_not_one(desk):

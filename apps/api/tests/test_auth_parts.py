@@ -1,17 +1,21 @@
 """The parts of sign-in that need no server."""
 
+import hashlib
 import stat
 from concurrent.futures import ThreadPoolExecutor
 
+import psycopg
 import pyotp
 import pytest
-from hypothesis import given, settings
+import pytest_asyncio
+from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.api.auth import passwords, throttle, totp
 from apps.api.auth.errors import TooManyAttemptsError
 from apps.api.auth.sessions import csrf_of, digest, new_secret
 from apps.api.auth.vault import Vault
+from apps.api.db import make_pool
 from packages.common.errors import InvalidInputError, StoreUnavailableError
 
 # RFC 6238, appendix B, SHA-1: seconds and the last six digits
@@ -55,48 +59,62 @@ def test_the_picture_is_one_that_a_page_may_show():
     assert "<script" not in svg
 
 
-def test_waiting_grows_is_bounded_and_ends():
-    held, now, waits = throttle.Throttle(free=3), 0.0, []
-    for _ in range(20):
-        held.begin("k", now)
-        waits.append(held.wait_ms("k", now))
-        now += waits[-1]
-    assert waits[:2] == [0, 0]
-    assert waits[2:6] == [1_000, 2_000, 4_000, 8_000]
-    assert waits[-1] == throttle.DELAY_MAX_MS
-    with pytest.raises(TooManyAttemptsError) as caught:
-        held.begin("k", now - 1_500)
-    assert caught.value.headers == {"Retry-After": "2"}
-    assert held.wait_ms("other", now) == 0
-    held.begin("k", now + throttle.QUIET_MS + 1)  # forgotten
-    assert held.wait_ms("k", now + throttle.QUIET_MS + 1) == 0
+@pytest_asyncio.fixture
+async def held(postgres_url, tmp_path):
+    """A throttle in a database."""
+    pool = make_pool(postgres_url)
+    await pool.open(wait=True)
+    yield throttle.Throttle(pool, Vault(tmp_path).digest)
+    await pool.close()
 
 
-def test_what_was_right_does_not_count():
-    held = throttle.Throttle(free=2)
-    for _ in range(50):
-        held.begin("k", 0)
-        held.succeeded("k", forgive=False)
-    held.begin("k", 0)
-    held.begin("k", 0)
-    with pytest.raises(TooManyAttemptsError):
-        held.begin("k", 0)
-    held.succeeded("k", forgive=True)
-    held.begin("k", 0)
-
-
-@settings(max_examples=20)
-@given(st.lists(st.text(min_size=1, max_size=5), max_size=50))
-def test_waiting_takes_bounded_room(keys):
-    held = throttle.Throttle(free=1)
-    throttle._KEYS_MAX, kept = 8, throttle._KEYS_MAX
+async def waiting(held, key, free, now_ms):
+    """Seconds that an attempt has to wait; 0: it was made."""
     try:
-        for now, key in enumerate(keys):
-            held._tallies.pop(key, None)
-            held.begin(key, float(now))
-        assert len(held._tallies) <= 8
-    finally:
-        throttle._KEYS_MAX = kept
+        await held.begin(key, free, now_ms)
+    except TooManyAttemptsError as exc:
+        return int(exc.headers["Retry-After"])
+    return 0
+
+
+@pytest.mark.integration
+async def test_waiting_grows_is_bounded_and_ends(held):
+    now, waits = 1_770_000_000_000, []
+    for _ in range(16):
+        assert await waiting(held, "k", 3, now) == 0
+        waits.append(await waiting(held, "k", 3, now) if len(waits) >= 2 else 0)
+        now += 1_000 * waits[-1]
+    assert waits == [0, 0, 1, 2, 4, 8, 16, 32, 64, 128, 256] + [300] * 5
+    assert await waiting(held, "k", 3, now - 1_500) == 2
+    assert await waiting(held, "other", 3, now) == 0
+    assert await waiting(held, "k", 3, now + 15 * 60_000) == 0  # the last wait is over
+    assert await waiting(held, "k", 3, now + 30 * 60_000 + 1) == 0  # and fifteen quiet minutes are forgotten
+    assert await waiting(held, "k", 3, now + 30 * 60_000 + 1) == 0
+    assert await waiting(held, "k", 3, now - 86_400_000) == 0  # a clock that was set back locks nobody out
+
+
+@pytest.mark.integration
+async def test_what_was_right_does_not_count(held):
+    now = 1_770_000_000_000
+    for _ in range(5):
+        await held.begin("k", 2, now)
+        await held.succeeded("k", forgive=False)
+    assert [await waiting(held, "k", 2, now) for _ in range(3)] == [0, 0, 1]
+    await held.succeeded("k", forgive=True)
+    assert await waiting(held, "k", 2, now) == 0
+
+
+@pytest.mark.integration
+async def test_waiting_is_told_by_no_name_and_swept(held, postgres_url):
+    now = 1_770_000_000_000
+    for name in ("name:a password?", "name:b"):
+        await held.begin(name, 2, now)
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        keys = [bytes(row[0]) for row in conn.execute("SELECT key_digest FROM sign_in_attempts")]
+        assert [len(key) for key in keys] == [32, 32]
+        assert hashlib.sha256(b"name:a password?").digest() not in keys
+        await held.begin("name:c", 2, now + 15 * 60_000 + 1)
+        assert conn.execute("SELECT count(*) FROM sign_in_attempts").fetchone() == (1,)
 
 
 def test_an_address_of_ipv6_is_its_network():
