@@ -13,7 +13,7 @@ from packages.common.types import BlockReason
 pytestmark = pytest.mark.integration
 
 
-async def take(stream, n, timeout_s=5.0):
+async def take(stream, n, timeout_s=60.0):
     out = []
     async with asyncio.timeout(timeout_s):
         async for message in stream:
@@ -23,18 +23,21 @@ async def take(stream, n, timeout_s=5.0):
     return out
 
 
-async def started(stream):
-    """A task that waits for the first message, certainly reading already."""
+async def started(url, stream, readers=1):
+    """A task that waits for the first message, certainly reading already, as the last of ``readers``."""
     task = asyncio.create_task(take(stream, 1))
-    await asyncio.sleep(0.1)
+    with redis.Redis.from_url(url) as client:
+        while client.info("clients")["blocked_clients"] < readers:  # noqa: ASYNC110 - Redis has no event for it
+            await asyncio.sleep(0.01)
     return task
 
 
 async def test_every_reader_sees_what_is_published_after_it_came(redis_url):
     async with Bus(redis_url) as bus, Bus(redis_url) as other:
         bus.publish("signal_updates", {"n": 0})
-        await bus.flush(5)
-        first, second = await started(bus.tail(["signal_updates"])), await started(other.tail(["signal_updates"]))
+        await bus.flush(60)
+        first = await started(redis_url, bus.tail(["signal_updates"]))
+        second = await started(redis_url, other.tail(["signal_updates"]), 2)
         bus.publish("signal_updates", [BlockReason(code="EV_BELOW_MIN", value=1.0)])
         for task in (first, second):
             (message,) = await task
@@ -48,7 +51,7 @@ async def test_every_reader_sees_what_is_published_after_it_came(redis_url):
 async def test_a_tail_follows_several_channels_in_order(redis_url):
     async with Bus(redis_url) as bus:
         bus.publish_many([(c, {"c": c, "i": i}) for i in range(300) for c in ("status_updates", "risk_events")])
-        await bus.flush(5)
+        await bus.flush(60)
         since = {"status_updates": "0-0", "risk_events": "0-0"}
         got = await take(bus.tail(since, since=since), 600)
         for channel in since:
@@ -76,7 +79,7 @@ async def test_a_group_hands_each_message_to_one_consumer_and_gives_back_what_wa
 async def test_streams_are_trimmed(redis_url):
     async with Bus(redis_url, max_length=100) as bus:
         bus.publish_many([("status_updates", {"i": i}) for i in range(3000)])
-        await bus.flush(10)
+        await bus.flush(60)
         with redis.Redis.from_url(redis_url) as client:
             assert 100 <= client.xlen("status_updates") < 400
 
@@ -84,8 +87,8 @@ async def test_streams_are_trimmed(redis_url):
 async def test_without_redis_publishing_goes_on_and_the_newest_survive(killable_redis):
     async with Bus(killable_redis.url, buffer=50) as bus:
         bus.publish("status_updates", {"i": -1})
-        await bus.flush(5)
-        reader = await started(bus.tail(["status_updates"]))
+        await bus.flush(60)
+        reader = await started(killable_redis.url, bus.tail(["status_updates"]))
         killable_redis.kill()
         for i in range(200):
             bus.publish("status_updates", {"i": i})
@@ -97,7 +100,7 @@ async def test_without_redis_publishing_goes_on_and_the_newest_survive(killable_
         assert bus.metrics.connected is False
         assert bus.metrics.dropped >= 150
         await asyncio.to_thread(killable_redis.start)
-        await bus.flush(10)
+        await bus.flush(60)
         assert bus.metrics.connected
         assert bus.metrics.dropped == 150
         assert (await bus.latest("status_updates")).json() == {"i": 199}
@@ -110,7 +113,7 @@ async def test_a_consumer_survives_the_loss_of_redis_and_of_the_group(killable_r
         stream = bus.consume("commands", "worker", "a")
         (message,) = await take(stream, 1)
         await bus.ack(message, "worker")
-        task = await started(stream := bus.consume("commands", "worker", "a"))
+        task = await started(killable_redis.url, bus.consume("commands", "worker", "a"))
         killable_redis.kill()
         await asyncio.to_thread(killable_redis.start)
         with redis.Redis.from_url(killable_redis.url) as client:

@@ -88,7 +88,7 @@ class FakeExchange:
                 if not socket.closed and not self.mute:
                     await socket.send_str(text)
 
-    async def until(self, condition: Callable[[], object], seconds: float = 5.0) -> None:
+    async def until(self, condition: Callable[[], object], seconds: float = 60.0) -> None:
         """Wait for something to become true."""
         async with asyncio.timeout(seconds):
             while not condition():  # noqa: ASYNC110 - any condition of any object
