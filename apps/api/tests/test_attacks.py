@@ -24,7 +24,7 @@ async def test_two_hosts_are_none(shared_desk):
     _, _, address = shared_desk.base.partition("//")
     name, _, port = address.partition(":")
     with socket.create_connection((name, int(port))) as raw:
-        raw.settimeout(5)
+        raw.settimeout(60)
         raw.sendall(b"GET /api/status HTTP/1.1\r\nHost: localhost\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         reply = await asyncio.to_thread(raw.recv, 4096)
     assert reply.split()[1] in (b"421", b"400")

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import numpy as np
 import psycopg
+import pyarrow as pa
 import pytest
 import pytest_asyncio
 
@@ -165,15 +166,30 @@ async def test_history_that_has_not_changed_costs_nothing(server, path):
     await get(server, path, 200, **{"If-None-Match": '"other"'})
 
 
-async def test_large_answers_are_compressed(server):
-    async with server.client.get("/api/account/equity", headers={"Accept-Encoding": "gzip"}) as answer:
-        assert answer.headers["Content-Encoding"] == "gzip"
-        size = int(answer.headers["Content-Length"])
-        told = await answer.json(content_type=None)
-        assert size < len(json.dumps(told)) / 2
-    async with server.client.get("/api/account/equity", headers={"Accept-Encoding": "identity"}) as answer:
-        assert "Content-Encoding" not in answer.headers
-        assert len(gzip.compress(await answer.read())) < int(answer.headers["Content-Length"])
+@pytest.mark.parametrize("path", ["/api/account/equity", "/api/symbol/BTCUSDT/series"])
+async def test_large_answers_are_encoded_as_the_caller_likes(server, path):
+    async def ask(accepts, **headers):
+        answer = await server.client.get(path, headers={"Accept-Encoding": accepts} | headers, auto_decompress=False)
+        assert answer.headers["Vary"] == "Accept-Encoding"
+        return answer.status, answer.headers.get("Content-Encoding"), answer.headers["ETag"], await answer.read()
+
+    _, coding, etag, plain = await ask("identity")
+    assert coding is None
+    for accepts, expected in (
+        ("gzip", "gzip"),
+        ("gzip, deflate, br, zstd", "zstd"),
+        ("zstd;q=0.5, gzip", "gzip"),
+        ("*", "zstd"),
+        ("zstd;q=0, *;q=0.1", "gzip"),
+    ):
+        status, coding, same, packed = await ask(accepts)
+        assert (status, coding, same) == (200, expected, etag)
+        decoded = gzip.decompress(packed) if coding == "gzip" else pa.input_stream(packed, compression="zstd").read()
+        assert decoded == plain
+        assert len(packed) < len(plain) / 2
+        assert (await ask(accepts, **{"If-None-Match": etag}))[0] == 304  # whatever coding it was held in
+    for none in ("", "identity, zstd;q=0.5", "zstd;q=0, gzip;q=x", "br"):
+        assert (await ask(none))[1:] == (None, etag, plain)
 
 
 async def test_a_position_says_since_when_it_has_no_confirmed_stop(server):

@@ -96,7 +96,7 @@ async def test_unchanged_history_costs_no_bytes(shared_desk):
     async with shared_desk.client.get(path) as first:
         etag = first.headers["ETag"]
         assert first.headers["Cache-Control"] == "private, no-cache"
-    for header, status in ((etag, 304), (f'W/{etag}, "x"', 304), ("*", 304), ('"x"', 200)):
+    for header, status in ((etag, 304), (f'{etag.removeprefix("W/")}, "x"', 304), ("*", 304), ('"x"', 200)):
         async with shared_desk.client.get(path, headers={"If-None-Match": header}) as again:
             assert again.status == status
             assert again.headers["ETag"] == etag

@@ -31,7 +31,7 @@ def spec(name, code=LIVES, *args, **more):
     return Spec(name, lambda: [sys.executable, "-S", "-c", code, *map(str, args)], **more)
 
 
-def until(condition, timeout_s=10.0):
+def until(condition, timeout_s=60.0):
     end = time.monotonic() + timeout_s
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
@@ -68,7 +68,7 @@ def test_a_killed_child_comes_back_alone(supervisor, said):
 
 def test_a_child_that_cannot_stay_is_tried_with_growing_pauses_and_named_once(supervisor, said):
     child = supervisor.start(spec("broken", "import sys; print('no such table'); sys.exit(3)"))
-    until(lambda: child.deaths == 3, 15)
+    until(lambda: child.deaths == 3)
     until(lambda: any("3 times" in line for line in said))
     assert child.next_start_ms - child.started_ms >= 900
     (line,) = [line for line in said if "3 times in a row" in line]
@@ -112,7 +112,7 @@ def test_a_taken_port_is_named(supervisor, said):
         assert not is_free(port)
         assert free_port(port) != port
         child = supervisor.start(spec("server", "import sys; sys.exit(1)", port=port))
-        until(lambda: child.deaths >= 3, 15)
+        until(lambda: child.deaths >= 3)
         until(lambda: any(f"port {port} is taken" in line for line in said))
 
 
@@ -142,7 +142,7 @@ def test_hurry_ends_the_waiting(supervisor):
     threading.Timer(0.2, supervisor.hurry).start()
     started = time.monotonic()
     supervisor.stop(())
-    assert time.monotonic() - started < 5
+    assert time.monotonic() - started < 30  # of the sixty that it has
 
 
 def test_grandchildren_of_a_killed_child_do_not_live_on(supervisor):

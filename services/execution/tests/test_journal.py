@@ -191,7 +191,7 @@ async def test_a_note_is_written_soon_without_being_waited_for(tmp_path):
     path = path_in(tmp_path)
     journal, _ = opened(path)
     journal.note(jr.ExitWanted("BTCUSDT", "time", 1))
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not jr.read_state(path).exits:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     journal.note(jr.IntentClosed("BTCUSDT", 2))

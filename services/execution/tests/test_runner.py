@@ -104,9 +104,13 @@ async def entered(made):
     """An entry on its way, journaled first."""
     made.runner.feed(ev.EntryRequested(INTENT))
     assert made.exchange.asked == []  # nothing leaves before the journal has it
-    while not made.exchange.asked:  # noqa: ASYNC110
-        await asyncio.sleep(0)
-    await asyncio.sleep(0.01)
+    await settled(made)
+
+
+async def settled(made):
+    """Return when everything under way is done."""
+    while made.runner._tasks:
+        await asyncio.wait(made.runner._tasks)
 
 
 @pytest.mark.parametrize(
@@ -131,7 +135,7 @@ async def test_the_intent_is_journaled_with_the_ids_that_are_sent(made):
     opened = made.journal.appended[0]
     assert opened.entry_client_id == made.exchange.asked[0][3]
     made.runner.feed(FILL)
-    await asyncio.sleep(0.01)
+    await settled(made)
     (stop,) = [row for row in made.exchange.asked if row[0] == "stop"]
     assert stop[1:] == (wire.Side.SELL, D(90), opened.stop_client_id)
 
@@ -145,24 +149,24 @@ async def test_numbers_are_reserved_before_they_run_out(made):
 async def test_an_exit_is_cut_to_the_grid_and_cannot_open(made):
     await entered(made)
     made.runner._carry_out(do.SubmitExit(5, 1, D("0.12345"), False))
-    await asyncio.sleep(0.01)
+    await settled(made)
     assert made.exchange.asked[-1][:3] == ("exit", wire.Side.SELL, D("0.123"))
 
 
 async def test_orders_are_cancelled_where_their_leg_lives(made):
     await entered(made)
     made.runner.feed(FILL)
-    await asyncio.sleep(0.01)
+    await settled(made)
     for leg, way in ((ev.Leg.ENTRY, "cancel_order"), (ev.Leg.STOP, "cancel_algo")):
         made.runner._carry_out(do.Cancel(leg, 1))
-        await asyncio.sleep(0.01)
+        await settled(made)
         assert made.exchange.asked[-1][0] == way
 
 
 async def test_a_failed_read_is_an_answer_too(made):
     await entered(made)
     made.runner.feed(ev.ReadDue())
-    await asyncio.sleep(0.01)
+    await settled(made)
     assert ev.Snapshot(None) in made.notes.events
 
 
