@@ -307,7 +307,8 @@ async def desk_on(
             desk = Desk(exchange, trader, rows, venue, clock, instruments, outside, pulse)
             for symbol in SYMBOLS:
                 trader.see_mark(symbol, await desk.mark(symbol))
-            await desk.until(lambda: trader.ready)
+            # a symbol that was found flat is free only after the second reading
+            await desk.until(lambda: trader.ready and Phase.SETTLING not in trader.view().locked.values())
             for symbol in SYMBOLS:
                 trader.see_mark(symbol, await desk.mark(symbol))
             await desk.until(trader.stop_path_proven)

@@ -174,7 +174,8 @@ async def live_desk(market, folder, postgres_url, redis_url, key=ApiKey(KEY, SEC
                 async def told():
                     state = await desk.risk()
                     recovered = state is not None and state["ready"] and around.lease_settled
-                    return recovered and trading.gate.permits() is (key.withdraw is False)
+                    settling = Phase.SETTLING in trading.trader.view().locked.values()
+                    return recovered and not settling and trading.gate.permits() is (key.withdraw is False)
 
                 await desk.until(told)
                 yield desk

@@ -135,8 +135,9 @@ async def test_15_a_desk_that_begins_anew_finishes_what_it_finds(exchange_on, tm
                 leg = "entry" if phase is Phase.ENTERING else "stop"
                 await desk.fault(kind="order_slow", leg=leg, delay_s=1.0, times=1)
                 order = await desk.enter()
-                while not (await desk.audit())["entries"]:  # noqa: ASYNC110 - it has left, and is the next desk's
-                    await asyncio.sleep(0.01)
+                async with asyncio.timeout(60):
+                    while not (await desk.audit())["entries"]:  # noqa: ASYNC110 - it has left, and is the next desk's
+                        await asyncio.sleep(0.01)
             else:
                 order = await desk.protected()
             if phase in (Phase.EXITING, Phase.SETTLING):
