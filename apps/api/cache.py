@@ -3,18 +3,36 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http import HTTPStatus
 
-from apps.api.responses import etag_of
+from starlette.requests import Request
+from starlette.responses import Response
+
+from apps.api.encoding import SIZE_MIN, accepted, encode
+from apps.api.responses import cached, etag_of
 from packages.common.time import monotonic_ms
 
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """Bytes and their ETag."""
+    """Bytes and their ETag, and their codings as far as they were asked for."""
 
     data: bytes
     etag: str
+    _coded: dict[str, bytes] = field(default_factory=dict)
+
+    def answer(self, request: Request) -> Response:
+        """200 in the coding that the caller likes best, or 304 when he holds it."""
+        coding = next(iter(accepted(request.headers.get("accept-encoding"))), None)
+        if coding is None or len(self.data) < SIZE_MIN:
+            return cached(request, self.data, self.etag)
+        if coding not in self._coded:
+            self._coded[coding] = encode(self.data, coding)
+        answer = cached(request, self._coded[coding], self.etag)
+        if answer.status_code == HTTPStatus.OK:
+            answer.headers["Content-Encoding"] = coding
+        return answer
 
 
 class BodyCache:

@@ -15,13 +15,13 @@ import uvicorn
 from fastapi import Depends, FastAPI
 from psycopg import Error as DatabaseError
 from psycopg_pool import PoolTimeout
-from starlette.middleware.gzip import GZipMiddleware
 
 from apps.api import errors, examples
 from apps.api.auth import policy
 from apps.api.auth.caller import authorise
 from apps.api.channels import CHANNELS
 from apps.api.deps import Resources, build
+from apps.api.encoding import Compression
 from apps.api.errors import Problem
 from apps.api.gateway import MESSAGE_MAX
 from apps.api.metrics import Measure, Metrics
@@ -129,7 +129,7 @@ def create_app(config: Settings, web_out: Path = WEB_OUT) -> FastAPI:
         app.include_router(module.router, dependencies=[Depends(authorise)])
     examples.install(app)
     app.router.default = desk  # what no route takes; a mount would hide 405
-    app.add_middleware(GZipMiddleware, minimum_size=2048, compresslevel=4)
+    app.add_middleware(Compression)
     app.add_middleware(Measure, metrics=metrics)
     app.add_middleware(Gate, hosts=allowed_hosts(config.api_host))  # outermost: nothing of a stranger gets further
     return app

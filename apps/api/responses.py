@@ -23,8 +23,8 @@ def encode(value: Any) -> bytes:
 
 
 def etag_of(body: bytes) -> str:
-    """Strong ETag: the body is the whole representation."""
-    return f'"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
+    """ETag of the body; weak, since it stands for every content coding of it."""
+    return f'W/"{hashlib.blake2b(body, digest_size=16).hexdigest()}"'
 
 
 def matches(if_none_match: str | None, etag: str) -> bool:
@@ -32,7 +32,7 @@ def matches(if_none_match: str | None, etag: str) -> bool:
     if if_none_match is None:
         return False
     held = {tag.strip().removeprefix("W/") for tag in if_none_match.split(",")}
-    return etag in held or "*" in held
+    return etag.removeprefix("W/") in held or "*" in held
 
 
 class HistoryRoute(APIRoute):

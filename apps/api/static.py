@@ -157,7 +157,7 @@ class Desk:
             stat = file.stat()
         except OSError:
             return _missing()
-        etag = f'"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
+        etag = f'W/"{stat.st_mtime_ns:x}-{stat.st_size:x}"'
         headers = {"ETag": etag, "Cache-Control": IMMUTABLE if name.startswith("_next/static/") else REVALIDATE}
         if name in export.csp:
             headers["Content-Security-Policy"] = export.csp[name]

@@ -9,7 +9,7 @@ from apps.api.deps import Db, Res
 from apps.api.dto import SeriesOut, SignalList
 from apps.api.params import From, Mode, SymbolPath, To, span, symbol_name
 from apps.api.queries import series, signals, universe
-from apps.api.responses import cached, encode
+from apps.api.responses import encode
 from packages.common.time import DAY_MS, MINUTE_MS
 
 router = APIRouter(prefix="/api", tags=["signals"])
@@ -55,4 +55,4 @@ async def get_series(
             return encode(await series.series(conn, symbol, mode, asked))
 
     body = await res.bodies.get((symbol, from_, to, mode), read)
-    return cached(request, body.data, body.etag)
+    return body.answer(request)

@@ -184,7 +184,7 @@ async def test_large_answers_are_encoded_as_the_caller_likes(server, path):
     ):
         status, coding, same, packed = await ask(accepts)
         assert (status, coding, same) == (200, expected, etag)
-        decoded = gzip.decompress(packed) if coding == "gzip" else pa.input_stream(packed, compression="zstd").read()
+        decoded = gzip.decompress(packed) if coding == "gzip" else pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read()
         assert decoded == plain
         assert len(packed) < len(plain) / 2
         assert (await ask(accepts, **{"If-None-Match": etag}))[0] == 304  # whatever coding it was held in
