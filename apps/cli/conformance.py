@@ -6,11 +6,9 @@ freshly started exchange, a process on a free port of this machine, and is told 
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +20,7 @@ from typing import Annotated, Any
 
 import typer
 
+from apps.cli import environments
 from packages.common.config import Settings, load_settings
 from packages.common.errors import InvalidInputError, PlatformError
 from packages.common.time import iso, wall_ms
@@ -31,14 +30,8 @@ SUITE = ROOT / "tests" / "conformance"
 CLIENTS = ("raw", "ccxt", "official_sdk", "python_binance")
 SPEED = 120  # an hourly settlement comes within half a minute, and one second is still no more than two minutes
 UNIVERSE = "BTCUSDT,ETHUSDT,PUMPUSDT"
-START_S, INSTALL_S, DRIVE_S = 120, 900, 480
+START_S, DRIVE_S = 120, 480
 PASS, FAIL, NOT_SUPPORTED = "pass", "fail", "not supported"
-
-
-class InstallError(PlatformError):
-    """A client could not be installed; the text is the installer's."""
-
-    code = "client_not_installed"
 
 
 @dataclass(frozen=True)
@@ -69,7 +62,7 @@ def run_client(name: str, folder: Path, *, quick: bool = False) -> Result:
     """Install the client below ``folder`` when it is not there yet, and drive it through every step.
 
     ``quick`` leaves out the steps that wait for the market. ``InvalidInputError`` for an unknown name,
-    ``InstallError`` when the registry does not give it.
+    ``environments.InstallError`` when the registry does not give it.
     """
     if name not in CLIENTS:
         raise InvalidInputError("--client", name, "one of " + ", ".join(CLIENTS))
@@ -88,30 +81,9 @@ def run_client(name: str, folder: Path, *, quick: bool = False) -> Result:
 
 
 def environment(name: str, folder: Path) -> Path:
-    """The client's own interpreter. Made once for each text of its requirements; the raw client needs none."""
+    """The client's own interpreter; the raw client needs none of its own."""
     wanted = SUITE / f"requirements-{name}.txt"
-    if not wanted.exists():
-        return Path(sys.executable)
-    home = folder.resolve() / name
-    python, mark = home / "bin" / "python", home / "installed"
-    digest = hashlib.sha256(wanted.read_bytes() + sys.version.encode()).hexdigest()
-    if mark.exists() and mark.read_text() == digest:
-        return python
-    shutil.rmtree(home, ignore_errors=True)
-    home.parent.mkdir(parents=True, exist_ok=True)
-    typer.echo(f"installing {name} into {home}", err=True)
-    for command in (
-        [sys.executable, "-m", "venv", str(home)],
-        [str(python), "-m", "pip", "install", "--quiet", "--require-hashes", "--requirement", str(wanted)],
-    ):
-        try:
-            done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_S, check=False)
-        except subprocess.TimeoutExpired as error:
-            raise InstallError(f"{name}: not installed within {INSTALL_S} s") from error
-        if done.returncode:
-            raise InstallError(f"{name}: {done.stderr.strip()[-1000:]}")
-    mark.write_text(digest)
-    return python
+    return environments.environment(wanted, folder / name) if wanted.exists() else Path(sys.executable)
 
 
 @contextlib.contextmanager
@@ -223,7 +195,7 @@ def conformance(
     for name in client or CLIENTS:
         try:
             results.append(run_client(name, folder))
-        except InstallError as error:
+        except environments.InstallError as error:
             results.append(Result(name, name, "", (Row("install", FAIL, str(error)),)))
         typer.echo(f"{name}: {'ok' if results[-1].ok else 'FAILED'}", err=True)
     ok = all(result.ok for result in results)

@@ -167,6 +167,7 @@ def unpause(symbol: str, reason: Reason = "from the command line") -> None:
 def bench(
     area: Annotated[str, typer.Argument(help="What to measure: all, or one of the areas of docs/benchmarks.md.")],
     quick: Annotated[bool, typer.Option("--quick", help="Less data, fewer rounds: under a minute for all.")] = False,
+    peers: Annotated[bool, typer.Option("--peers", help="Also other people's packages, installed on demand.")] = False,
     as_json: Json = False,
 ) -> None:
     """Measure the product against plain implementations in the same run, row by row with goal and pass."""
@@ -175,7 +176,7 @@ def bench(
     from apps.cli.bench.run import run
 
     rows = []
-    for row in run(area, Plan(quick)):
+    for row in run(area, Plan(quick), peers=peers):
         rows.append(row)
         typer.echo(f"{row['area']:<10} {row['work']}", err=True)
     report.table(rows, as_json=as_json)

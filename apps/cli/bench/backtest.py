@@ -5,12 +5,14 @@ A year is folded in months, each handing its state to the next, so that the mark
 
 import math
 from collections.abc import Iterator
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
 
 from apps.cli.bench import material
 from apps.cli.bench.measure import Figure, Plan, at_least, interleave
+from apps.cli.bench.peers import in_turn, peer
 from packages.common.jit import kernel
 from services.backtest.portfolio import backtest
 from services.labeling.triple_barrier import PRESETS
@@ -165,3 +167,33 @@ def measure(plan: Plan) -> Iterator[Figure]:
         *("backtest", what, took["product"], "s", reference, took["product"] / took["plain"], "<= 5 x"),
         took["product"] <= 5 * took["plain"],
     )
+
+
+def peers(plan: Plan) -> Iterator[Figure]:
+    """The same candidates, stops and targets by vectorbt, and one symbol of them by backtesting.py, which has one.
+
+    Neither has funding, liquidation, filters, guards or a margin that symbols share as the exchange does.
+    """
+    params, constants = terms(50)
+    spec, cost = PRESETS["spec"], 2e-4
+    names = ("open", "high", "low", "close", "er_long", "er_short", "atr")
+    for driver, n_symbols, n_minutes, limit in (
+        ("vectorbt_backtest", 50, plan.size(material.MONTH, 10_000), 5.0),
+        ("backtesting_backtest", 1, plan.size(10_000, 5_000), None),
+    ):
+        chunk = market(50, n_minutes)
+        arrays = {name: values[:, :n_symbols] for name, values in zip(names, columns(chunk), strict=False)}
+        with peer(
+            driver, ts_ms=chunk.ts_ms, **arrays, cost=cost, fee=FEE, k_tp=spec.k_tp, k_sl=spec.stop_atr,
+            h_bars=spec.h_bars,
+        ) as other:  # fmt: skip
+            ours, theirs = in_turn(min(plan.rounds, 5), partial(fold, chunk, params, constants, 1), other)
+        speed, reached = (symbols * n_minutes / took / 1e6 for symbols, took in ((50, ours), (n_symbols, theirs)))
+        what = f"50 symbols x {n_minutes:,} minutes, against a peer"
+        reference = f"{other.name}, {n_symbols} symbols, {reached:.2g} M symbol-bars/s"
+        if limit is None:
+            yield Figure("backtest", what, speed, "M symbol-bars/s", reference, speed / reached)
+        else:
+            yield at_least(
+                "backtest", what, speed, "M symbol-bars/s", limit=limit, reference=reference, ratio=speed / reached
+            )

@@ -8,7 +8,8 @@ import talib
 from numpy.typing import NDArray
 
 from apps.cli.bench import material
-from apps.cli.bench.measure import Figure, Plan, at_most, interleave
+from apps.cli.bench.measure import Figure, Plan, Work, at_most, interleave
+from apps.cli.bench.peers import in_turn, peer
 from packages.common.jit import kernel
 from services.features import kernel as k
 from services.features import schema
@@ -175,9 +176,37 @@ def measure(plan: Plan) -> Iterator[Figure]:
     yield _online(plan)
 
 
+def peers(plan: Plan) -> Iterator[Figure]:
+    """A minute of fifty symbols by packages that are fed bar by bar: what they have, which is less than the schema."""
+    for driver, what in (("talipp_online", "9 indicators"), ("river_online", "11 moments and averages")):
+        minutes = plan.size(10, 4)
+        with peer(driver, bars=_past(), symbols=ONLINE_SYMBOLS, minutes=minutes) as other:
+            step, block = _steps(plan.rounds)
+            ours, theirs = in_turn(plan.rounds, step, other)
+        took, taken = ours / block, theirs / minutes
+        yield Figure(
+            *("features", f"one bar of {ONLINE_SYMBOLS} symbols online, against a peer", took * 1e6, "us"),
+            *(f"{other.name}, {what} of a symbol, {taken * 1e6:.0f} us", taken / took),
+        )
+
+
+def _past() -> F64:
+    return material.bars(3_000, 3)
+
+
 def _online(plan: Plan) -> Figure:
     """The kernel's part of a minute; ``minute`` measures the whole way from the socket."""
-    past = material.bars(3_000, 3)
+    some, block = _steps(plan.rounds)
+    took = interleave(plan.rounds, {"minutes": some})["minutes"] / block
+    return at_most(
+        *("features", f"one bar of {ONLINE_SYMBOLS} symbols online, from the bars' array", took * 1e6, "us"),
+        limit=40.0,
+    )
+
+
+def _steps(rounds: int) -> tuple[Work, int]:
+    """Work that steps on by a block of minutes, for so many rounds and a warm-up, and the minutes of a block."""
+    past = _past()
     states, market = np.zeros((ONLINE_SYMBOLS, k.STATE_SIZE)), np.zeros(k.MARKET_SIZE)
     present, out = np.ones(ONLINE_SYMBOLS, np.bool_), np.empty((ONLINE_SYMBOLS, schema.N_FEATURES))
     codes, btc = np.empty(ONLINE_SYMBOLS, np.int64), np.empty(k.BTC_SIZE)
@@ -192,17 +221,13 @@ def _online(plan: Plan) -> Figure:
 
     for _ in range(1_500):
         minute()
-    block = (len(minutes) - 1_600) // (plan.rounds + 1)
+    block = (len(minutes) - 1_600) // (rounds + 1)
 
     def some() -> None:
         for _ in range(block):
             minute()
 
-    took = interleave(plan.rounds, {"minutes": some})["minutes"] / block
-    return at_most(
-        *("features", f"one bar of {ONLINE_SYMBOLS} symbols online, from the bars' array", took * 1e6, "us"),
-        limit=40.0,
-    )
+    return some, block
 
 
 def _require_equal(bars: F64, btc: F64, btc_close: F64) -> None:

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from apps.cli.bench import material
-from apps.cli.bench.measure import Figure, Plan, at_most, interleave
+from apps.cli.bench.measure import Figure, Plan, at_least, at_most, interleave
+from apps.cli.bench.peers import in_turn, peer
 from packages.common.jit import kernel
 from services.features import kernel as bar
 from services.features import schema
@@ -141,6 +142,24 @@ def measure(plan: Plan) -> Iterator[Figure]:
         *("labels", f"{symbols} symbols x {n:,} bars, ATR and funding given, 2 threads, wall", many, "s"),
         limit=2.0 * symbols * n / (50 * material.YEAR),
     )
+
+
+def peers(plan: Plan) -> Iterator[Figure]:
+    """The preset's labels, both directions, by ml4t-engineer: outcomes, prices and times, no costs, no MAE or MFE."""
+    n, told = plan.size(material.YEAR, 100_000), 50_000
+    one = market(n, 1)
+    arrays = {"ts_ms": one.ts_ms, "high": one.high, "low": one.low, "close": one.close, "atr": np.nan_to_num(one.atr)}
+    with peer("ml4t_labels", **arrays, k_tp=SPEC.k_tp, k_sl=SPEC.stop_atr, h_bars=SPEC.h_bars, told=told) as other:
+        both = one.label(SPEC)
+        for labels, side in ((both.long, "long"), (both.short, "short")):
+            known = np.isfinite(labels.ret_net[:told])
+            same = (labels.y[:told] == np.array(other.answer[side]))[known].mean()
+            assert same > 0.99, f"{side}: only {same:.3f} of the outcomes agree"
+        ours, theirs = in_turn(min(plan.rounds, 5), lambda: one.label(SPEC), other)
+        yield at_least(
+            *("labels", f"1 symbol x {n:,} bars, both directions, preset spec, against a peer", ours * 1e3, "ms"),
+            limit=50.0, reference=f"{other.name}, {theirs * 1e3:.0f} ms", ratio=theirs / ours,
+        )  # fmt: skip
 
 
 def one_of(markets: list[Market], i: int) -> None:

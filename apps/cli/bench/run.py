@@ -5,6 +5,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
+from itertools import chain
 from typing import Any, Final
 
 from apps.cli.bench.measure import Figure, Plan
@@ -16,8 +17,11 @@ AREAS: Final = (
 )
 
 
-def run(area: str, plan: Plan) -> Iterator[dict[str, Any]]:
-    """Rows of ``area`` (or of ``all``) as they are taken. One thread, unless a row says otherwise."""
+def run(area: str, plan: Plan, *, peers: bool = False) -> Iterator[dict[str, Any]]:
+    """Rows of ``area`` (or of ``all``) as they are taken. One thread, unless a row says otherwise.
+
+    ``peers``: after them those against other people's packages, where the area has any; InstallError without these.
+    """
     if area not in (*AREAS, "all"):
         raise InvalidInputError("area", area, "all, or one of " + ", ".join(AREAS))
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before LightGBM: its threads must not spin beside ours
@@ -26,6 +30,8 @@ def run(area: str, plan: Plan) -> Iterator[dict[str, Any]]:
     for name in AREAS if area == "all" else (area,):
         module = importlib.import_module(f"apps.cli.bench.{name}")
         figures: Iterator[Figure] = module.measure(plan)
+        if peers and hasattr(module, "peers"):
+            figures = chain(figures, module.peers(plan))
         while True:
             with redirect_stdout(sys.stderr):  # what the product logs; standard output is for the rows
                 figure = next(figures, None)
