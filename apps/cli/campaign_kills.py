@@ -1,12 +1,14 @@
 """SIGKILL of the live trader at random moments: each restart must converge, and nothing be naked, doubled or lost.
 
 A sitting is a campaign of its own, on an exchange of its own that goes on meanwhile; what sittings of a seed have found
-adds up in ``VAR_DIR/campaign/kills-<seed>.json``. The trader is the whole victim here; killing the worker, Redis or
-Postgres around it is ``campaign_desk``'s.
+adds up in ``VAR_DIR/campaign/kills-<seed>.json``. Of a sitting in which a claim did not hold, everything is kept in
+``VAR_DIR/campaign/kills-<seed>-<its first kill>``: the trader's rows, journal and log, and the exchange's audit. The
+trader is the whole victim here; killing the worker, Redis or Postgres around it is ``campaign_desk``'s.
 """
 
 import asyncio
 import json
+import shutil
 import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
@@ -47,6 +49,10 @@ def run_kills(var_dir: Path, plan: KillPlan) -> dict[str, Any]:
     sittings = Sittings(var_dir / "campaign" / f"kills-{plan.seed}.json", plan.seed)
     with tempfile.TemporaryDirectory(prefix="perpilot-kills-") as folder, bar("Kills") as shown:
         verdict = asyncio.run(_sitting(plan, Path(folder), sittings, shown))
+        if not verdict["ok"]:
+            evidence = var_dir / "campaign" / f"kills-{plan.seed}-{sittings.before}"
+            shutil.copytree(folder, evidence, dirs_exist_ok=True)
+            verdict["evidence"] = str(evidence)
     sittings.end(ok=verdict["ok"], broken=verdict["broken"])
     return verdict | sittings.result()
 
@@ -70,6 +76,7 @@ async def _sitting(plan: KillPlan, folder: Path, sittings: Sittings, shown: Bar)
             last.terminate()
             await asyncio.wait_for(last.wait(), FLAT_S + 30)
         report = await market.control.audit()
+    (folder / "audit.json").write_text(json.dumps(report))
     kept = Kept(folder / "rows.ndjson")
     verdict = judge(report["accounts"]["main"], kept)
     kept.close()

@@ -13,7 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from apps.cli.campaign import Address, Entrants, flat, floor, quiet
+import structlog
+
+from apps.cli.campaign import Address, Entrants, flat, floor
 from apps.cli.campaign_books import Kept
 
 FLAT_S = 90.0
@@ -45,6 +47,14 @@ async def work(told: dict[str, Any]) -> bool:
     return done
 
 
+def main() -> int:
+    """One life, told of on stdout, logged in the campaign's folder."""
+    told = json.loads(sys.argv[1])
+    with (Path(told["folder"]) / "trader.log").open("a", buffering=1) as file:
+        file.write(f"--- life {told['life']}\n")
+        structlog.configure(logger_factory=structlog.PrintLoggerFactory(file), cache_logger_on_first_use=True)
+        return 0 if asyncio.run(work(told)) else 1
+
+
 if __name__ == "__main__":
-    quiet()
-    sys.exit(0 if asyncio.run(work(json.loads(sys.argv[1]))) else 1)
+    sys.exit(main())
