@@ -173,7 +173,7 @@ class DaskCluster:
         self._folder, self._file = folder, folder / "scheduler.json"
         self._scheduler = self._start("scheduler", "--host", "127.0.0.1", "--port", "0")
         self._workers = [self._start("worker", "--nthreads", "1", "--no-nanny") for _ in range(2)]
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 120
         while (self._folder / "log").read_text().count("Registered to:") < 2:
             if time.monotonic() > deadline or any(child.poll() is not None for child in self._workers):
                 self.stop()

@@ -240,8 +240,8 @@ def attributed(conn, symbol, hours, parts, *, net=7.0):
     )
 
 
-def heartbeat(url: str, status: dict, *, age_s: float = 0.0) -> None:
-    """A word of the worker, ``age_s`` of wall time ago."""
+def heartbeat(url: str, status: dict, *, age_s: float = -60.0) -> None:
+    """A word of the worker, ``age_s`` of wall time ago; by default it stays young for a minute and ten seconds."""
     with psycopg.connect(url, autocommit=True) as conn:
         conn.execute(
             "INSERT INTO process_status (name, updated_at, status) "

@@ -130,7 +130,7 @@ def prepare(url):
         latest_signal_ts=None, queue_lag={"writer_rows": 3.0}, latency_ms={"minute": 1.2}, mode="shadow",
     )  # fmt: skip
     gate = {"asked_at_ms": wall_ms(), "conditions": []}
-    heartbeat(url, said.model_dump() | {"live": LIVE | {"gate": gate}}, age_s=-60)  # it stays alive for this test
+    heartbeat(url, said.model_dump() | {"live": LIVE | {"gate": gate}})
 
 
 def shorter(value):

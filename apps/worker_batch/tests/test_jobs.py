@@ -242,7 +242,7 @@ main(["worker"])
 """
 
 
-def wait_for(check, seconds=40.0):
+def wait_for(check, seconds=120.0):
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         value = check()
@@ -270,7 +270,7 @@ def test_a_killed_pool_child_leaves_a_job_that_is_run_again(conn, settings, tmp_
         assert row(conn, job_id, "attempt", "result") == (2, {"attempt": 2})
         assert (tmp_path / "attempts").read_text().split() == ["1", "2"]
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(20) == 0
+        assert worker.wait(60) == 0
     finally:
         if worker.poll() is None:
             worker.kill()

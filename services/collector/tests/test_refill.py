@@ -144,7 +144,7 @@ async def perpilot(environment, *arguments):
         sys.executable, "-m", "apps.cli.main", "data", *arguments,
         cwd=ROOT, env=os.environ | environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), 90)
+    out, err = await asyncio.wait_for(process.communicate(), 240)
     return process.returncode, out.decode(), err.decode()
 
 

@@ -24,7 +24,7 @@ async def run(script: str, environment: dict[str, str], *arguments: str) -> tupl
         sys.executable, "-m", f"scripts.{script}", *arguments,
         cwd=ROOT, env=os.environ | environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
-    out, err = await asyncio.wait_for(process.communicate(), 60)
+    out, err = await asyncio.wait_for(process.communicate(), 240)
     return process.returncode or 0, out.decode(), err.decode()
 
 
