@@ -26,6 +26,7 @@ STEADY: tuple[dict[str, Any], ...] = (
     {"kind": "rest_500", "share": 0.001},
     {"kind": "rest_slow", "share": 0.003, "delay_s": 0.4},
     {"kind": "stale_read", "share": 0.002, "delay_s": 1.0},
+    {"kind": "read_overtaken", "share": 0.002, "delay_s": 0.4},
     {"kind": "event_lost", "share": 0.001},
     {"kind": "event_late", "share": 0.003, "delay_s": 0.7},
     {"kind": "event_twice", "share": 0.005, "delay_s": 1.0},

@@ -34,6 +34,7 @@ class Kind(StrEnum):
     CLOCK_SKEW = "clock_skew"
     MAINTENANCE = "maintenance"
     STALE_READ = "stale_read"
+    READ_OVERTAKEN = "read_overtaken"
     ORDER_LOST = "order_lost"
     ORDER_UNKNOWN = "order_unknown"
     ORDER_DROPPED = "order_dropped"
@@ -93,6 +94,11 @@ KINDS: Final[Mapping[Kind, About]] = {
     Kind.STALE_READ: About(
         "request", (*_ASKED, "delay_ms"), "an account query is answered with what was true `delay_ms` ago"
     ),
+    Kind.READ_OVERTAKEN: About(
+        "request",
+        (*_ASKED, "delay_ms"),
+        "an account query is answered with what was true when it came, so late, or when the fault is taken back",
+    ),
     Kind.ORDER_LOST: About("trade", _ASKED, "executed, and the connection breaks instead of an answer"),
     Kind.ORDER_UNKNOWN: About(
         "trade", (*_ASKED, "code"), 'executed, answered 503 "Unknown error", or 408 with `code` -1007'
@@ -128,6 +134,7 @@ KINDS: Final[Mapping[Kind, About]] = {
     Kind.COARSE_RULES: About("market", ("symbols", "size"), "tick, step and least notional are `size` times as large"),
 }
 _SIZES: Final[Mapping[Kind, float]] = {Kind.MARKET_SHORT: 0.5, Kind.FUNDING_HOURS: 1.0, Kind.COARSE_RULES: 10.0}
+_READS = (Kind.STALE_READ, Kind.READ_OVERTAKEN)
 # What is looked up together, in the order of the plan; every other kind is looked up alone.
 _TOGETHER: Final[Mapping[Kind, str]] = {
     kind: about.layer
@@ -415,7 +422,7 @@ class Faults:
 
     def _asked(self, group: str, request: Request, now_ms: int) -> Fault | None:
         for number, fault in self._live(group, now_ms):
-            if fault.kind is Kind.STALE_READ and request.leg != "query":
+            if fault.kind in _READS and request.leg != "query":
                 continue
             if (
                 request.path.startswith(fault.path)

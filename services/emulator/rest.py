@@ -20,6 +20,7 @@ from services.emulator.venue.operations import OPERATIONS
 
 Query = Mapping[str, str]
 Answer = Callable[[Query, int], bytes]
+_HOLD_STEP_MS = 500  # of the market
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,8 @@ class Rest:
                 weight = operation.weight if "symbol" in asked.params else max(operation.weight, operation.weight_all)
                 self._count(weight, "weight", caller, headers)
                 body = await self._trading.answer(request, asked, operation, headers, lag_ms)
+                if fault is not None and fault.kind is Kind.READ_OVERTAKEN:
+                    await self._hold(fault)
                 return web.Response(body=body, headers=headers), "200"
             if endpoint is None:
                 raise ApiError(-5000, f"Path {asked.path}, Method {asked.method} is invalid", 404)
@@ -104,6 +107,13 @@ class Rest:
             case Kind.STALE_READ:
                 return fault.delay_ms
         return 0
+
+    async def _hold(self, fault: Fault) -> None:
+        """Keep an answer back as long as ``fault`` says, or until it is taken back: whoever wants an event to come
+        first need not guess how long that takes."""
+        due_ms = self._clock.limit_ms() + fault.delay_ms
+        while fault in self._faults.plan and (left_ms := due_ms - self._clock.limit_ms()) > 0:
+            await self._clock.pause(min(left_ms, _HOLD_STEP_MS))
 
     def _count(self, weight: int, pool: str, caller: Caller, headers: dict[str, str]) -> None:
         """Count the call and put the header; raises 429 or 418 when the address has asked too much."""

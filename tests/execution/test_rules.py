@@ -19,7 +19,7 @@ from packages.exchange.binance.trading import BinanceTrading
 from packages.exchange.clock_sync import sample_clock
 from packages.exchange.filters import round_price
 from packages.exchange.trading import Accepted, Side, TimeInForce
-from services.execution.core.events import Leg, Timer
+from services.execution.core.events import Leg, ReadDue, Snapshot, Timer
 from services.execution.core.state import Phase
 from services.execution.journal import read_state
 from services.execution.kill_switch import Flatten
@@ -344,6 +344,61 @@ async def test_14_a_full_disk_ends_entries_and_no_stop(exchange_on, tmp_path):
             audit = await desk.audit()
             assert len(audit["entries"]) == 1
             assert audit["positions"] == audit["orphans"] == audit["naked"][1:] == []
+
+
+class Told:
+    """What the runner of ``SYMBOL`` was told from here on, and what it believed before and after."""
+
+    def __init__(self, desk, monkeypatch):
+        self.steps, tell = [], desk.trader.stepped
+
+        def stepped(symbol, before, after, event):
+            if symbol == SYMBOL:
+                self.steps.append((before, after, event))
+            tell(symbol, before, after, event)
+
+        monkeypatch.setattr(desk.trader, "stepped", stepped)
+
+    def snapshots(self):
+        return [step for step in self.steps if isinstance(step[2], Snapshot)]
+
+
+async def overtaken(desk):
+    """A reading of the symbol that has been answered by now, and whose answer is on its way until the faults end."""
+    reads = {"kind": "read_overtaken", "path": "/fapi/v3/positionRisk", "symbols": [SYMBOL], "delay_s": 8.0, "times": 1}
+    await desk.fault(**reads)
+    desk.trader.desk.runners[SYMBOL].feed(ReadDue())
+    await desk.struck()
+
+
+@pytest.mark.parametrize("held", [False, True])
+async def test_16_a_snapshot_that_the_stream_overtook_takes_nothing_back(desk, monkeypatch, held):
+    async with desk.scenario():
+        if held:
+            await desk.protected()
+            await desk.until(lambda: desk.trader.desk.runners[SYMBOL].state.target.standing)
+        await overtaken(desk)
+        told = Told(desk, monkeypatch)
+        if held:  # it shows a position that is closed while it travels
+            desk.trader.close(SYMBOL, "operator")
+            await desk.until(lambda: desk.trader.desk.runners[SYMBOL].state.position == 0)
+        else:  # it shows none, of a symbol that is entered while it travels
+            await desk.protected()
+        assert told.snapshots() == []
+        await desk.exchange.control.clear()
+        await desk.until(told.snapshots)
+        before, after, event = told.snapshots()[0]
+        assert (event.position != 0) is held
+        assert (after.position, after.exposed, after.phase) == (before.position, before.exposed, before.phase)
+        assert (after.stop, after.target, after.exit) == (before.stop, before.target, before.exit)
+        assert after.zeros == before.zeros
+        await desk.until(lambda: len(told.snapshots()) > 1)  # asked again, and this one counts
+        assert told.snapshots()[1][1].position == (0 if held else after.position)
+        if not held:
+            assert desk.phase() is Phase.PROTECTED
+            desk.trader.close(SYMBOL, "operator")
+        await desk.flat()
+        assert len(await desk.new("orders")) == 2
 
 
 async def test_17_a_close_in_many_pieces_is_booked_from_all_of_them(desk):

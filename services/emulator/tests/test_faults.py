@@ -195,6 +195,21 @@ async def test_queries_lag_behind_what_they_ask_for(source):
         assert row["positionAmt"] == "0.010"
 
 
+async def test_a_query_may_be_overtaken_by_what_happens_after_it(still, trader):
+    plan(still, Kind.READ_OVERTAKEN, delay_ms=600_000, times=1)
+    asked = asyncio.create_task(trader.get("positionRisk", 3))
+
+    async def answered():
+        return still.emulator.faults.state()[0]["fired"]
+
+    await until(answered)
+    await trader.order("BUY", "0.01")
+    assert len(await trader.get("positionRisk", 3)) == 1
+    assert not asked.done()
+    still.emulator.faults.clear()
+    assert await asked == []
+
+
 # --- sockets and events ---
 
 
