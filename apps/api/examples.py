@@ -11,6 +11,8 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from apps.api.codes import CODES
+
 FILE = Path(__file__).with_name("examples.json")
 _JSON = "application/json"
 _PROBLEM = "application/problem+json"
@@ -27,7 +29,7 @@ PROBLEM = {
 
 
 def install(app: FastAPI) -> None:
-    """Have ``app`` put the examples into its document."""
+    """Have ``app`` put the examples, and the codes that answers carry, into its document."""
     plain = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -40,6 +42,7 @@ def install(app: FastAPI) -> None:
 
 
 def _add(document: dict[str, Any]) -> None:
+    document["info"]["x-codes"] = {where: list(codes) for where, codes in CODES.items()}
     known = recorded()
     for methods in document["paths"].values():
         for operation in methods.values():

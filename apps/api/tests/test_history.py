@@ -1,6 +1,5 @@
 """What happened over time, on the seeded desk: figures against the rows they come from."""
 
-import gzip
 import json
 from datetime import timedelta
 
@@ -184,8 +183,7 @@ async def test_large_answers_are_encoded_as_the_caller_likes(server, path):
     ):
         status, coding, same, packed = await ask(accepts)
         assert (status, coding, same) == (200, expected, etag)
-        decoded = gzip.decompress(packed) if coding == "gzip" else pa.CompressedInputStream(pa.BufferReader(packed), "zstd").read()
-        assert decoded == plain
+        assert pa.CompressedInputStream(pa.BufferReader(packed), coding).read() == plain
         assert len(packed) < len(plain) / 2
         assert (await ask(accepts, **{"If-None-Match": etag}))[0] == 304  # whatever coding it was held in
     for none in ("", "identity, zstd;q=0.5", "zstd;q=0, gzip;q=x", "br"):
