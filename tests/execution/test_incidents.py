@@ -288,13 +288,15 @@ async def test_17_funding_in_the_second_of_a_stop_is_booked_as_the_exchange_does
         speed=SPEED, history_days=3, universe=SYMBOLS, weight_per_minute=100_000, state_dir=tmp_path / "exchange",
     )  # fmt: skip
     hour = first_position(market.start_ms, None, 3) + 60 * MINUTE_MS
-    ClockFile(tmp_path / "exchange" / "clock.json", config.identity).save(hour - 4 * MINUTE_MS)
+    ClockFile(tmp_path / "exchange" / "clock.json", config.identity).save(hour - 30 * MINUTE_MS)  # a minute of ours
     async with served(config, source=market) as exchange, desk_on(exchange, tmp_path, speed=SPEED) as desk:
         async with desk.scenario():
             await desk.fault(kind="funding_hours", size=1)
             await desk.exchange.control.switch(funding_late_ms=late_ms)
             await desk.protected(notional=2_000, stop=0.02)
             assert desk.clock.now_ms() < hour
+            exchange.emulator.clock.set_to(hour - MINUTE_MS)
+            await desk.venue.transport.resync()
             await desk.fault(kind="price_gap", size=-0.03, symbols=[SYMBOL], from_ms=hour)
             await desk.flat()
             paid = [row for row in await desk.new("incomes") if row["kind"] == "FUNDING_FEE"]
