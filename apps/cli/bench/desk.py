@@ -1,7 +1,7 @@
 """A desk without servers: rendered frames of fifty symbols through parser, assembler and minute loop."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,7 @@ from apps.cli.bench.backtest import RULES
 from apps.cli.bench.inference import predictor
 from apps.worker_realtime.engine import Engine, Permission
 from apps.worker_realtime.feature_book import FeatureBook
-from apps.worker_realtime.loop import LoopConfig, MinuteLoop
+from apps.worker_realtime.loop import LoopConfig, MinuteLoop, Writer
 from apps.worker_realtime.totals import Totals
 from packages.common.config import load_settings
 from packages.common.time import MINUTE_MS, ManualClock
@@ -107,7 +107,12 @@ class Rows:
         self.tables.setdefault(table, []).extend(rows)
 
 
-def minute_loop(symbols: Sequence[str], boosters: list[str], writer: Rows) -> MinuteLoop:
+def minute_loop(
+    symbols: Sequence[str],
+    boosters: list[str],
+    writer: Writer,
+    publish: Callable[[str, Any], None] = lambda _channel, _message: None,
+) -> MinuteLoop:
     """The realtime worker's loop on a flat shadow account."""
     settings = load_settings(None, exchange="emulator", label_preset="spec")
     n = len(symbols)
@@ -118,7 +123,7 @@ def minute_loop(symbols: Sequence[str], boosters: list[str], writer: Rows) -> Mi
         {},
         ManualClock(material.START_MS),
         writer,
-        lambda _channel, _message: None,
+        publish,
         lambda: Permission(True, False),
         Totals(10_000.0),
         LoopConfig(90_000, 1 << 60),

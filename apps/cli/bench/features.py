@@ -170,7 +170,8 @@ def measure(plan: Plan) -> Iterator[Figure]:
         took = interleave(plan.rounds, {"product": lambda: compute_features(bars, btc), "reference": reference})
         yield at_most(
             *("features", work, took["product"] * 1e3, "ms"),
-            limit=limit, reference=f"{name}, {took['reference'] * 1e3:.1f} ms",
+            limit=None if plan.quick else limit,  # ratios this close are ranked by a year's bars
+            reference=f"{name}, {took['reference'] * 1e3:.1f} ms",
             ratio=took["product"] / took["reference"],
         )  # fmt: skip
     yield _online(plan)

@@ -13,7 +13,7 @@ from packages.common.errors import InvalidInputError
 
 AREAS: Final = (
     *("labels", "features", "backtest", "dataset", "training", "inference", "store", "ingest", "sockets", "minute"),
-    *("execution", "growth", "walkforward"),
+    *("serve", "execution", "growth", "walkforward"),
 )
 
 
