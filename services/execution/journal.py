@@ -227,7 +227,7 @@ class Journal:
         """For ``open`` only, which has rewritten the file to ``state``."""
         self._path, self._lock, self._state = path, lock, state
         self._file = path.open("ab", buffering=0)
-        self._queue: list[tuple[Record, bytes, Future[None] | None]] = []
+        self._queue: list[tuple[Record | None, bytes, Future[None] | None]] = []
         self._urgent = False
         self._closing = False
         self._fault: str | None = None
@@ -274,6 +274,13 @@ class Journal:
 
     async def append(self, record: Record) -> None:
         """Return when ``record`` is on disk. Raises ``JournalError``; then it may be there or not."""
+        await self._wait_for(record)
+
+    async def synced(self) -> None:
+        """Return when everything noted before is on disk. Raises ``JournalError``; then it may be there or not."""
+        await self._wait_for(None)
+
+    async def _wait_for(self, record: Record | None) -> None:
         done = Future[None]()
         self._put(record, done)
         await asyncio.wrap_future(done)
@@ -291,8 +298,8 @@ class Journal:
         self._file.close()
         self._lock.close()
 
-    def _put(self, record: Record, done: Future[None] | None) -> None:
-        line = _line(record)
+    def _put(self, record: Record | None, done: Future[None] | None) -> None:
+        line = b"" if record is None else _line(record)
         with self._wake:
             if not self.healthy:
                 if done is not None:
@@ -312,7 +319,7 @@ class Journal:
             waiting = [done for *_, done in batch if done is not None and done.set_running_or_notify_cancel()]
             try:
                 self._write(b"".join(line for _, line, _ in batch))
-                self._state = reduce(fold, [record for record, *_ in batch], self._state)
+                self._state = reduce(fold, [record for record, *_ in batch if record is not None], self._state)
                 self._shorten()
             except Exception as exc:  # whatever it was, nobody may wait for ever
                 log.error("journal_failed", error=repr(exc))
@@ -326,7 +333,7 @@ class Journal:
             for done in waiting:
                 done.set_result(None)
 
-    def _next_batch(self) -> list[tuple[Record, bytes, Future[None] | None]]:
+    def _next_batch(self) -> list[tuple[Record | None, bytes, Future[None] | None]]:
         """Everything queued, once somebody waits for it or the oldest note is old enough; empty when closed."""
         with self._wake:
             self._wake.wait_for(lambda: self._queue or self._closing)

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -14,6 +15,7 @@ from packages.exchange import trading as wire
 from services.execution import books
 from services.execution.core import events as ev
 from services.execution.desk import Desk, TripOf
+from services.execution.journal import JournalError
 from services.execution.kill_switch import Trip
 from services.execution.ports import Recorder
 
@@ -102,6 +104,10 @@ class TradeBooks:
         else:
             desk.risk("NOT_BOOKED", symbol, "A closed trade could not be booked; see order_intents", 2)
             return
+        # The journal says first that the life is over: a successor that read it as open would book it once more, from a
+        # plan of which the journal knows but half.
+        with suppress(JournalError):
+            await desk.journal.synced()
         if closed is None:
             if isinstance(plan, books.Plan):
                 desk.put_intent(plan, "closed", opened=False)

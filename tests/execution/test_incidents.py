@@ -19,7 +19,7 @@ from services.emulator.venue.venue import KEPT_MS, _forget
 from services.execution.canary import Proofs
 from services.execution.core.events import Timer
 from services.execution.core.state import Phase
-from services.execution.journal import JournalError
+from services.execution.journal import JournalError, read_state
 from services.execution.kill_switch import Halt, Resume
 from tests.execution.conftest import SPEED, SYMBOLS, Rows, desk_on
 
@@ -122,6 +122,24 @@ async def test_02_an_order_that_cannot_be_found_for_a_while_is_placed_once(desk)
         assert len(await desk.new("entries")) == 1
         assert len([row for row in await desk.new("algos") if row["type"] == "STOP_MARKET"]) == 1
         await close(desk, order)
+
+
+async def test_17_a_life_is_over_in_the_journal_before_it_is_in_the_books(desk, monkeypatch):
+    path, put, still_open = desk.trader.desk.journal._path, desk.rows.put, []
+
+    def watched(table, rows):
+        if table == "trades":
+            still_open.append(SYMBOL in read_state(path).open)
+        put(table, rows)
+
+    async with desk.scenario():
+        order = await desk.protected()
+        monkeypatch.setattr(desk.rows, "put", watched)
+        monkeypatch.setattr(
+            "services.execution.journal.NOTE_MS", 60_000.0
+        )  # only what is waited for is on disk
+        await close(desk, order)
+    assert still_open == [False]
 
 
 # --- stops -----------------------------------------------------------------------------------------------------------
