@@ -135,9 +135,7 @@ async def test_17_a_life_is_over_in_the_journal_before_it_is_in_the_books(desk, 
     async with desk.scenario():
         order = await desk.protected()
         monkeypatch.setattr(desk.rows, "put", watched)
-        monkeypatch.setattr(
-            "services.execution.journal.NOTE_MS", 60_000.0
-        )  # only what is waited for is on disk
+        monkeypatch.setattr("services.execution.journal.NOTE_MS", 60_000.0)  # only what is waited for is on disk
         await close(desk, order)
     assert still_open == [False]
 
