@@ -1,167 +1,175 @@
 // Every page and the actions of a running desk in a real browser, as admin, operator and viewer:
 // node scripts/check-desk.mjs [PICTURES], with VAR_DIR (and API_PORT) of the desk in the environment. It asks `perpilot` for sign-in
-// links and for the process of the API, which it kills once. Meant for a demo: it halts, resumes and changes a setting.
+// links and for the process of the API, which it kills once. Meant for a demo: it halts, resumes, changes a setting and
+// leaves a model in production.
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, rm } from "node:fs/promises";
-import os from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
-import { chromium } from "playwright-core";
+import { faults, LOOKS, settled } from "./browser.mjs";
+import { look, pagesOf, Person, phoneMenus, promote, secondFactor } from "./desk-steps.mjs";
 
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"];
-const ROOT = path.resolve(path.dirname(fileURLToPath(import.meta.url)), "../../..");
-const PAGES = ["dashboard", "signals", "symbol/BTCUSDT", "positions", "orders", "training", "risk", "data-quality", "settings"];
-const LOOKS = { "dark-en": { language: "en", theme: "dark", zone: "utc", rise: "green" }, "light-ko": { language: "ko", theme: "light", zone: "utc", rise: "green" } };
-const folder = process.argv[2];
+const ROOT = path.resolve(import.meta.dirname, "../../..");
+const pictures = process.argv[2];
+/** Kept with the repository; the others are only looked at. */
+const README = /^(dashboard|signals|symbol|positions|orders|performance|training|model-report|risk|data-quality|settings)-dark-en$|^(dashboard|symbol)-light-ko$|^(dashboard|risk)-phone-dark-ko$/;
 
 const perpilot = (...words) => execFileSync(path.join(ROOT, ".venv/bin/perpilot"), words, { cwd: ROOT, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
-const link = (text) => new URL(/https?:\/\/\S+#link=\S+/.exec(text.replace(/\s*\n\s*/g, ""))[0]);
+const link = (name) => /https?:\/\/\S+#link=\S+/.exec(perpilot("user", "link", name).replace(/\s*\n\s*/g, ""))[0];
 const problems = [];
+const people = [];
+// What is refused or away here on purpose.
+const EXPECTED = /ERR_CONNECTION|WebSocket|status of (401|403|409|422|50\d)|net::|gateway:/;
 const step = (name) => console.log(`ok  ${name}`);
-const profiles = [];
 
-/** A browser of its own, signed in by a one-time link of `name`. */
-async function signIn(name, look = LOOKS["dark-en"]) {
-  const profile = await mkdtemp(path.join(os.tmpdir(), "desk-"));
-  const context = await chromium.launchPersistentContext(profile, { executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS, headless: true, viewport: { width: 1600, height: 1000 } });
-  profiles.push([profile, context]);
-  const page = await context.newPage();
-  page.setDefaultTimeout(30_000);
-  page.on("console", (message) => message.type() === "error" && !/ERR_CONNECTION|WebSocket|50[0-9]|40[39]|net::/.test(message.text()) && problems.push(`${name}: ${message.text()}`));
-  page.on("pageerror", (error) => problems.push(`${name}: ${error.message}`));
-  const dress = (prefs) => page.evaluate((kept) => localStorage.setItem("perpilot.prefs", JSON.stringify(kept)), prefs);
-  const url = link(perpilot("user", "link", name));
-  await page.goto(url.href);
-  await page.waitForURL("**/dashboard/");
-  await dress(look);
-  return { page, dress, base: url.origin, id: (test) => page.getByTestId(test) };
+async function person(name, options = {}) {
+  const url = new URL(link(name));
+  const found = await Person.at(url.origin, { who: name, problems, expected: EXPECTED, pictures, ...options });
+  people.push(found);
+  await found.signIn(url.href);
+  return found;
 }
 
-/** A picture, where pictures were asked for; charts get a moment to draw. */
-async function picture(page, name) {
-  if (folder === undefined) return;
-  await mkdir(folder, { recursive: true });
-  await page.waitForTimeout(2_000);
-  await page.screenshot({ path: path.join(folder, `${name}.png`) });
-}
-
-async function call(page, method, url, body) {
-  return page.evaluate(
-    async ([how, where, what]) => {
-      const me = await (await fetch("/api/auth/me")).json();
-      const answer = await fetch(where, { method: how, headers: { "Content-Type": "application/json", "X-CSRF": me.csrf ?? "" }, ...(what && { body: JSON.stringify(what) }) });
-      return { status: answer.status, body: await answer.json().catch(() => null) };
-    },
-    [method, url, body],
-  );
-}
-
-async function confirm({ id }, test, { reason, word } = {}) {
-  await id(test).click();
-  if (word !== undefined) await id(`${test}-word`).fill(word);
-  if (reason !== undefined) await id(`${test}-reason`).fill(reason);
-  await id(`${test}-confirm`).click();
-  await id(`${test}-dialog`).waitFor({ state: "detached" });
-}
-
-async function killSwitch({ page, id, base }, action, word, reason) {
-  await page.goto(`${base}/risk/`);
-  const panel = id("panel-kill-switch");
-  await panel.getByTestId(`kill-switch-${action}`).click();
-  await panel.getByTestId("kill-switch-reason").fill(reason);
-  await panel.getByTestId("kill-switch-confirm").click();
-  await panel.locator(`[data-testid="kill-switch-state"][data-state="${word}"]`).waitFor();
-  await id("kill-switch-pending").first().waitFor({ state: "detached" });
+/** A user of this walk, with what an earlier one left behind taken away. */
+function user(name, role) {
+  try {
+    perpilot("user", "add", name, "--role", role);
+  } catch {
+    perpilot("user", "enable", name);
+    perpilot("user", "reset-totp", name);
+  }
 }
 
 try {
-  const admin = await signIn("admin");
-  const { page, id, base } = admin;
-  await page.reload();
+  const admin = await person("admin");
+  const { page, base } = admin;
+  const id = (test) => admin.id(test);
   await id("signals-table").waitFor();
   const shown = await page.locator('[data-testid^="signals-row-"]').count();
   assert.ok(shown > 0);
   step(`a one-time link signs the admin in; the dashboard shows ${shown} symbols`);
 
-  for (const [look, prefs] of Object.entries(LOOKS)) {
-    await admin.dress(prefs);
-    for (const name of PAGES) {
-      await page.goto(`${base}/${name}/`);
-      await id(`page-${name.split("/")[0]}`).waitFor();
-      await page.waitForFunction(() => document.querySelector('[data-testid="state-loading"]') === null);
-      assert.equal(await id("state-failed").count(), 0, `${name}: a card failed`);
-      await picture(page, `${name.replace("/BTCUSDT", "")}-${look}`);
-    }
-  }
-  await page.goto(`${base}/data-quality/`);
+  const models = () => page.evaluate(async () => (await (await fetch("/api/models")).json()).map(({ model_id, pointer }) => ({ id: model_id, pointer })));
+  const [newest] = await models();
+  const pages = pagesOf(newest?.id);
+  const told = [];
+  for (const name of Object.keys(LOOKS)) told.push(...(await look(admin, name, pages, (one) => README.test(`${one}-${name}`) || process.env.ALL_PICTURES !== undefined)));
+  assert.deepEqual(told, []);
+  step(`${pages.length} pages and tabs, each in ${Object.keys(LOOKS)}: no card without its data, nothing wider than the screen, nothing that axe finds`);
+  await phoneMenus(admin);
+  step("on a telephone every page, the search, the kill switch and the menus are within reach");
+  await page.setViewportSize(LOOKS["dark-en"].viewport);
+  await admin.dress(LOOKS["dark-en"].prefs);
+  await admin.go("data-quality/");
   await page.locator('[data-testid^="cell-BTCUSDT-"]:not([data-shade="none"])').first().waitFor();
-  await admin.dress(LOOKS["dark-en"]);
-  step("nine pages in both languages and themes, no card without its data");
+  step("the heat map has figures");
 
-  await page.goto(`${base}/settings/`);
-  await confirm(admin, "trading-to-off", { reason: "a look" });
+  await admin.go("orders/");
+  await id("range").getByText("3h").click();
+  await id("refresh").selectOption("5s");
+  await id("nav-risk").click();
+  await page.waitForURL("**/risk/?**range=3h**");
+  await page.waitForRequest((request) => request.url().includes("/api/funnel?")); // again by itself, within the five seconds
+  assert.equal(await id("refresh").inputValue(), "5s");
+  await page.goto(page.url().replace("range=3h", "from=2026-01-01T00:00:00.000Z&to=2026-01-02T00:00:00.000Z"));
+  await id("range-back").waitFor();
+  await id("refresh").selectOption("auto");
+  await id("range-back").click();
+  await id("range").getByText("1d").click();
+  step("one range and one refresh rate for all pages, in the address");
+
+  await admin.go("settings/");
+  await admin.confirmed("trading-to-off", { reason: "a look" });
   await page.locator('[data-testid="mode-badge"][data-mode="OFF"]').waitFor();
-  await confirm(admin, "trading-to-shadow", { reason: "go on" });
+  await admin.confirmed("trading-to-shadow", { reason: "go on" });
   await page.locator('[data-testid="mode-badge"][data-mode="SHADOW"]').waitFor();
   step("off and shadow, each taken over by the trader");
 
-  await killSwitch(admin, "halt", "HALTED", "a look");
-  await killSwitch(admin, "resume", "RUNNING", "looked at it");
+  await admin.killSwitch("halt", "HALTED", "a look");
+  await admin.killSwitch("resume", "RUNNING", "looked at it");
   step("halted, and cleared with a reason");
 
-  const before = (await call(page, "GET", "/api/settings")).body;
-  await page.goto(`${base}/settings/`);
+  const before = (await admin.call("GET", "/api/settings")).body;
+  await admin.go("settings/");
   await id("settings-edit").click();
   await id("edit-EV_MIN").fill(before.values.EV_MIN === 0.5 ? "0.6" : "0.5"); // more than anything promises
-  await confirm(admin, "settings-change", { reason: "nothing is worth it" });
+  await admin.confirmed("settings-change", { reason: "nothing is worth it" });
   await id("settings-pending").waitFor({ state: "detached" });
-  const taken = (await call(page, "GET", "/api/settings")).body;
+  const taken = (await admin.call("GET", "/api/settings")).body;
   assert.ok(taken.version > before.version, `version ${taken.version}`);
-  await page.goto(`${base}/signals/`);
+  await admin.go("signals/");
   const blocked = () => {
     const rows = [...document.querySelectorAll('[data-testid^="signals-row-"]')].map((row) => row.textContent);
     return rows.some((text) => text.includes("EV_BELOW_MIN")) && rows.every((text) => /EV_BELOW_MIN|ALREADY_IN_POSITION|DATA_STALE/.test(text));
   };
   await page.waitForFunction(blocked, undefined, { timeout: 60_000 });
-  const undone = await call(page, "POST", "/api/settings", { changes: { EV_MIN: 0 }, reason: "back", expected_version: taken.version });
+  const undone = await admin.call("POST", "/api/settings", { changes: { EV_MIN: 0 }, reason: "back", expected_version: taken.version });
   assert.equal(undone.status, 202, JSON.stringify(undone.body));
   step(`a setting changed to version ${taken.version} shows in the next decisions, and was put back`);
 
-  await page.goto(`${base}/training/`);
+  await admin.go("training/");
   await id("job-start").click();
   await id("job-start-confirm").click();
   await id("job-start-dialog").waitFor({ state: "detached" });
   await page.locator('[data-testid^="job-open-"]').first().waitFor();
   step("a job is started and listed");
 
-  await page.goto(`${base}/settings/?tab=audit`);
+  if ((await models()).length < 2) {
+    await admin.call("POST", "/api/training/jobs", { kind: "train_model", params: {} });
+    await page.waitForFunction(async () => (await (await fetch("/api/models")).json()).length > 1, undefined, { polling: 2_000, timeout: 600_000 });
+  }
+  const inUse = (await models()).find(({ pointer }) => pointer?.includes("production"))?.id;
+  const [second, first] = (await models()).filter((model) => model.id !== inUse).map((model) => model.id).concat(inUse ?? []);
+  user("factor-check", "admin");
+  const secured = await person("factor-check");
+  await secondFactor(secured, () => link("factor-check"), (onCode) => promote(secured, first, "walked: first", onCode));
+  step("a second factor set up, asked for before a promotion, its used code refused three times over, and taken away");
+
+  const unmet = await promote(admin, second, "walked: second");
+  await admin.go("training/");
+  const dialog = await admin.confirm("rollback", { reason: "walked: back" });
+  if (unmet > 0) {
+    const refusal = dialog.getByTestId("refusal");
+    await refusal.waitFor();
+    assert.match(await refusal.innerText(), new RegExp(`${first}[^]*EVIDENCE_OOS`));
+    await id("rollback-override").check();
+    await id("rollback-target").fill(first);
+    await id("rollback-confirm").click();
+  }
+  await dialog.waitFor({ state: "detached" });
+  await page.locator(`[data-testid="models-row-${first}"]`, { hasText: "production" }).waitFor();
+  await page.waitForFunction(async (model) => (await (await fetch("/api/status")).json()).model_id === model, first, { timeout: 60_000 });
+  step(`promoted over ${unmet} unmet conditions that were shown, rolled back, and the trader uses the predecessor`);
+
+  await admin.go("settings/?tab=audit");
   await id("audit-chain").waitFor();
-  await picture(page, "settings-audit-dark-en");
-  step("the audit log shows its chain");
+  await settled(page);
+  await admin.picture("settings-audit-dark-en");
+  assert.equal(await id("audit-chain").getAttribute("data-ok"), "true");
+  step("the audit log is whole and shows all of it");
 
   for (const role of ["viewer", "operator"]) {
     const name = `${role}-check`;
-    try {
-      perpilot("user", "add", name, "--role", role);
-    } catch {
-      perpilot("user", "enable", name); // from an earlier run
-    }
-    const other = await signIn(name);
-    await other.page.goto(`${base}/risk/`);
+    user(name, role);
+    const other = await person(name);
+    await other.go("risk/");
     const halt = other.id("panel-kill-switch").getByTestId("kill-switch-halt");
     await halt.waitFor();
     assert.equal(await halt.getAttribute("data-denied"), role === "viewer" ? "operator" : null);
-    const refused = await call(other.page, "POST", "/api/trading/kill-switch", { action: "halt", reason: "r", expected_version: 0 });
+    const refused = await other.call("POST", "/api/trading/kill-switch", { action: "halt", reason: "r", expected_version: 0 });
     assert.equal(refused.status, role === "viewer" ? 403 : 409);
-    assert.equal((await call(other.page, "POST", "/api/settings", { changes: { EV_MIN: 0.1 }, reason: "r", expected_version: 0 })).status, 403);
-    await other.page.goto(`${base}/settings/?tab=users`);
-    await other.id("admin-only").first().waitFor();
+    assert.equal((await other.call("POST", "/api/settings", { changes: { EV_MIN: 0.1 }, reason: "r", expected_version: 0 })).status, 403);
+    await other.go(`training/?model=${first}`);
+    assert.equal(await other.id("promote").getAttribute("data-denied"), "admin");
+    for (const tab of ["users", "audit"]) {
+      await other.go(`settings/?tab=${tab}`);
+      await other.id("admin-only").first().waitFor();
+    }
+    assert.deepEqual(await look(other, "phone-dark-ko", pagesOf().filter(([one]) => !/users|audit/.test(one)), () => false), []);
   }
-  step("a viewer may look only, an operator may halt, neither may change settings or see users");
+  step("a viewer may look only, an operator may halt, neither may promote, change settings or see users");
 
   const api = JSON.parse(perpilot("status", "--json")).processes.children.api;
-  await page.goto(`${base}/dashboard/`);
+  await admin.go("dashboard/");
   const connection = (state) => page.locator(`[data-testid="connection"]${state}`).first();
   await connection('[data-state="open"]').waitFor();
   process.kill(api.pid, "SIGKILL");
@@ -172,18 +180,22 @@ try {
   await page.waitForFunction((was) => document.querySelector('[data-testid="signals-row-BTCUSDT"] [data-column="minute"]')?.textContent !== was, old, { timeout: 90_000 });
   step("the API was killed: the desk says so, comes back by itself, signed in, and its numbers move");
 
-  await id("user-menu").click();
-  await id("user-sign-out").click();
+  await admin.signOut();
+  await admin.go("positions/");
   await page.waitForURL("**/login/**");
-  await page.goto(`${base}/positions/`);
-  await page.waitForURL("**/login/**");
-  step("signed out, every page leads to sign-in");
+  for (const [name, { viewport, prefs }] of Object.entries(LOOKS)) {
+    await page.setViewportSize(viewport);
+    await admin.dress(prefs);
+    await page.goto(`${base}/login/`);
+    await id("login-form").waitFor();
+    await settled(page);
+    assert.deepEqual(await faults(page), [], `login ${name}`);
+    if (name === "dark-en" || process.env.ALL_PICTURES !== undefined) await admin.picture(`login-${name}`);
+  }
+  step("signed out, every page leads to sign-in, which is readable in every look");
 
   assert.deepEqual(problems, []);
   step("no error in any browser");
 } finally {
-  for (const [profile, context] of profiles) {
-    await context.close();
-    await rm(profile, { recursive: true, force: true });
-  }
+  for (const one of people) await one.close();
 }

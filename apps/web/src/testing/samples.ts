@@ -125,6 +125,7 @@ export function position(change: Partial<Position> = {}): Position {
     slippage: 0.4,
     r_multiple: 0.5,
     risk_at_stop: 20,
+    margin_ratio: 0.08,
     protected: true,
     unprotected_since: null,
     ...change,

@@ -33,7 +33,7 @@ function Bars({ signals }: { signals: readonly Signal[] }) {
           >
             <span aria-hidden className="absolute inset-y-0 left-0 rounded bg-amber-soft transition-[width] duration-300" style={{ width: `${(count / signals.length) * 100}%` }} />
             <span className="relative truncate">{words("reason", code)}</span>
-            <span className="relative hidden truncate text-2xs text-faint 2xl:inline">{code}</span>
+            <span className="relative hidden truncate text-2xs text-soft 2xl:inline">{code}</span>
             <span className="num relative ml-auto font-semibold">{count}</span>
           </button>
         </li>

@@ -6,7 +6,9 @@ import { useState } from "react";
 import { Confirm } from "@/components/data/Confirm";
 import { QueryView } from "@/components/data/QueryView";
 import { Badge } from "@/components/ui/badge";
+import { Field } from "@/components/ui/field";
 import type { Evidence } from "@/lib/api/actions";
+import { ApiError } from "@/lib/api/client";
 import { cn } from "@/lib/cn";
 import { useText, type Text } from "@/lib/i18n/useText";
 import { evidenceQuery, usePromote, useRollback } from "@/lib/queries/actions";
@@ -40,6 +42,15 @@ function Conditions({ evidence }: { evidence: Evidence }) {
   );
 }
 
+function Override({ text, checked, onChange, testId }: { text: string; checked: boolean; onChange: (on: boolean) => void; testId: string }) {
+  return (
+    <label className="flex items-start gap-2 text-xs text-bad">
+      <input type="checkbox" className="mt-0.5 size-3.5 accent-[var(--red)]" checked={checked} onChange={(event) => onChange(event.target.checked)} data-testid={testId} />
+      {text}
+    </label>
+  );
+}
+
 function Promote({ model, evidence }: { model: string; evidence: Evidence }) {
   const { t } = useText();
   const promote = usePromote();
@@ -63,10 +74,7 @@ function Promote({ model, evidence }: { model: string; evidence: Evidence }) {
     >
       <Conditions evidence={evidence} />
       {unmet > 0 && (
-        <label className="flex items-start gap-2 text-xs text-bad">
-          <input type="checkbox" className="mt-0.5 size-3.5 accent-[var(--red)]" checked={override} onChange={(event) => setOverride(event.target.checked)} data-testid="promote-override" />
-          {t("promote.override")}
-        </label>
+        <Override text={t("promote.override")} checked={override} onChange={setOverride} testId="promote-override" />
       )}
     </Confirm>
   );
@@ -96,9 +104,37 @@ export function PromotePanel({ model }: { model: string }) {
   );
 }
 
-/** Back to the model that served before. */
+/**
+ * Back to the model that served before. Where its evidence is not whole any more the API refuses, naming it and what is
+ * unmet; whoever has read that may override, by writing its id.
+ */
 export function RollbackButton() {
   const { t } = useText();
   const rollback = useRollback();
-  return <Confirm needs="admin" variant="danger" name={t("rollback.do")} title={t("rollback.title")} what={t("rollback.what")} reason testId="rollback" act={(reason) => rollback.mutateAsync(reason)} />;
+  const [unmet, setUnmet] = useState(false);
+  const [override, setOverride] = useState(false);
+  const [target, setTarget] = useState("");
+  const open = () => {
+    setUnmet(false);
+    setOverride(false);
+    setTarget("");
+  };
+  const act = async (reason: string) => {
+    try {
+      await rollback.mutateAsync({ reason, ...(override && { override: true as const, confirm: target.trim() }) });
+    } catch (error) {
+      if (error instanceof ApiError && error.conditions.some(({ code }) => code.startsWith("EVIDENCE_"))) setUnmet(true);
+      throw error;
+    }
+  };
+  return (
+    <Confirm needs="admin" variant="danger" name={t("rollback.do")} title={t("rollback.title")} what={t("rollback.what")} reason testId="rollback" ready={!unmet || (override && target.trim() !== "")} onOpen={open} act={act}>
+      {unmet && (
+        <>
+          <Override text={t("rollback.override")} checked={override} onChange={setOverride} testId="rollback-override" />
+          <Field label={t("rollback.target")} hint={t("rollback.target.what")} value={target} onChange={(event) => setTarget(event.target.value)} maxLength={60} spellCheck={false} className="num" data-testid="rollback-target" />
+        </>
+      )}
+    </Confirm>
+  );
 }

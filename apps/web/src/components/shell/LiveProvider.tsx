@@ -17,7 +17,7 @@ function openSocket(): SocketLike {
 }
 
 /** What the socket keeps fresh, and what is asked for instead while there is none. */
-const LIVE_KEYS = [keys.status, keys.signals, keys.positions, keys.account, keys.jobs, ["orders"], ["fills"], ["trades"], ["risk"], keys.commands];
+const LIVE_KEYS = [keys.status, keys.signals, keys.positions, keys.livePositions, keys.account, keys.liveAccount, keys.jobs, ["orders"], ["fills"], ["trades"], ["risk"], keys.commands];
 
 /** The one place where the socket meets the cache: everything live on screen came through here or over REST. */
 export function LiveProvider({ children }: { children: ReactNode }) {

@@ -27,13 +27,13 @@ export function UserMenu() {
     );
   }
   const { name, role } = me.user;
-  const shown = `${name} · ${t(`role.${role}`)}`;
+  const shown = `${name} ${t(`role.${role}`)}`;
   return (
     <Menu>
       <Button asChild variant="ghost" className="px-1.5">
         <MenuTrigger aria-label={shown} title={shown} data-testid="user-menu" data-role={role}>
           <CircleUserRound aria-hidden />
-          <span className="hidden max-w-24 truncate 2xl:inline">{name}</span>
+          <span className="hidden max-w-24 truncate 2xl:inline">{name}</span>{" "}
           <span className="hidden text-2xs text-faint 2xl:inline">{t(`role.${role}`)}</span>
         </MenuTrigger>
       </Button>

@@ -75,6 +75,7 @@ export function positionColumns(text: Text, instruments: ReadonlyMap<string, Ins
     { id: "r", label: "col.r", numeric: true, cell: (position) => <Signed value={position.r_multiple} text={text.fixed(position.r_multiple, 2, true)} />, sort: (position) => position.r_multiple },
     { id: "roe", label: "col.roe", numeric: true, cell: (position) => <Signed value={roeFrac(position)} text={text.percent(roeFrac(position), 1, true)} />, sort: roeFrac },
     { id: "margin", label: "col.margin", numeric: true, cell: (position) => text.money(position.isolated_margin), sort: (position) => position.isolated_margin },
+    { id: "margin_ratio", label: "margin.ratio", numeric: true, cell: (position) => text.percent(position.margin_ratio, 1), sort: (position) => position.margin_ratio },
     { id: "risk", label: "col.risk", numeric: true, optional: true, cell: (position) => text.money(position.risk_at_stop), sort: (position) => position.risk_at_stop },
     { id: "funding", label: "col.funding", numeric: true, cell: (position) => text.money(position.funding), sort: (position) => position.funding },
     { id: "fee", label: "col.fee", numeric: true, optional: true, cell: (position) => text.money(position.fees), sort: (position) => position.fees },

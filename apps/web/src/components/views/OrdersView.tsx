@@ -3,9 +3,11 @@
 import { AccountSwitch, useAccountMode } from "@/components/data/AccountSwitch";
 import { RangePicker } from "@/components/data/RangePicker";
 import { ExecutionCard } from "@/components/cards/ExecutionCard";
+import { AttributionChart } from "@/components/charts/AttributionChart";
 import { EquityChart } from "@/components/charts/EquityChart";
 import { TradeAnalysis } from "@/components/charts/TradeAnalysis";
 import { OrderTimeline } from "@/components/panels/OrderTimeline";
+import { AttributionTable } from "@/components/tables/AttributionTable";
 import { FillsTable } from "@/components/tables/FillsTable";
 import { FundingTable } from "@/components/tables/FundingTable";
 import { OpenOrdersTable, OrdersTable } from "@/components/tables/OrdersTable";
@@ -20,7 +22,7 @@ import { useUrlParam } from "@/lib/useUrlState";
 import { PageFrame } from "./PageFrame";
 
 /** In the order that exchanges have taught. */
-const TABS = ["positions", "open", "conditional", "orders", "fills", "funding", "performance"] as const;
+const TABS = ["positions", "open", "conditional", "orders", "fills", "funding", "performance", "attribution"] as const;
 
 /** Orders and fills as they happened, how often they failed and what they slipped. */
 export function OrdersView() {
@@ -47,6 +49,12 @@ export function OrdersView() {
         <EquityChart window={window} />
         <TradeAnalysis mode={mode} window={window} />
         <ProfitTable mode={mode} />
+      </>
+    ),
+    attribution: (
+      <>
+        <AttributionChart window={window} />
+        <AttributionTable key={windowKey(window)} window={window} />
       </>
     ),
   };

@@ -94,6 +94,23 @@ describe("models", () => {
     await userEvent.type(screen.getByTestId("rollback-reason"), "drill");
     await userEvent.click(screen.getByTestId("rollback-confirm"));
     expect(await screen.findByTestId("refusal")).toHaveTextContent(/nothing to go back to.*NO_PREDECESSOR the first model/);
+    expect(screen.queryByTestId("rollback-override")).toBeNull();
+  });
+
+  it("let a rollback be overridden only after what is unmet was shown, by the id of the model", async () => {
+    const refusal = { status: 409, body: { code: "REFUSED", status: 409, detail: "rollback to bbbb-2 is refused", conditions: [{ code: "EVIDENCE_OOS", message: "oos: got none" }] } };
+    const requests = fakeNetwork((path, init) => (path !== "/api/models/rollback" ? undefined : String(init.body).includes("override") ? taken({}) : refusal));
+    training();
+    await userEvent.click(screen.getByTestId("rollback"));
+    await userEvent.type(screen.getByTestId("rollback-reason"), "drill");
+    await userEvent.click(screen.getByTestId("rollback-confirm"));
+    expect(await screen.findByTestId("refusal")).toHaveTextContent(/bbbb-2.*EVIDENCE_OOS oos: got none/);
+    expect(screen.getByTestId("rollback-confirm")).toBeDisabled();
+    await userEvent.type(screen.getByTestId("rollback-target"), "bbbb-2");
+    expect(screen.getByTestId("rollback-confirm")).toBeDisabled();
+    await userEvent.click(screen.getByTestId("rollback-override"));
+    await userEvent.click(screen.getByTestId("rollback-confirm"));
+    await waitFor(() => expect(posts(requests).at(-1)?.body).toEqual({ reason: "drill", override: true, confirm: "bbbb-2" }));
   });
 });
 

@@ -60,7 +60,7 @@ describe("the orders page", () => {
 
   it("has the known tabs in their order, each with its rows, in the address", async () => {
     page();
-    expect(screen.getAllByRole("tab").map((one) => one.textContent)).toEqual(["Positions", "Open orders", "Conditional orders", "Order history", "Trade history", "Funding", "Performance"]);
+    expect(screen.getAllByRole("tab").map((one) => one.textContent)).toEqual(["Positions", "Open orders", "Conditional orders", "Order history", "Trade history", "Funding", "Performance", "Live against shadow"]);
     expect(screen.getByTestId("orders-row-shadow:BTCUSDT:1")).toHaveTextContent("entry");
     await tab("open");
     expect(screen.getByTestId("open-orders-row-shadow:BTCUSDT:3")).toBeInTheDocument();

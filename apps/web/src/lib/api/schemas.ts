@@ -26,6 +26,11 @@ export const tradeSchema = api.TradeDTO;
 export type ClosedTrade = api.TradeDTO;
 export const executionSchema = api.ExecutionOut;
 export type Execution = api.ExecutionOut;
+/** Live against shadow on the same decisions, quote units; plus is in favour of live. */
+export const attributionSchema = api.AttributionOut;
+export type Attribution = api.AttributionOut;
+export const attributedTradesSchema = api.AttributedTradesPage;
+export type AttributedTrade = api.AttributedTrade;
 /** The account over time as columns; `ts` in epoch milliseconds. */
 export const equitySchema = api.EquityOut;
 export type Equity = api.EquityOut;

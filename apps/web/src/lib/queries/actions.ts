@@ -23,7 +23,7 @@ export const useRepair = () => useCommand((body: { symbol?: string; from: string
 
 export const evidenceQuery = (model: string) => queryOptions({ queryKey: keys.evidence(model), queryFn: ({ signal }) => get(evidenceSchema, `/api/models/${id(model)}/evidence`, signal), retry: false });
 export const usePromote = () => useCommand(({ model, ...body }: { model: string; reason: string; override?: true; confirm?: string }) => post(anything, `/api/models/${id(model)}/promote`, body), keys.models, keys.status);
-export const useRollback = () => useCommand((reason: string) => post(anything, "/api/models/rollback", { reason }), keys.models, keys.status);
+export const useRollback = () => useCommand((body: { reason: string; override?: true; confirm?: string }) => post(anything, "/api/models/rollback", body), keys.models, keys.status);
 
 export const useRLPromote = () => useCommand(({ model, reason }: { model: string; reason: string }) => post(anything, `/api/rl/models/${id(model)}/promote`, { reason }), keys.rlModels);
 

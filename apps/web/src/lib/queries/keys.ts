@@ -23,6 +23,7 @@ export const keys = {
   fills: (mode: string, window: string) => ["fills", mode, window] as const,
   trades: (mode: string, window: string) => ["trades", mode, window] as const,
   execution: (mode: string, window: string) => ["execution", mode, window] as const,
+  attribution: (window: string) => ["execution", "attribution", window] as const,
   jobs: ["training", "jobs"] as const,
   models: ["models"] as const,
   model: (id: string) => ["models", id] as const,

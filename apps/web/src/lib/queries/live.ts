@@ -37,18 +37,17 @@ export const accountQuery = queryOptions({
   queryFn: ({ signal }) => absent(get(z.nullable(accountSchema), "/api/account/latest", signal)),
 });
 
-/** The account on the exchange, null while none is traded. It does not come over the socket, so it is asked for. */
+/** The account on the exchange, null while none is traded. */
 export const liveAccountQuery = queryOptions({
+  ...live,
   queryKey: keys.liveAccount,
   queryFn: ({ signal }) => absent(get(z.nullable(accountSchema), "/api/account/latest?mode=live", signal)),
-  refetchInterval: (query) => (query.state.data ? 2_000 : 15_000),
 });
 
 export const livePositionsQuery = queryOptions({
+  ...live,
   queryKey: keys.livePositions,
   queryFn: ({ signal }) => get(z.array(positionSchema), "/api/positions/latest?mode=live", signal),
-  // Whoever held nothing may hold something any minute; what is held is watched closely.
-  refetchInterval: (query) => (query.state.data?.length ? 2_000 : 5_000),
 });
 
 export const positionsQuery = queryOptions({

@@ -72,6 +72,19 @@ describe("CacheWriter", () => {
     expect(client.getQueryData(keys.positions)).toEqual([]);
   });
 
+  it("tells the accounts apart, positions and all", () => {
+    writer.push("position_updates", "snapshot", [position(), position({ symbol: "ETHUSDT", mode: "live" })]);
+    writer.push("account_updates", "update", [ACCOUNT, { ...ACCOUNT, mode: "live", equity: 900 }]);
+    frame();
+    const symbols = (key: readonly unknown[]) => client.getQueryData<{ symbol: string }[]>(key)?.map(({ symbol }) => symbol);
+    expect([symbols(keys.positions), symbols(keys.livePositions)]).toEqual([["BTCUSDT"], ["ETHUSDT"]]);
+    expect(client.getQueryData(keys.account)).toMatchObject({ equity: 10_125.5 });
+    expect(client.getQueryData(keys.liveAccount)).toMatchObject({ equity: 900 });
+    writer.push("position_updates", "update", [position()]);
+    frame();
+    expect([symbols(keys.positions), symbols(keys.livePositions)]).toEqual([["BTCUSDT"], []]);
+  });
+
   it("appends the account to the curve once there is one", () => {
     writer.push("account_updates", "update", ACCOUNT);
     frame();

@@ -4,7 +4,7 @@
  */
 import type { QueryClient } from "@tanstack/react-query";
 import * as z from "zod/mini";
-import { accountSchema, jobSchema, positionSchema, signalSchema, statusSchema, type Job, type Signal } from "@/lib/api/schemas";
+import { accountSchema, jobSchema, positionSchema, signalSchema, statusSchema, type Account, type Job, type Position, type Signal } from "@/lib/api/schemas";
 import { appendEquity, type EquityPoint } from "@/lib/domain/equity";
 import { keys } from "@/lib/queries/keys";
 
@@ -27,17 +27,17 @@ const SCHEMAS = {
   training_updates: listOf(jobSchema),
 } as const;
 
-/** The entry that a channel writes. */
-const KEYS: Partial<Record<Channel, readonly unknown[]>> = {
-  status_updates: keys.status,
-  signal_updates: keys.signals,
-  position_updates: keys.positions,
-  account_updates: keys.account,
+/** The entries that a channel writes. */
+const KEYS: Partial<Record<Channel, readonly (readonly unknown[])[]>> = {
+  status_updates: [keys.status],
+  signal_updates: [keys.signals],
+  position_updates: [keys.positions, keys.livePositions],
+  account_updates: [keys.account, keys.liveAccount],
 };
 
 /** Lists that are read again after a message, those on screen at once and the others when they come on screen. */
 const TOUCHED: Partial<Record<Channel, readonly (readonly unknown[])[]>> = {
-  order_updates: [["orders"], ["fills"], ["trades"], ["execution"], keys.commands, keys.livePositions, keys.liveAccount],
+  order_updates: [["orders"], ["fills"], ["trades"], ["execution"], keys.commands],
   risk_events: [["risk"]],
   account_updates: [["risk"]],
 };
@@ -125,7 +125,7 @@ export class CacheWriter {
           client.setQueryData(keys.signals, (old: Signal[] | undefined) => mergeSignals(replace ? [] : old, data as Signal[]));
           break;
         case "position_updates":
-          client.setQueryData(keys.positions, data);
+          this.positions(data as Position[]);
           break;
         case "account_updates":
           this.account(data as z.infer<typeof accountSchema>[]);
@@ -154,18 +154,26 @@ export class CacheWriter {
   /** A REST answer still under way is older than this frame and would lay itself over it. */
   private outrun(channel: Channel): void {
     const { client } = this.options;
-    const queryKey = KEYS[channel];
-    if (queryKey !== undefined && client.isFetching({ queryKey, exact: true }) > 0) void client.cancelQueries({ queryKey, exact: true }, { silent: true });
+    for (const queryKey of KEYS[channel] ?? []) if (client.isFetching({ queryKey, exact: true }) > 0) void client.cancelQueries({ queryKey, exact: true }, { silent: true });
   }
 
-  private account(accounts: z.infer<typeof accountSchema>[]): void {
-    const account = accounts.find((one) => one.mode === "shadow") ?? accounts[0];
-    if (account === undefined) return;
+  /** The open positions of all accounts: what is not among them is flat. */
+  private positions(held: Position[]): void {
     const { client } = this.options;
-    client.setQueryData(keys.account, account);
-    // Before the history has come there is nothing to append to: a lone point would pass for the whole curve.
-    const point = { ts: Date.parse(account.ts), equity: account.equity };
-    client.setQueryData(keys.equity, (old: EquityPoint[] | undefined) => old && appendEquity(old, point));
+    const live = held.filter(({ mode }) => mode === "live");
+    client.setQueryData(keys.positions, held.filter(({ mode }) => mode !== "live"));
+    client.setQueryData(keys.livePositions, (old: Position[] | undefined) => (live.length === 0 && old?.length === 0 ? old : live));
+  }
+
+  private account(accounts: Account[]): void {
+    const { client } = this.options;
+    for (const account of accounts) {
+      const live = account.mode === "live";
+      client.setQueryData(live ? keys.liveAccount : keys.account, account);
+      // Before the history has come there is nothing to append to: a lone point would pass for the whole curve.
+      const point = { ts: Date.parse(account.ts), equity: account.equity };
+      client.setQueryData(live ? keys.liveEquity : keys.equity, (old: EquityPoint[] | undefined) => old && appendEquity(old, point));
+    }
   }
 }
 
