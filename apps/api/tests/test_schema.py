@@ -32,7 +32,7 @@ class Served:
     def headers(self) -> dict[str, str]:
         """Of a new session of an admin: some operations end the one they are called in."""
         made = signed_in(self.running.resources, Role.ADMIN)
-        return asyncio.run_coroutine_threadsafe(made, self.loop).result(10)
+        return asyncio.run_coroutine_threadsafe(made, self.loop).result(60)
 
 
 @pytest.fixture
@@ -53,11 +53,11 @@ def served(postgres_server, redis_server) -> Iterator[Served]:
 
     thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
     thread.start()
-    ready.wait(30)
+    ready.wait(120)
     assert found, "the server did not start"
     yield Served(found[0], loop)
     loop.call_soon_threadsafe(stop.set)
-    thread.join(20)
+    thread.join(60)
 
 
 def test_every_answer_is_described(served):

@@ -54,7 +54,7 @@ async def test_a_trader_of_the_campaign_ends_with_whoever_started_it(tmp_path):
     )  # fmt: skip
     process.stdin.close()
     try:
-        assert await asyncio.wait_for(process.wait(), 60) == 2
+        assert await asyncio.wait_for(process.wait(), 240) == 2
     finally:
         if process.returncode is None:
             process.kill()
