@@ -197,6 +197,7 @@ async def test_a_started_gateway_knows_what_was_said_before(postgres_url, redis_
 
 
 @integration
+@pytest.mark.asyncio(loop_scope="module")
 @pytest.mark.parametrize(
     "message",
     ["", "{", "[]", "1", "null", '"ping"', "{}", '{"op": "shout"}', '{"op": "subscribe"}', '{"op": "subscribe", "channels": []}',
@@ -204,8 +205,8 @@ async def test_a_started_gateway_knows_what_was_said_before(postgres_url, redis_
      '{"op": "subscribe", "channels": [1]}', '{"op": "subscribe", "channels": [["risk_events"]]}',
      json.dumps({"op": "subscribe", "channels": ["risk_events"] * 100}), "x" * (MESSAGE_MAX + 1), '{"op": NaN}'],
 )  # fmt: skip
-async def test_a_malformed_message_gets_an_error_and_costs_nothing(api, message):
-    socket = await connect(api)
+async def test_a_malformed_message_gets_an_error_and_costs_nothing(shared_api, message):
+    socket = await connect(shared_api)
     await socket.send_str(message)
     found = await frame(socket)
     assert (found["type"], found["code"]) == ("error", "INVALID_INPUT")
