@@ -50,14 +50,19 @@ class BodyCache:
     async def get(self, key: Hashable, read: Callable[[], Awaitable[bytes]]) -> Body:
         """The body of ``key``, by ``read`` when it is not fresh. A failed read fails all who wait and is not kept."""
         held = self._bodies.get(key)
-        if held is not None and monotonic_ms() - held[0] < self._ttl_ms:
-            return held[1]
+        age = float("inf") if held is None else monotonic_ms() - held[0]
+        if held is None or age >= self._ttl_ms:
+            return await asyncio.shield(self._flight(key, read))  # who hangs up takes nobody's answer with him
+        if age >= self._ttl_ms / 2:
+            self._flight(key, read)  # ahead of time: who keeps asking does not wait for the table
+        return held[1]
+
+    def _flight(self, key: Hashable, read: Callable[[], Awaitable[bytes]]) -> "asyncio.Task[Body]":
         flight = self._flights.get(key)
         if flight is None:
-            flight = asyncio.create_task(self._read(key, read))
-            self._flights[key] = flight
+            flight = self._flights[key] = asyncio.create_task(self._read(key, read))
             flight.add_done_callback(lambda done: self._landed(key, done))
-        return await asyncio.shield(flight)  # one who hangs up does not take the others' answer with them
+        return flight
 
     async def _read(self, key: Hashable, read: Callable[[], Awaitable[bytes]]) -> Body:
         started = monotonic_ms()  # what is committed after this may be missing

@@ -7,6 +7,8 @@ import numpy as np
 import psycopg
 import pytest
 
+from apps.api import cache
+from apps.api.queries import series as queries
 from apps.api.queries.columns import fetch_columns, text_sql
 from apps.api.tests.seed import BARS, NEWEST_MS, START_MS, prices
 from packages.common.time import DAY_MS, MINUTE_MS
@@ -103,14 +105,19 @@ async def test_unchanged_history_costs_no_bytes(shared_desk):
             assert bool(await again.read()) == (status == 200)
 
 
-async def test_many_screens_cost_one_reading(shared_desk):
+async def test_many_screens_cost_one_reading(shared_desk, monkeypatch):
+    reads, real = [], queries.series
 
-    res = shared_desk.resources
-    before = res.pool.get_stats().get("requests_num", 0)
+    async def counted(*arguments):
+        reads.append(arguments[1])
+        return await real(*arguments)
+
+    monkeypatch.setattr(queries, "series", counted)
+    monkeypatch.setattr(cache, "monotonic_ms", lambda: 0.0)  # however long it takes them to come
     path = f"?from={START_MS}&to={START_MS + 7 * MINUTE_MS}"
     found = await asyncio.gather(*(series(shared_desk, query=path) for _ in range(20)))
     assert all(one == found[0] for one in found)
-    assert res.pool.get_stats()["requests_num"] - before <= 3
+    assert reads == ["BTCUSDT"]
 
 
 async def test_columns_refuse_what_they_cannot_carry(shared_desk):
@@ -142,3 +149,34 @@ async def test_latest_rows_are_found_by_index(shared_desk):
     assert "Seq Scan on signals" not in plan
     assert "Seq Scan on candles_1m" not in plan
     assert "Index" in plan
+
+
+async def test_who_keeps_asking_never_waits_for_the_table(monkeypatch):
+    now, reads, gate = [0.0], [], asyncio.Event()
+    monkeypatch.setattr(cache, "monotonic_ms", lambda: now[0])
+
+    async def read():
+        reads.append(now[0])
+        await gate.wait()
+        return b"%d" % len(reads)
+
+    bodies = cache.BodyCache(ttl_ms=400.0)
+    waiting = [asyncio.create_task(bodies.get("k", read)) for _ in range(3)]
+    gate.set()
+    assert [(await one).data for one in waiting] == [b"1"] * 3  # one read for all who come meanwhile
+    gate.clear()
+    now[0] = 150.0
+    assert (await bodies.get("k", read)).data == b"1"
+    assert reads == [0.0]
+    now[0] = 250.0
+    for _ in range(3):
+        assert (await bodies.get("k", read)).data == b"1"  # at once, though the next is being read
+        await asyncio.sleep(0)
+    assert reads == [0.0, 250.0]
+    now[0] = 450.0
+    late = asyncio.create_task(bodies.get("k", read))  # nothing is shown that is older than its time
+    await asyncio.sleep(0)
+    assert not late.done()
+    gate.set()
+    assert (await late).data == b"2"
+    assert reads == [0.0, 250.0]

@@ -33,14 +33,14 @@ COLUMNS = (
 def measure(plan: Plan) -> Iterator[Figure]:
     """Each round adds as many candles to the growing table in every way; wall time, as the work is the server's."""
     rows = plan.size(66_000, 10_000)
-    with tempfile.TemporaryDirectory() as folder, server(Path(folder)) as held:
+    with tempfile.TemporaryDirectory() as folder, durable_server(Path(folder)) as server:
         Path(folder).chmod(0o755)
-        yield from _loads(held, rows, plan.rounds)
-        yield asyncio.run(_minutes(held.url, Path(folder) / "spill", plan.size(200, 40)))
+        yield from _loads(server, rows, plan.rounds)
+        yield asyncio.run(_minutes(server.url, Path(folder) / "spill", plan.size(200, 40)))
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[Postgres]:
+def durable_server(folder: Path) -> Iterator[Postgres]:
     """A durable cluster, migrated; gone afterwards."""
     server = Postgres(folder / "postgres", free_port())
     folder.chmod(0o755)  # the server may run as another user
