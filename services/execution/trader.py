@@ -119,6 +119,7 @@ class Trader:
         self._up = False
         self._first_up = asyncio.Event()
         self._buffer: list[wire.UserItem] = []
+        self._told: asyncio.Queue[wire.UserEvent] = asyncio.Queue()  # folded, and not in the books yet
         self._seen_ms: dict[str, int] = {}  # since when a position has been seen
         self._naked: deque[float] = deque(maxlen=_KEPT)
         self.running: asyncio.Task[None] | None = None  # ``run``, for whoever has started it
@@ -131,6 +132,7 @@ class Trader:
         self.loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._consume(), name="user-stream-consumer")
+            group.create_task(self._keep_books(), name="user-stream-books")
             await self._start()
             every = self.desk.config
             for name, work, pause_s in (
@@ -147,6 +149,8 @@ class Trader:
 
     async def close_down(self) -> None:
         """Stop every timer and request of ours; to be awaited after ``run`` was cancelled."""
+        while not self._told.empty():
+            self._note_event(self._told.get_nowait())
         await self.desk.stop()
         for runner in self.desk.runners.values():
             await runner.close()
@@ -378,8 +382,15 @@ class Trader:
                     self._turn_stream(item)
                 if self.desk.started:
                     self._take(item)
+                    await asyncio.sleep(0)  # a stop that follows leaves before the next record is looked at
                 else:
                     self._buffer.append(item)
+
+    async def _keep_books(self) -> None:
+        """What the stream told of, into the books: one record at a time, so that a fill waits for one at the most."""
+        while True:
+            self._note_event(await self._told.get())
+            await asyncio.sleep(0)
 
     def _turn_stream(self, item: Connected | Disconnected) -> None:
         self._up = isinstance(item, Connected)
@@ -389,7 +400,8 @@ class Trader:
         log.info("user_stream", up=self._up, reason=item.reason)
 
     def _take(self, item: wire.UserItem) -> None:
-        """Fold what it means, then keep the books. A gap is closed by reading; nothing protective waits for that."""
+        """Fold what it means; the books are kept after it. A gap is closed by reading; nothing protective waits for
+        either."""
         desk = self.desk
         match item:
             case Connected():
@@ -408,11 +420,11 @@ class Trader:
                     runner = self._runner_of(symbol)
                     if runner is not None:
                         runner.feed(event)
-                self._note_event(item)
+                self.wallet.disturb()
+                self._told.put_nowait(item)
 
     def _note_event(self, item: wire.UserEvent) -> None:
         desk = self.desk
-        self.wallet.disturb()
         self._recorder.event(item)
         match item:
             case wire.OrderUpdate():

@@ -325,6 +325,26 @@ async def test_14_an_entry_is_in_the_journal_with_its_stop_before_it_is_on_the_w
         await desk.flat()
 
 
+async def test_14_no_write_lies_between_a_fill_and_its_stop(desk, monkeypatch):
+    async with desk.scenario():
+        done, trading, put = [], desk.trader.desk.trading, desk.rows.put
+        place = trading.place_stop
+
+        def place_stop(*args):
+            done.append("stop")
+            return place(*args)
+
+        monkeypatch.setattr(trading, "place_stop", place_stop)
+        monkeypatch.setattr(desk.rows, "put", lambda table, rows: (done.append(table), put(table, rows)))
+        await desk.exchange.control.switch(account_update="last")  # the order's own event is the first to tell
+        await desk.fault(kind="order_slow", leg="entry", delay_s=2.0, times=1)
+        order = await desk.protected()
+        await desk.until(lambda: "fills" in done)
+        assert done.index("stop") < done.index("fills")
+        desk.trader.close(order.symbol, "operator")
+        await desk.flat()
+
+
 async def test_14_a_full_disk_ends_entries_and_no_stop(exchange_on, tmp_path):
     with Path("/dev/full").open("ab", buffering=0) as full:  # noqa: ASYNC230 - opening it waits for nothing
         async with (
