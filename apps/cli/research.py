@@ -1,5 +1,6 @@
 """Research from the command line: features and labels, training, backtests; all are jobs of the desk."""
 
+import json
 from typing import Annotated, Any
 
 import typer
@@ -48,6 +49,12 @@ def train(
         str | None, typer.Option(help="Days of train/validation/test of a fold, such as 20/5/5; 180/30/30 by default.")
     ] = None,
     folds: Annotated[int | None, typer.Option(help="At most so many folds, the newest; all that fit.", min=1)] = None,
+    trials: Annotated[
+        int | None, typer.Option(help="Hyperparameters to try on the first validation span; none by default.", min=0)
+    ] = None,
+    option: Annotated[
+        list[str] | None, typer.Option("--set", metavar="FIELD=VALUE", help="Another field of TrainConfig, as JSON.")
+    ] = None,
     follow: Follow = True,
     as_json: Json = False,
 ) -> None:
@@ -61,6 +68,8 @@ def train(
         config["fold_days"] = fold_shape(fold_days)
     if folds:
         config["folds"] = folds
+    if fields := train_fields(option or []) | ({} if trials is None else {"search_trials": trials}):
+        config["train"] = fields
     _show(run("train_model", config, "Training", follow=follow), trained_text, as_json=as_json)
 
 
@@ -84,6 +93,20 @@ def fold_shape(text: str) -> list[int]:
     if len(parts) != 3 or not all(part.isdigit() and int(part) >= 1 for part in parts):
         raise InvalidInputError("--fold-days", text, "three whole numbers of days, such as 20/5/5")
     return [int(part) for part in parts]
+
+
+def train_fields(options: list[str]) -> dict[str, Any]:
+    """``["seed=3", "events=cusum:2"]`` → fields and values; what is not JSON is text. The job knows which there are."""
+    fields = {}
+    for text in options:
+        name, equals, value = text.partition("=")
+        if not (equals and name.isidentifier()):
+            raise InvalidInputError("--set", text, "FIELD=VALUE, such as seed=3")
+        try:
+            fields[name] = json.loads(value)
+        except json.JSONDecodeError:
+            fields[name] = value
+    return fields
 
 
 def trained_text(result: dict[str, Any]) -> str:
@@ -119,9 +142,20 @@ def labels_text(result: dict[str, Any]) -> str:
     lines = [f"labels {result['label_spec_hash']}"]
     reports = result.get("reports", {})
     for symbol, count in result.get("labels", {}).items():
-        ratio = reports.get(symbol, {}).get("cost_to_tp")
-        lines.append(f"{symbol:<14} {count:>10,}" + (f"   cost / TP {ratio:.2f}" if isinstance(ratio, float) else ""))
+        report = reports.get(symbol, {})
+        ratio, parts = report.get("cost_to_tp"), [f"{symbol:<14} {count:>10,}"]
+        if isinstance(ratio, float):
+            parts.append(f"cost / TP {ratio:.2f}" + (" UNECONOMICAL" if report.get("uneconomical") else ""))
+        parts += [
+            f"{side} blocked: {_blocked(report[side]['blocked'])}" for side in ("long", "short") if side in report
+        ]
+        lines.append("   ".join(parts))
     return "\n".join(lines)
+
+
+def _blocked(shares: dict[str, float]) -> str:
+    """The thresholds that would block a row in a hundred or more, and how many of them."""
+    return ", ".join(f"{name} {100 * share:.0f} %" for name, share in shares.items() if share >= 0.01) or "none"
 
 
 def run(kind: str, config: dict[str, Any], title: str, *, follow: bool) -> dict[str, Any] | None:
