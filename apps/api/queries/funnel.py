@@ -23,14 +23,12 @@ SELECT symbol, count(*) AS rows, count(*) FILTER (WHERE decision <> 'FLAT') AS t
          FILTER (WHERE decision = 'FLAT' AND block_reason_codes->0 IS NOT NULL) AS top_code
 {_WHERE} GROUP BY 1 ORDER BY 1
 """
-_REASONS: LiteralString = """
+_REASONS: LiteralString = f"""
 SELECT r.entry->>'code' AS code, count(*) FILTER (WHERE r.place = 1) AS first, count(*) AS rows
-FROM signals s, jsonb_array_elements(s.block_reason_codes) WITH ORDINALITY AS r(entry, place)
-WHERE s.ts >= %(from)s AND s.ts < %(to)s AND s.mode = %(mode)s AND s.decision = 'FLAT'
-  AND (%(symbol)s::text IS NULL OR s.symbol = %(symbol)s)
-  AND s.model_id IS DISTINCT FROM (SELECT model_id FROM model_pointers WHERE kind = 'challenger')
+FROM (SELECT s.block_reason_codes {_WHERE} AND s.decision = 'FLAT') s,
+     jsonb_array_elements(s.block_reason_codes) WITH ORDINALITY AS r(entry, place)
 GROUP BY 1 ORDER BY 2 DESC, 3 DESC, 1
-"""
+"""  # noqa: S608 - only literals are put together
 _ROWS: LiteralString = f"""
 SELECT s.ts, s.ev_long, s.ev_short, s.late_ms, s.block_reason_codes
 {_WHERE} AND s.decision = 'FLAT' AND s.block_reason_codes->0 IS NOT NULL

@@ -228,3 +228,24 @@ def test_what_may_not_be_is_refused_by_name(base, changed, field):
 def test_what_the_environment_set_stays_below(base):
     over = overlay(base, {"EV_MIN": 0.1, "CAPITAL_LIMIT_USDT": None, "UNIVERSE": ["BTCUSDT"]})
     assert (over.ev_min, over.universe, over.mae_max) == (0.1, ("BTCUSDT",), base.mae_max)
+
+
+@pytest.mark.integration
+def test_looks_share_a_connection_and_take_up_a_new_one_when_it_breaks(url, base):
+    source = SettingsSource(url, base)
+    source.start()
+    try:
+        source.look()
+        kept = source._connection
+        source.look()
+        assert kept is not None
+        assert source._connection is kept
+        with psycopg.connect(url, autocommit=True) as conn:
+            conn.execute("SELECT pg_terminate_backend(%s)", (kept.info.backend_pid,))
+        with pytest.raises(psycopg.OperationalError):
+            source.look()
+        assert source.look() == source.current
+        assert source._connection not in (None, kept)
+    finally:
+        source.close()
+    assert source._connection is None
