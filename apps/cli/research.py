@@ -213,4 +213,4 @@ def _bps(value: float | None) -> str:
 
 
 def _interval(bounds: list[float] | None) -> str:
-    return "–" if bounds is None else f"{1e4 * bounds[0]:.2f} … {1e4 * bounds[1]:.2f} bps"
+    return "–" if bounds is None else f"{_number(bounds[0])} … {_number(bounds[1])}"
