@@ -1,4 +1,4 @@
-import { act, screen, within } from "@testing-library/react";
+import { act, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { setPrefs } from "@/lib/prefs/store";
@@ -170,7 +170,7 @@ describe("TradingToggleCard", () => {
     expect(await screen.findByTestId("trading-pending")).toBeInTheDocument();
     expect(post).toHaveBeenCalledWith("/api/trading/toggle", expect.objectContaining({ method: "POST", body: '{"mode":"off","reason":"news"}' }));
     act(() => client.setQueryData(keys.status, { ...STATUS, mode: "off", trading_version: 4, receivedAt: 0 }));
-    await vi.waitFor(() => expect(screen.queryByTestId("trading-pending")).toBeNull());
+    await waitFor(() => expect(screen.queryByTestId("trading-pending")).toBeNull());
     expect(screen.getByTestId("trading-to-shadow")).toHaveTextContent("Switch to shadow");
   });
 });

@@ -1,6 +1,6 @@
-import { screen, within } from "@testing-library/react";
+import { screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { describe, expect, it, vi } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Execution, Fill, Order } from "@/lib/api/schemas";
 import { keys } from "@/lib/queries/keys";
 import { setPrefs } from "@/lib/prefs/store";
@@ -98,7 +98,7 @@ describe("the orders page", () => {
     const requests = fakeNetwork(() => undefined);
     page();
     const find = () => requests.find(({ path }) => path.startsWith("/api/orders?"))?.path;
-    await vi.waitFor(() => expect(find()).toBeDefined());
+    await waitFor(() => expect(find()).toBeDefined());
     const asked = find()!;
     const params = new URLSearchParams(asked.split("?")[1]);
     expect(Number(params.get("to")) - Number(params.get("from"))).toBeLessThanOrEqual(3_600_001);

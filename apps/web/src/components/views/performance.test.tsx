@@ -1,4 +1,4 @@
-import { act, screen, within } from "@testing-library/react";
+import { act, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { NotificationsCard } from "@/components/cards/NotificationsCard";
@@ -106,7 +106,7 @@ describe("notifications", () => {
     setPrefs({ notify: ["opened"] });
     const { client } = renderDesk(<Notifier />, { status: STATUS, positions: [] });
     act(() => client.setQueryData(keys.positions, [naked]));
-    await vi.waitFor(() => expect(made.map(({ body }) => body)).toEqual(["BTCUSDT LONG opened"]));
+    await waitFor(() => expect(made.map(({ body }) => body)).toEqual(["BTCUSDT LONG opened"]));
     vi.spyOn(window, "focus").mockImplementation(() => undefined);
     made[0]!.onclick!();
     expect(navigation.pushed).toEqual(["/symbol/BTCUSDT/"]);
