@@ -155,6 +155,22 @@ class ModelDetailDTO(ModelDTO):
     report_url: str | None = None
 
 
+class RestartIn(BaseModel):
+    """Why the realtime worker is to begin anew."""
+
+    model_config = {"extra": "forbid"}
+
+    reason: Reason
+
+
+class RestartDTO(BaseModel):
+    """What the worker was told of; ``settings_at_start`` of the status moves on when it has begun anew.
+    ``restart_needed``: what counts then and does not yet."""
+
+    settings_at_start: int | None
+    restart_needed: list[str]
+
+
 class ToggleIn(BaseModel):
     """What is asked of trading. ``live`` also needs ``confirm`` to repeat the word LIVE."""
 

@@ -213,6 +213,7 @@ class Worker:
                 source.follow(take_settings),
                 publisher.run(),
                 self._publish_status(publisher, view),
+                self._end_when_wanted(link.restart_wanted, collector),
             ]
             if isinstance(self._clock, ScaledClock) and key is None:
                 parts.append(keep_synchronised(venue, self._clock))
@@ -268,6 +269,14 @@ class Worker:
         while True:
             publisher.publish("status_updates", view.as_json())
             await asyncio.sleep(1.0)
+
+    @staticmethod
+    async def _end_when_wanted(wanted: asyncio.Event, collector: Collector) -> None:
+        """End after the batch under way, as at a signal; the supervisor starts what ended anew."""
+        await wanted.wait()
+        log.warning("restart_wanted")
+        collector.stop()
+        await asyncio.Event().wait()  # the loop ends the process, not this
 
     @staticmethod
     def _stop_on_signals(collector: Collector, main: "asyncio.Task[None]") -> None:

@@ -16,7 +16,7 @@ from packages.common.time import monotonic_ms, to_datetime, wall_ms
 log = structlog.get_logger(__name__)
 
 NAME = "worker_realtime"
-GATE_CHANNEL = "gate_wanted"
+GATE_CHANNEL, RESTART_CHANNEL = "gate_wanted", "restart_wanted"
 _PAUSED = """
 SELECT symbol FROM (SELECT DISTINCT ON (symbol) symbol, kind FROM desk_commands WHERE kind IN ('pause', 'unpause')
                     ORDER BY symbol, command_id DESC) newest
@@ -84,6 +84,7 @@ class DeskLink:
         self.state = TradingState()
         self.paused: frozenset[str] = frozenset()  # symbols without new entries: a restart must not forget them
         self.gate_wanted = asyncio.Event()  # somebody asks for the account's conditions as they are now
+        self.restart_wanted = asyncio.Event()  # an admin wants this process to begin anew
 
     @property
     def fresh(self) -> bool:
@@ -154,8 +155,10 @@ class DeskLink:
     async def _beat(self) -> None:
         if self._connection is None:
             self._connection = await connect_async(self._url, autocommit=True, timeout_s=5)
-            self._connection.add_notify_handler(lambda _: self.gate_wanted.set())
-            await self._connection.execute(f"LISTEN {GATE_CHANNEL}")
+            wanted = {GATE_CHANNEL: self.gate_wanted, RESTART_CHANNEL: self.restart_wanted}
+            self._connection.add_notify_handler(lambda told: wanted[told.channel].set())
+            for channel in wanted:
+                await self._connection.execute(f"LISTEN {channel}")
         cursor = await self._connection.execute(
             "SELECT toggle, kill_switch, version, changed_by, coalesce(reason, '') FROM trading_state"
         )

@@ -124,6 +124,7 @@ OPERATIONS: dict[str, Rule] = {
     "listSettingsVersions": VIEWER,
     # the desk itself
     "changeSettings": ADMIN_LIVE,  # it can loosen the limits
+    "restartWorker": ADMIN_LIVE,  # what was changed counts then
     "getJob": VIEWER,
     "startJob": OPERATOR,
     "cancelJob": OPERATOR,

@@ -8,9 +8,17 @@ from psycopg.types.json import Jsonb
 
 from apps.api import audit
 from apps.api.db import Connection
-from apps.api.dto import SettingChange, SettingsAcceptedDTO, SettingsDTO, SettingsVersionDTO, SettingsVersionsPage
+from apps.api.dto import (
+    RestartDTO,
+    SettingChange,
+    SettingsAcceptedDTO,
+    SettingsDTO,
+    SettingsVersionDTO,
+    SettingsVersionsPage,
+)
 from apps.api.errors import Condition, ConflictError, RefusedError
 from apps.api.params import decode_cursor, encode_cursor
+from apps.api.queries import status
 from apps.api.queries.rows import iso_at, iso_of
 from packages.common import settings_versions
 from packages.common.config import Settings
@@ -39,6 +47,8 @@ WHERE %(before)s::bigint IS NULL OR s.version < %(before)s
 ORDER BY s.version DESC LIMIT %(rows)s
 """
 _RANK = list(Effect)
+_RESTART = "NOTIFY restart_wanted"  # the worker listens
+_SILENT = Condition(code="WORKER_SILENT", message="the realtime worker gives no sign of life: there is nobody to tell")
 
 
 async def in_force(conn: Connection, base: Settings) -> SettingsVersion:
@@ -112,6 +122,28 @@ async def change(
         acknowledged_version=taken,
         takes_effect=max(effects, key=_RANK.index, default=Effect.NEXT_MINUTE),
     )
+
+
+async def restart(conn: Connection, base: Settings, reason: str, *, actor: str) -> RestartDTO:
+    """Tell the worker to begin anew. Raises ``RefusedError`` while nobody listens."""
+    processes = {process.name: process for process in await status.processes(conn)}
+    worker = processes.get(status.WORKER)
+    if worker is None or not worker.alive:
+        raise RefusedError(f"restart is refused: {_SILENT.message}", [_SILENT])
+    _, at_start = await _worker(conn)
+    needed = await _waiting_for_restart(conn, base, at_start)
+    async with conn.transaction():
+        await audit.append(
+            conn,
+            actor=actor,
+            action="worker.restart",
+            target=status.WORKER,
+            before={"settings_at_start": at_start},
+            after={"restart_needed": needed},
+            reason=reason,
+        )
+        await conn.execute(_RESTART)
+    return RestartDTO(settings_at_start=at_start, restart_needed=needed)
 
 
 async def versions(conn: Connection, cursor: str | None, limit: int) -> SettingsVersionsPage:

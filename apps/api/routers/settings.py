@@ -7,7 +7,7 @@ from fastapi import APIRouter, Body
 
 from apps.api.auth import Caller
 from apps.api.deps import Config, Db
-from apps.api.dto import SettingsAcceptedDTO, SettingsDTO, SettingsIn, SettingsVersionsPage
+from apps.api.dto import RestartDTO, RestartIn, SettingsAcceptedDTO, SettingsDTO, SettingsIn, SettingsVersionsPage
 from apps.api.params import Cursor, Limit
 from apps.api.queries import settings as stored
 
@@ -48,6 +48,15 @@ async def change_settings(
     if accepted.changes:
         names = [change.name for change in accepted.changes]
         log.warning("settings_changed", version=accepted.version, names=names, actor=caller.name, reason=body.reason)
+    return accepted
+
+
+@router.post("/restart", status_code=202, operation_id="restartWorker")
+async def restart_worker(conn: Db, settings: Config, caller: Caller, body: RestartIn) -> RestartDTO:
+    """Have the realtime worker end after its minute and be started anew, so that settings count which need that. Stops
+    of positions stay at the exchange meanwhile. 409 while it gives no sign of life: there is nobody to tell."""
+    accepted = await stored.restart(conn, settings, body.reason, actor=caller.name)
+    log.warning("restart_wanted", actor=caller.name, reason=body.reason)
     return accepted
 
 

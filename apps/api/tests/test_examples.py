@@ -75,6 +75,7 @@ CALLS = {
     "rollbackModel": ("/api/models/rollback", {"reason": "it loses", "kind": "demo"}),
     "promoteRLModel": ("/api/rl/models/ppo_btc_1/promote", {"reason": "better out of sample"}),
     "changeSettings": ("/api/settings", {"changes": {"EV_MIN": 0.001}, "reason": "wide spreads"}),
+    "restartWorker": ("/api/settings/restart", {"reason": "two symbols came"}),
     "getSettings": "/api/settings", "listSettingsVersions": "/api/settings/versions",
     "toggleTrading": ("/api/trading/toggle", {"mode": "shadow", "reason": "data is whole"}),
     "moveKillSwitch": ("/api/trading/kill-switch", {"action": "halt", "reason": "news ahead"}),

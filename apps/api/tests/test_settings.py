@@ -1,5 +1,7 @@
 """Settings as commands: validated, versioned, audited, followed until the worker has them."""
 
+import asyncio
+
 import psycopg
 import pytest
 import pytest_asyncio
@@ -92,3 +94,22 @@ async def test_what_another_release_stored_says_so_and_is_replaced(server):
     done = await call(server, "POST", "/api/settings", 202, {"changes": {"EV_MIN": 0.003}, "reason": "anew"})
     assert [change["name"] for change in done["changes"]] == ["EV_MIN"]
     assert (await call(server, "GET", "/api/settings", 200))["values"]["EV_MIN"] == 0.003
+
+
+async def test_a_restart_is_told_to_a_worker_that_lives_and_audited(server):
+    path, body = "/api/settings/restart", {"reason": "two symbols came"}
+    url = server.resources.settings.database_url
+    heartbeat(url, {"settings_version": 1, "settings_at_start": 0}, age_s=60)
+    refused = await call(server, "POST", path, 409, body)
+    assert [row["code"] for row in refused["conditions"]] == ["WORKER_SILENT"]
+    await call(server, "POST", path, 422, {"reason": ""})
+    heartbeat(url, {"settings_version": 1, "settings_at_start": 0})
+    with psycopg.connect(url, autocommit=True) as listener:
+        listener.execute("LISTEN restart_wanted")
+        done = await call(server, "POST", path, 202, body)
+        told = await asyncio.to_thread(lambda: list(listener.notifies(timeout=20, stop_after=1)))
+    assert [one.channel for one in told] == ["restart_wanted"]
+    assert done["settings_at_start"] == 0
+    (row,) = (await call(server, "GET", "/api/audit?limit=1", 200))["items"]
+    assert (row["action"], row["reason"]) == ("worker.restart", "two symbols came")
+    assert row["after"] == {"restart_needed": done["restart_needed"]}

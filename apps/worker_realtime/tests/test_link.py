@@ -1,6 +1,11 @@
 """Whose move a change of the desk's row is."""
 
-from apps.worker_realtime.link import SwitchRow, TradingState
+import asyncio
+
+import psycopg
+import pytest
+
+from apps.worker_realtime.link import DeskLink, SwitchRow, TradingState
 
 
 def state(word, version, author="kim"):
@@ -34,3 +39,22 @@ def test_a_row_that_went_back_clears_nothing_and_still_halts():
     assert row.word == "RUNNING"  # so that ours is written again
     row.wrote("RUNNING", 9)
     assert row.moved_from(state("HALTED", 5), ours="live") == "RUNNING"
+
+
+@pytest.mark.integration
+async def test_each_wish_is_heard_as_what_it_is(postgres_url):
+    link = DeskLink(postgres_url, dict)
+    beating = asyncio.create_task(link.run(every_s=0.02))
+    try:
+        async with asyncio.timeout(20):
+            while not link.fresh:  # noqa: ASYNC110 - a state, not an event
+                await asyncio.sleep(0.02)
+            with psycopg.connect(postgres_url, autocommit=True) as conn:
+                conn.execute("NOTIFY restart_wanted")
+                await link.restart_wanted.wait()
+                assert not link.gate_wanted.is_set()
+                conn.execute("NOTIFY gate_wanted")
+                await link.gate_wanted.wait()
+    finally:
+        beating.cancel()
+        await asyncio.gather(beating, return_exceptions=True)

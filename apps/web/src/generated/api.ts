@@ -918,6 +918,19 @@ export const RepairIn = z.object({
 });
 export type RepairIn = z.input<typeof RepairIn>;
 
+/** What the worker was told of; ``settings_at_start`` of the status moves on when it has begun anew. ``restart_needed``: what counts then and does not yet. */
+export const RestartDTO = z.object({
+  restart_needed: z.array(z.string()),
+  settings_at_start: z.nullable(z.number()),
+});
+export type RestartDTO = z.infer<typeof RestartDTO>;
+
+/** Why the realtime worker is to begin anew. */
+export const RestartIn = z.object({
+  reason: z.string(),
+});
+export type RestartIn = z.input<typeof RestartIn>;
+
 export const RiskEventDTO = z.object({
   details: z.nullable(z.record(z.string(), z.unknown())),
   event_type: z.string(),
