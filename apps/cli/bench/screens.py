@@ -20,11 +20,13 @@ def watch(pipe: Pipe, base: str, cookie: str, count: int) -> None:
 async def _watch(pipe: Pipe, base: str, cookie: str, count: int) -> None:
     arrivals: list[tuple[str, int]] = []
     waiting = count
-    ready = asyncio.Event()
+    ready, doors = asyncio.Event(), asyncio.Semaphore(32)  # signing in is not what is measured
 
     async def screen(session: aiohttp.ClientSession) -> None:
         nonlocal waiting
-        async with session.ws_connect("/ws") as ws:
+        async with doors:
+            ws = await session.ws_connect("/ws")
+        async with ws:
             await ws.send_json({"op": "subscribe", "channels": ["signal_updates"]})
             async for message in ws:
                 at = time.monotonic_ns()
@@ -41,7 +43,11 @@ async def _watch(pipe: Pipe, base: str, cookie: str, count: int) -> None:
         base, connector=aiohttp.TCPConnector(limit=0), headers={"Cookie": cookie}
     ) as session:
         tasks = [asyncio.create_task(screen(session)) for _ in range(count)]
-        await ready.wait()
+        all_ready = asyncio.create_task(ready.wait())
+        done, _ = await asyncio.wait([*tasks, all_ready], return_when=asyncio.FIRST_COMPLETED)
+        for task in done - {all_ready}:
+            task.result()
+            raise ConnectionError("a socket was closed before it had its snapshot")
         pipe.send("ready")
         while await asyncio.to_thread(pipe.recv):
             found, arrivals[:] = list(arrivals), []
