@@ -9,7 +9,7 @@ export NEXT_TELEMETRY_DISABLED := 1
 # imports, two seconds of three at the start of each, and a desk has eight.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help setup up down status doctor test webtest itest browser conformance check format lock gen migrate web clean
+.PHONY: help setup up down status doctor test webtest itest browser budget chromium conformance check format lock gen migrate web clean
 
 help: ## what can be done
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*##/ —/'
@@ -45,7 +45,7 @@ check: $(VENV)/.installed ## style, types, import contracts
 # The checks and the pages' tests take what the tests, which wait a lot, leave over of the processor; they are shown last.
 test: setup ## every test
 	@mkdir -p .cache; nice -n 15 $(MAKE) --no-print-directory check webtest > .cache/checks.log 2>&1 & checks=$$!; \
-	$(BIN)/python -m pytest -n 2 --dist loadgroup; tests=$$?; \
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -rs; tests=$$?; \
 	wait $$checks; checks=$$?; cat .cache/checks.log; exit $$((tests | checks))
 
 webtest: $(VENV)/.installed ## the pages' style, types and tests
@@ -55,7 +55,13 @@ itest: $(VENV)/.installed ## only the tests that need servers
 	$(BIN)/python -m pytest -m integration
 
 browser: $(VENV)/.installed ## the pages and actions of the demo desk that runs, in a real Chromium; pictures into docs/images
-	cd apps/web && node scripts/check-desk.mjs ../../docs/images
+	cd apps/web && PATH="$$PATH:$(CURDIR)/$(BIN)" node scripts/check-desk.mjs ../../docs/images
+
+budget: setup ## how fast the pages are, in a real Chromium
+	cd apps/web && export PATH="$$PATH:$(CURDIR)/$(BIN)" && node scripts/size.mjs && node scripts/check-budget.mjs
+
+chromium: setup ## a browser for the tests that need one, where the machine has none
+	@cd apps/web && PATH="$$PATH:$(CURDIR)/$(BIN)" node scripts/browser.mjs --install
 
 conformance: $(VENV)/.installed ## released clients of other people against the emulated exchange (installs them)
 	CONFORMANCE=1 $(BIN)/python -m pytest -rs tests/conformance

@@ -129,7 +129,7 @@ export class Person {
 }
 
 /** Every page in one look: its data are there, axe finds nothing, nothing is wider than the screen. Tells faults. */
-export async function look(person, name, pages, keep = () => true) {
+export async function look(person, name, pages, { keep = () => true, axe = true } = {}) {
   const { viewport, prefs } = LOOKS[name];
   const told = [];
   await person.page.setViewportSize(viewport);
@@ -139,7 +139,7 @@ export async function look(person, name, pages, keep = () => true) {
     await settled(person.page);
     if ((await person.id("state-failed").count()) > 0) told.push(`${page}: a card failed`);
     assert.equal(await person.page.evaluate(() => `${document.documentElement.lang} ${document.documentElement.dataset.theme}`), `${prefs.language} ${prefs.theme}`);
-    told.push(...(await faults(person.page)).map((fault) => `${page} ${name}: ${fault}`));
+    told.push(...(await faults(person.page, { axe })).map((fault) => `${page} ${name}: ${fault}`));
     if (keep(page, name)) await person.picture(`${page}-${name}`);
   }
   return told;
@@ -198,7 +198,7 @@ export async function secondFactor(person, link, act) {
   assert.equal(codes?.length, 10, "ten recovery codes");
 
   await person.signOut();
-  await page.goto(link());
+  await page.goto(await link());
   await person.id("login-code").fill(used);
   await person.id("login-submit").click();
   await person.id("login-refusal").waitFor();

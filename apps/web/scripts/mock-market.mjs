@@ -20,7 +20,7 @@ const TRADED = (pf, mdd) => ({ trading: { profit_factor: pf, max_drawdown: mdd, 
 const iso = (ts) => new Date(ts).toISOString().replace(".000Z", "Z");
 
 export class Market {
-  constructor({ seed, speed }) {
+  constructor({ seed, speed, symbols = SYMBOLS.length }) {
     this.random = generator(seed);
     this.speed = speed;
     this.minute = START;
@@ -29,8 +29,10 @@ export class Market {
     this.mode = "shadow";
     this.closed = [];
     this.curve = [];
-    this.symbols = SYMBOLS.map((symbol, index) => {
-      const price = PRICES[index];
+    // More than the named ones are made up.
+    const names = Array.from({ length: symbols }, (_, index) => SYMBOLS[index] ?? `MADE${index}USDT`);
+    this.symbols = names.map((symbol, index) => {
+      const price = PRICES[index % PRICES.length];
       const decimals = Math.max(0, 4 - Math.floor(Math.log10(price)));
       return { symbol, price, decimals, delisted: DELISTED.has(symbol), bars: [], signals: [], position: null, trades: [], vol: 0.0004 + this.random() * 0.0009, ev: 0, bias: 0 };
     });

@@ -1,6 +1,6 @@
 // A stand-in for the API, for looking at the desk without the system behind it: serves out/, plausible REST answers
 // and the gateway. Development only; nothing of the product talks to it.
-//   node scripts/mock-server.mjs [port] [--speed=60] [--seed=1] [--as=admin|operator|viewer|nobody]
+//   node scripts/mock-server.mjs [port] [--speed=60] [--seed=1] [--symbols=30] [--as=admin|operator|viewer|nobody]
 import { readFile, stat } from "node:fs/promises";
 import http from "node:http";
 import path from "node:path";
@@ -17,7 +17,7 @@ const OUT = path.resolve("out");
 const TYPES = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".txt": "text/plain", ".woff2": "font/woff2", ".svg": "image/svg+xml", ".json": "application/json", ".ico": "image/x-icon" };
 const CSP = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self' ws:; frame-ancestors 'none'; base-uri 'none'";
 
-const market = new Market({ seed: arg("seed", 1), speed: SPEED });
+const market = new Market({ seed: arg("seed", 1), speed: SPEED, symbols: arg("symbols", 30) });
 const access = new Access(word("as", "admin"));
 const actions = new Actions(market, access);
 

@@ -48,10 +48,12 @@ export function useWindow(fallback: Range = DEFAULT_RANGE): Window {
 export function useSharedRange(): void {
   const params = useSearchParams();
   useEffect(() => {
-    const told = shared(params);
+    // The address as it is: what React was told may be a choice older.
+    const now = new URLSearchParams(window.location.search);
+    const told = shared(now);
     if (Object.keys(told).length === 0) return;
     sessionStorage.setItem(KEPT, JSON.stringify(told));
-    if (Object.entries(told).some(([name, value]) => params.get(name) !== value)) setUrlParams(told);
+    if (Object.entries(told).some(([name, value]) => now.get(name) !== value)) setUrlParams(told);
   }, [params]);
 }
 

@@ -89,6 +89,7 @@ export function SignalSeriesChart({ series, candles, timeframe, current, sync }:
         made.lines[index]?.short.setData(points(pane.short));
       });
     });
+    sync.follow(made.chart);
   }, [candles, series, sync, timeframe, text, theme, rise]);
 
   const view = `${series.symbol}:${timeframe}:${candles.length > 0}`;

@@ -59,6 +59,13 @@ export class ChartSync {
     }
   }
 
+  /** Show in `chart` what the others show: with new data each moves on by itself, and by its own last value. */
+  follow(chart: IChartApi): void {
+    const leader = [...this.members].find((member) => member.chart !== chart);
+    const range = leader?.chart.timeScale().getVisibleLogicalRange() ?? null;
+    if (range !== null) this.quietly(() => chart.timeScale().setVisibleLogicalRange(range));
+  }
+
   onTime(listener: (time: number | null) => void): () => void {
     this.listeners.add(listener);
     return () => this.listeners.delete(listener);

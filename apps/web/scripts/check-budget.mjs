@@ -1,0 +1,91 @@
+// The budgets of the desk, measured in a real Chromium: node scripts/check-budget.mjs [SECONDS]. Serves the built pages with the
+// stand-in API, whose fifty symbols, positions and account move once a second, and traces the dashboard meanwhile.
+//   dashboard interactive (rows on screen, the search answers) < 2 s; no task of ours > 50 ms; script + layout per update ≤ 8 ms median
+import { spawn } from "node:child_process";
+import os from "node:os";
+import { EN_DARK, launch, open, settled } from "./browser.mjs";
+
+const SECONDS = Number(process.argv[2] ?? 30);
+const LIMITS = { interactiveMs: 2_000, taskMs: 50, updateMs: 8 };
+/** What a browser's main thread does for a page of ours; the rest (painting, other tabs) is Chromium's. */
+const OURS = new Set(["FunctionCall", "EvaluateScript", "TimerFire", "FireAnimationFrame", "EventDispatch", "RunMicrotasks", "V8.GC_MC_FOREGROUND", "WebSocketReceive", "MajorGC", "MinorGC", "UpdateLayoutTree", "Layout", "PrePaint", "HitTest"]);
+
+const server = spawn(process.execPath, ["scripts/mock-server.mjs", "--symbols=50"], { stdio: ["ignore", "pipe", "inherit"] });
+const base = await new Promise((resolve) => server.stdout.once("data", (text) => resolve(String(text).trim())));
+const browser = await launch();
+const problems = [];
+const median = (values) => values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+
+/** Longest runs of nested events are one task: only what stands on top of the stack counts once. */
+function topLevel(events) {
+  const top = [];
+  let end = Number.NEGATIVE_INFINITY;
+  for (const event of events.toSorted((a, b) => a.ts - b.ts || b.dur - a.dur)) {
+    if (event.ts < end) continue;
+    top.push(event);
+    end = event.ts + event.dur;
+  }
+  return top;
+}
+
+async function traced(page, act) {
+  const session = await page.context().newCDPSession(page);
+  const events = [];
+  session.on("Tracing.dataCollected", ({ value }) => events.push(...value));
+  await session.send("Tracing.start", { transferMode: "ReportEvents", traceConfig: { includedCategories: ["devtools.timeline", "toplevel", "disabled-by-default-devtools.timeline"] } });
+  await act();
+  const done = new Promise((resolve) => session.once("Tracing.tracingComplete", resolve));
+  await session.send("Tracing.end");
+  await done;
+  return events;
+}
+
+try {
+  const page = await open(browser.context, problems, { prefs: EN_DARK });
+  const interactive = [];
+  for (let i = 0; i < 5; i++) {
+    const begun = performance.now();
+    await page.goto(`${base}/dashboard/`, { waitUntil: "commit" });
+    await page.locator('[data-testid^="signals-row-"]').nth(20).waitFor();
+    await page.keyboard.press("/");
+    await page.getByTestId("symbol-search-input").waitFor();
+    interactive.push(performance.now() - begun);
+  }
+  await page.goto(`${base}/dashboard/`);
+  await settled(page);
+  const rows = await page.locator('[data-testid^="signals-row-"]').count();
+  // How often the rows really changed is counted in the page, so that quiet seconds do not flatter the median.
+  await page.evaluate(() => {
+    globalThis.changes = 0;
+    const cell = document.querySelector('[data-testid="signals-row-BTCUSDT"] [data-column="minute"]');
+    new MutationObserver(() => (globalThis.changes += 1)).observe(cell, { childList: true, subtree: true, characterData: true });
+  });
+  const events = await traced(page, () => page.waitForFunction((wanted) => globalThis.changes >= wanted, SECONDS, { timeout: 0, polling: 250 }));
+  const main = events.filter(({ name }) => name === "FireAnimationFrame").map(({ pid, tid }) => `${pid}:${tid}`)[0];
+  const ours = topLevel(events.filter(({ ph, name, pid, tid }) => ph === "X" && OURS.has(name) && `${pid}:${tid}` === main));
+  const longest = ours.reduce((most, event) => (event.dur > most.dur ? event : most), { dur: 0, name: "none" });
+  // An update is what happens from one change of the rows to the next: a second's worth of script and layout.
+  const first = Math.min(...ours.map(({ ts }) => ts));
+  const seconds = new Map();
+  for (const { ts, dur } of ours) {
+    const second = Math.floor((ts - first) / 1_000_000);
+    seconds.set(second, (seconds.get(second) ?? 0) + dur / 1_000);
+  }
+  const updates = [...seconds.values()];
+  const figures = [
+    ["dashboard interactive, median of 5", median(interactive), LIMITS.interactiveMs],
+    [`longest task of ours (${longest.name})`, longest.dur / 1_000, LIMITS.taskMs],
+    [`script and layout per update, median of ${updates.length}`, median(updates), LIMITS.updateMs],
+  ];
+  console.log(`${rows} symbols, once a second for ${updates.length} s; load average ${os.loadavg().map((load) => load.toFixed(1)).join(" ")} on ${os.cpus().length} processors`);
+  let missed = 0;
+  for (const [name, value, limit] of figures) {
+    if (value > limit) missed += 1;
+    console.log(`${value <= limit ? "ok  " : "MISS"} ${name}: ${value.toFixed(1)} ms (≤ ${limit})`);
+  }
+  for (const problem of problems) console.log(`     ${problem}`);
+  process.exitCode = missed === 0 && problems.length === 0 ? 0 : 1;
+} finally {
+  await browser.close();
+  server.kill();
+}
