@@ -41,7 +41,7 @@ export function WhyNotTable({ symbol, mode, window }: { symbol: string; mode: Ac
   const { query, newest, more } = useWhyNot(symbol, mode, window);
   return (
     <SimpleTable id="why-not" query={query} columns={columns} rowKey={(row) => row.ts} more={more} height="max-h-96" words={{ title: "why_not.title", caption: "why_not.caption", empty: "why_not.empty", emptyWhat: "why_not.empty.what" }}>
-      {newest && newest.summary.rows > 0 && <FunnelBars funnel={newest.summary} />}
+      {newest?.summary && newest.summary.rows > 0 && <FunnelBars funnel={newest.summary} />}
     </SimpleTable>
   );
 }
