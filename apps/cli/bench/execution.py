@@ -40,6 +40,7 @@ from services.userstream.recorder import Recorder
 SYMBOLS = (
     *("BTCUSDT", "ETHUSDT", "XRPUSDT", "SOLUSDT", "DOGEUSDT", "LINKUSDT", "SUIUSDT", "PUMPUSDT", "ADAUSDT", "LTCUSDT"),
 )
+_PAUSE_S = 4.0  # so that entries find room in our count of orders, of which half is kept for stops
 ENTRY, STOP = "/fapi/v1/order", "/fapi/v1/algoOrder"
 
 
@@ -98,8 +99,9 @@ class _Rows:
 
 async def _campaign(rounds: int) -> tuple[list[float], list[float]]:
     with tempfile.TemporaryDirectory(prefix="perpilot-bench-") as folder:
-        place = ("--var-dir", folder)
-        async with spawned("--speed", "1", "--universe", ",".join(SYMBOLS), "--history-days", "3", *place) as exchange:
+        # Ten symbols at once, round after round, need more weight than the exchange allows.
+        told = {"speed": "1", "universe": ",".join(SYMBOLS), "history-days": "3", "weight": "100000", "var-dir": folder}
+        async with spawned(*(word for name, value in told.items() for word in (f"--{name}", value))) as exchange:
             return await _trade(exchange, Path(folder), rounds)
 
 
@@ -167,6 +169,7 @@ async def _rounds(
         for symbol in SYMBOLS:
             trader.close(symbol, "operator")
         await _until(lambda: not trader.view().locked, 60)
+        await asyncio.sleep(_PAUSE_S)
         signs.clear()
         for seen in (wire.entries, wire.answers, wire.stops):
             seen.clear()
