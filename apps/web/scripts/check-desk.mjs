@@ -115,7 +115,7 @@ try {
 
   if ((await models()).length < 2) {
     await admin.call("POST", "/api/training/jobs", { kind: "train_model", params: {} });
-    await page.waitForFunction(async () => (await (await fetch("/api/models")).json()).length > 1, undefined, { polling: 2_000, timeout: 600_000 });
+    await admin.until("/api/models", (found) => found.length > 1, 600_000);
   }
   const inUse = (await models()).find(({ pointer }) => pointer?.includes("production"))?.id;
   const [second, first] = (await models()).filter((model) => model.id !== inUse).map((model) => model.id).concat(inUse ?? []);
@@ -137,7 +137,7 @@ try {
   }
   await dialog.waitFor({ state: "detached" });
   await page.locator(`[data-testid="models-row-${first}"]`, { hasText: "production" }).waitFor();
-  await page.waitForFunction(async (model) => (await (await fetch("/api/status")).json()).model_id === model, first, { timeout: 60_000 });
+  await admin.until("/api/status", (found) => found.model_id === first);
   step(`promoted over ${unmet} unmet conditions that were shown, rolled back, and the trader uses the predecessor`);
 
   await admin.go("settings/?tab=audit");

@@ -99,6 +99,17 @@ export class Person {
     );
   }
 
+  /** Ask the API until it answers as wanted. (`waitForFunction` would take the promise of a question for its answer.) */
+  async until(url, wanted, timeout = 60_000) {
+    const end = Date.now() + timeout;
+    for (;;) {
+      const { body } = await this.call("GET", url);
+      if (wanted(body)) return;
+      assert.ok(Date.now() < end, `${url}, not within ${timeout / 1000} s: ${JSON.stringify(body).slice(0, 300)}`);
+      await new Promise((done) => setTimeout(done, 1_000));
+    }
+  }
+
   /** Press a button that asks before it acts, and say what it asks for. */
   async confirm(test, { reason, word, override } = {}) {
     await this.id(test).click();
