@@ -1,6 +1,5 @@
 """Bodies kept for a moment: many screens ask for the same history at once, and it is read once for all of them."""
 
-import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from apps.api.encoding import SIZE_MIN, accepted, encode
+from apps.api.flights import Flights
 from apps.api.responses import cached, etag_of
 from packages.common.time import monotonic_ms
 
@@ -45,24 +45,17 @@ class BodyCache:
         self._ttl_ms, self._bytes_max = ttl_ms, bytes_max
         self._bodies: OrderedDict[Hashable, tuple[float, Body]] = OrderedDict()
         self._bytes = 0
-        self._flights: dict[Hashable, asyncio.Task[Body]] = {}
+        self._flights = Flights[Body]()
 
     async def get(self, key: Hashable, read: Callable[[], Awaitable[bytes]]) -> Body:
         """The body of ``key``, by ``read`` when it is not fresh. A failed read fails all who wait and is not kept."""
         held = self._bodies.get(key)
         age = float("inf") if held is None else monotonic_ms() - held[0]
         if held is None or age >= self._ttl_ms:
-            return await asyncio.shield(self._flight(key, read))  # who hangs up takes nobody's answer with him
+            return await self._flights.join(key, lambda: self._read(key, read))
         if age >= self._ttl_ms / 2:
-            self._flight(key, read)  # ahead of time: who keeps asking does not wait for the table
+            self._flights.start(key, lambda: self._read(key, read))  # ahead of time: who keeps asking does not wait
         return held[1]
-
-    def _flight(self, key: Hashable, read: Callable[[], Awaitable[bytes]]) -> "asyncio.Task[Body]":
-        flight = self._flights.get(key)
-        if flight is None:
-            flight = self._flights[key] = asyncio.create_task(self._read(key, read))
-            flight.add_done_callback(lambda done: self._landed(key, done))
-        return flight
 
     async def _read(self, key: Hashable, read: Callable[[], Awaitable[bytes]]) -> Body:
         started = monotonic_ms()  # what is committed after this may be missing
@@ -70,11 +63,6 @@ class BodyCache:
         body = Body(data, etag_of(data))
         self._keep(key, started, body)
         return body
-
-    def _landed(self, key: Hashable, done: "asyncio.Task[Body]") -> None:
-        del self._flights[key]
-        if not done.cancelled():
-            done.exception()  # retrieved: the waiters got it, or all of them hung up
 
     def _keep(self, key: Hashable, at_ms: float, body: Body) -> None:
         old = self._bodies.pop(key, None)

@@ -1,7 +1,8 @@
 """Sessions and tokens: made from 256 random bits, kept as their hash, looked up at every request.
 
-A lookup is kept for a second, so that a screen's many requests are one query; whoever changes a session here forgets
-what was kept, and a change made elsewhere (the command line) counts a second later.
+A lookup is kept for a second, and who asks while it is under way waits for the same: a screen's many requests, and its
+many sockets after a restart, are one query. Whoever changes a session here forgets what was kept; a change made
+elsewhere (the command line) counts a second later.
 """
 
 import hashlib
@@ -14,6 +15,7 @@ from uuid import UUID
 from apps.api.auth.identity import Identity, Kind
 from apps.api.auth.policy import Role, Scope
 from apps.api.db import Connection, Pool
+from apps.api.flights import Flights
 from packages.common.time import MINUTE_MS, monotonic_ms
 
 COOKIE = "pp_session"
@@ -21,6 +23,7 @@ TOKEN_PREFIX = "pp_"  # noqa: S105 - no secret: how one is recognised
 LOCAL_NAME = "command line"
 LIFE_S, STEP_UP_MS = 7 * 86_400, 5 * MINUTE_MS
 _KEPT_MS, _KEPT_MAX = 1_000.0, 2_048
+_Read = Callable[[Connection, str], Awaitable[Identity | None]]
 _USER_AGENT_MAX = 200
 
 _VALID = "s.expires_at > now() AND s.last_seen_at > now() - interval '12 hours' AND u.disabled_at IS NULL"
@@ -102,10 +105,12 @@ class Sessions:
     def __init__(self, pool: Pool, *, real_money: bool) -> None:
         self._pool, self._real_money = pool, real_money
         self._kept: OrderedDict[str, tuple[float, Identity]] = OrderedDict()
+        self._flights = Flights[Identity | None]()
 
     def forget(self) -> None:
         """Look everything up anew."""
-        self._kept.clear()
+        self._kept = OrderedDict()  # a new one: what a lookup under way finds is kept in the old one, for nobody
+        self._flights.forget()
 
     async def of_cookie(self, secret: str) -> Identity | None:
         """Whose session this is; None when it is none, or has ended."""
@@ -128,18 +133,23 @@ class Sessions:
             rows = await (await conn.execute(_OPEN, asked)).fetchall()
         return held - {(row["kind"] == "session", row["number"]) for row in rows}
 
-    async def _find(self, key: str, read: Callable[[Connection, str], Awaitable[Identity | None]]) -> Identity | None:
+    async def _find(self, key: str, read: _Read) -> Identity | None:
         kept = self._kept.get(key)
         if kept is not None and monotonic_ms() - kept[0] < _KEPT_MS:
             return kept[1]
-        at = monotonic_ms()
+        return await self._flights.join(key, lambda: self._look_up(key, read))
+
+    async def _look_up(
+        self, key: str, read: Callable[[Connection, str], Awaitable[Identity | None]]
+    ) -> Identity | None:
+        kept, at = self._kept, monotonic_ms()
         async with self._pool.connection() as conn:
             found = await read(conn, key)
-        self._kept.pop(key, None)
+        kept.pop(key, None)
         if found is not None:
-            self._kept[key] = (at, found)
-            if len(self._kept) > _KEPT_MAX:
-                self._kept.popitem(last=False)
+            kept[key] = (at, found)
+            if len(kept) > _KEPT_MAX:
+                kept.popitem(last=False)
         return found
 
     async def _session(self, conn: Connection, key: str) -> Identity | None:
