@@ -290,7 +290,7 @@ class BlockCount(BaseModel):
 
 
 class FunnelDTO(BaseModel):
-    """What became of the symbols' minutes in a span."""
+    """What became of the symbols' minutes from ``from_ts`` until before ``to_ts``."""
 
     from_ts: str | None
     to_ts: str | None

@@ -36,10 +36,10 @@ class WhyNotRow(BaseModel):
 
 
 class WhyNotPage(BaseModel):
-    """Newest first. ``summary`` is of the whole span."""
+    """Newest first. ``summary`` is of the whole span, and comes with the first page alone."""
 
     symbol: str
-    summary: FunnelDTO
+    summary: FunnelDTO | None
     items: list[WhyNotRow]
     next_cursor: str | None = None
 

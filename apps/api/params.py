@@ -3,10 +3,11 @@
 import base64
 import binascii
 import re
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Literal, NamedTuple
 
-from fastapi import Path, Query
+from fastapi import Depends, Path, Query
 
 from packages.common.errors import InvalidInputError
 from packages.common.symbol_map import validate_internal
@@ -52,14 +53,14 @@ def instant(field: str, text: str) -> int:
     return ts_ms
 
 
-def span(from_: str | None, to: str | None, *, newest_ms: int, default_ms: int) -> Span:
-    """The asked span; ``to`` defaults to ``newest_ms``, ``from`` to ``default_ms`` before ``to``."""
+def span(from_: str | None, to: str | None, *, newest_ms: int, default_ms: int, max_ms: int = MAX_SPAN_MS) -> Span:
+    """The asked span, of ``max_ms`` at most; ``to`` defaults to ``newest_ms``, ``from`` to ``default_ms`` before it."""
     to_ms = newest_ms if to is None else instant("to", to)
     from_ms = to_ms - default_ms if from_ is None else instant("from", from_)
     if from_ms >= to_ms:
         raise InvalidInputError("from", from_ or from_ms, f"an instant before to ({to_ms})")
-    if to_ms - from_ms > MAX_SPAN_MS:
-        raise InvalidInputError("from", from_ or from_ms, f"at most {MAX_SPAN_MS // DAY_MS} days before to")
+    if to_ms - from_ms > max_ms:
+        raise InvalidInputError("from", from_ or from_ms, f"at most {max_ms // DAY_MS} days before to")
     return Span(from_ms, to_ms)
 
 
@@ -77,6 +78,25 @@ def symbol_name(text: str) -> str:
     """``text`` if it is spelled like a symbol."""
     validate_internal(text)
     return text
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """A page of a list of the past."""
+
+    span: Span
+    symbol: str | None
+    cursor: str | None
+    limit: int
+
+
+def _rows(
+    from_: From = None, to: To = None, symbol: SymbolFilter = None, cursor: Cursor = None, limit: Limit = 100
+) -> Rows:
+    return Rows(list_span(from_, to), None if symbol is None else symbol_name(symbol), cursor, limit)
+
+
+AskedRows = Annotated[Rows, Depends(_rows)]
 
 
 def encode_cursor(*parts: int | str) -> str:

@@ -11,7 +11,7 @@ from apps.api.dto_pages import (
     AttributionParts,
     AttributionSum,
 )
-from apps.api.params import Span, cursor_instant, decode_cursor, encode_cursor
+from apps.api.params import Rows, Span, cursor_instant, decode_cursor, encode_cursor
 from apps.api.queries.rows import iso_of
 from packages.common.time import iso, to_datetime
 
@@ -63,25 +63,23 @@ async def sums(conn: Connection, span: Span) -> AttributionOut:
     )
 
 
-async def trades(
-    conn: Connection, span: Span, *, symbol: str | None, cursor: str | None, limit: int
-) -> AttributedTradesPage:
+async def trades(conn: Connection, asked: Rows) -> AttributedTradesPage:
     """Attributed trades of the span by their exit, newest first."""
     params: dict[str, Any] = {
-        "from": to_datetime(span.from_ms),
-        "to": to_datetime(span.to_ms),
-        "symbol": symbol,
-        "rows": limit + 1,
+        "from": to_datetime(asked.span.from_ms),
+        "to": to_datetime(asked.span.to_ms),
+        "symbol": asked.symbol,
+        "rows": asked.limit + 1,
         "place": None,
         "after": None,
     }
-    if cursor:
-        place, name = decode_cursor(cursor, (int, str))
+    if asked.cursor:
+        place, name = decode_cursor(asked.cursor, (int, str))
         params |= {"place": cursor_instant(place), "after": name}
     rows = await (await conn.execute(_ROWS, params)).fetchall()
-    last = rows[limit - 1] if len(rows) > limit else None
+    last = rows[asked.limit - 1] if len(rows) > asked.limit else None
     following = encode_cursor(last["place"], last["symbol"]) if last else None
-    return AttributedTradesPage(items=[_trade(row) for row in rows[:limit]], next_cursor=following)
+    return AttributedTradesPage(items=[_trade(row) for row in rows[: asked.limit]], next_cursor=following)
 
 
 def _trade(row: dict[str, Any]) -> AttributedTrade:

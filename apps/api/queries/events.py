@@ -4,7 +4,7 @@ from typing import Any, LiteralString
 
 from apps.api.db import Connection
 from apps.api.dto_history import GapsPage, QualityEventsPage, RiskEventsPage
-from apps.api.params import Span, cursor_instant, decode_cursor, encode_cursor
+from apps.api.params import Rows, cursor_instant, decode_cursor, encode_cursor
 from apps.api.queries.data_quality import event_dto, gap_dto
 from apps.api.queries.risk import event_dto as risk_dto
 from packages.common.time import to_datetime
@@ -31,38 +31,38 @@ ORDER BY ts DESC, id DESC LIMIT %(rows)s
 """
 
 
-async def risk(
-    conn: Connection, span: Span, *, symbol: str | None, severity: int, cursor: str | None, limit: int
-) -> RiskEventsPage:
+async def risk(conn: Connection, asked: Rows, severity: int) -> RiskEventsPage:
     """Newest first, of at least this severity."""
-    rows, following = await _page(conn, _RISK, span, cursor, limit, {"symbol": symbol, "severity": severity})
+    rows, following = await _page(conn, _RISK, asked, {"severity": severity})
     return RiskEventsPage(items=[risk_dto(row) for row in rows], next_cursor=following)
 
 
-async def gaps(
-    conn: Connection, span: Span, *, symbol: str | None, status: str | None, cursor: str | None, limit: int
-) -> GapsPage:
+async def gaps(conn: Connection, asked: Rows, status: str | None) -> GapsPage:
     """Gaps that touch the span, newest find first."""
-    rows, following = await _page(conn, _GAPS, span, cursor, limit, {"symbol": symbol, "status": status})
+    rows, following = await _page(conn, _GAPS, asked, {"status": status})
     return GapsPage(items=[gap_dto(row) for row in rows], next_cursor=following)
 
 
-async def quality(
-    conn: Connection, span: Span, *, symbol: str | None, cursor: str | None, limit: int
-) -> QualityEventsPage:
+async def quality(conn: Connection, asked: Rows) -> QualityEventsPage:
     """Newest first."""
-    rows, following = await _page(conn, _QUALITY, span, cursor, limit, {"symbol": symbol})
+    rows, following = await _page(conn, _QUALITY, asked, {})
     return QualityEventsPage(items=[event_dto(row) for row in rows], next_cursor=following)
 
 
 async def _page(
-    conn: Connection, query: LiteralString, span: Span, cursor: str | None, limit: int, more: dict[str, Any]
+    conn: Connection, query: LiteralString, asked: Rows, more: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], str | None]:
-    params = more | {"from": to_datetime(span.from_ms), "to": to_datetime(span.to_ms), "rows": limit + 1}
-    params |= {"place": None, "id": None}
-    if cursor:
-        place, number = decode_cursor(cursor, (int, int))
+    params = more | {
+        "from": to_datetime(asked.span.from_ms),
+        "to": to_datetime(asked.span.to_ms),
+        "symbol": asked.symbol,
+        "rows": asked.limit + 1,
+        "place": None,
+        "id": None,
+    }
+    if asked.cursor:
+        place, number = decode_cursor(asked.cursor, (int, int))
         params |= {"place": cursor_instant(place), "id": number}
     rows = await (await conn.execute(query, params)).fetchall()
-    rest, rows = len(rows) > limit, rows[:limit]
+    rest, rows = len(rows) > asked.limit, rows[: asked.limit]
     return rows, encode_cursor(rows[-1]["place"], rows[-1]["id"]) if rest else None

@@ -8,7 +8,7 @@ from apps.api.dto_history import FunnelOut, SymbolFunnel, WhyNotPage, WhyNotRow
 from apps.api.params import Span, cursor_instant, decode_cursor, encode_cursor
 from apps.api.queries.rows import ms_of, number, whole
 from apps.api.queries.signals import block_details
-from packages.common.time import iso, to_datetime
+from packages.common.time import MINUTE_MS, iso, to_datetime
 
 # The challenger runs beside the champion: its rows are another account's.
 _WHERE: LiteralString = """
@@ -72,16 +72,23 @@ async def funnel(conn: Connection, span: Span, *, mode: str, symbol: str | None 
     )
 
 
+async def lately(conn: Connection, mode: str, newest_ms: int | None, minutes: int) -> FunnelDTO:
+    """The ``minutes`` decided up to and with ``newest_ms``, over all symbols."""
+    if newest_ms is None:
+        return FunnelDTO(from_ts=None, to_ts=None, rows=0, traded=0, blocked=0, flat=0, reasons=[])
+    end = newest_ms + MINUTE_MS
+    return _sum(await funnel(conn, Span(end - minutes * MINUTE_MS, end), mode=mode))
+
+
 async def why_not(
     conn: Connection, span: Span, symbol: str, *, mode: str, cursor: str | None, limit: int
 ) -> WhyNotPage:
-    """Minutes of one symbol that were not traded, newest first, each with every reason."""
+    """Minutes of one symbol that were not traded, newest first, with every reason; the first page has their sum."""
     params = _params(span, mode, symbol) | {"place": None, "rows": limit + 1}
     if cursor:
         params["place"] = cursor_instant(decode_cursor(cursor, (int,))[0])
     rows = await (await conn.execute(_ROWS, params)).fetchall()
     more, rows = len(rows) > limit, rows[:limit]
-    found = await funnel(conn, span, mode=mode, symbol=symbol)
     items = [
         WhyNotRow(
             ts=iso(ms_of(row["ts"]) or 0),
@@ -93,8 +100,12 @@ async def why_not(
         for row in rows
     ]
     following = encode_cursor(1000 * (ms_of(rows[-1]["ts"]) or 0)) if more else None
-    summary = FunnelDTO(**found.model_dump(exclude={"symbols"}))
+    summary = None if cursor else _sum(await funnel(conn, span, mode=mode, symbol=symbol))
     return WhyNotPage(symbol=symbol, summary=summary, items=items, next_cursor=following)
+
+
+def _sum(found: FunnelOut) -> FunnelDTO:
+    return FunnelDTO(**found.model_dump(exclude={"symbols"}))
 
 
 def _params(span: Span, mode: str, symbol: str | None) -> dict[str, Any]:

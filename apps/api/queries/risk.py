@@ -1,27 +1,11 @@
-"""What blocked entries lately, and what the risk side reported."""
+"""What the risk side reported, and the betas it sizes by."""
 
-from datetime import datetime
 from typing import Any, LiteralString
 
 from apps.api.db import Connection
-from apps.api.dto import BlockCount, FunnelDTO, RiskEventDTO
-from apps.api.queries.rows import iso_at, iso_of
+from apps.api.dto import RiskEventDTO
+from apps.api.queries.rows import iso_at
 
-_NEWEST = "SELECT ts FROM signals WHERE mode = %s ORDER BY ts DESC LIMIT 1"
-_TOTALS: LiteralString = """
-SELECT count(*) AS rows, count(*) FILTER (WHERE decision <> 'FLAT') AS traded,
-       count(*) FILTER (WHERE decision = 'FLAT' AND block_reason_codes->0 IS NOT NULL) AS blocked
-FROM signals
-WHERE ts > %(after)s AND ts <= %(newest)s AND mode = %(mode)s
-  AND model_id IS DISTINCT FROM (SELECT model_id FROM model_pointers WHERE kind = 'challenger')
-"""
-_REASONS: LiteralString = """
-SELECT r.entry->>'code' AS code, count(*) FILTER (WHERE r.place = 1) AS first, count(*) AS rows
-FROM signals s, jsonb_array_elements(s.block_reason_codes) WITH ORDINALITY AS r(entry, place)
-WHERE s.ts > %(after)s AND s.ts <= %(newest)s AND s.mode = %(mode)s AND s.decision = 'FLAT'
-  AND s.model_id IS DISTINCT FROM (SELECT model_id FROM model_pointers WHERE kind = 'challenger')
-GROUP BY 1 ORDER BY 2 DESC, 3 DESC, 1
-"""
 _EVENTS = "SELECT * FROM risk_events ORDER BY ts DESC, id DESC LIMIT %s"
 _BETAS: LiteralString = """
 SELECT i.symbol, d.beta FROM instruments i
@@ -31,33 +15,6 @@ CROSS JOIN LATERAL (
     ORDER BY day DESC LIMIT 1
 ) d
 """
-
-
-async def newest_signal(conn: Connection, mode: str) -> datetime | None:
-    """``ts`` of the newest decided minute."""
-    row = await (await conn.execute(_NEWEST, (mode,))).fetchone()
-    return None if row is None else row["ts"]
-
-
-async def funnel(conn: Connection, mode: str, newest: datetime | None, minutes: int) -> FunnelDTO:
-    """Rows of the ``minutes`` decided up to ``newest``: traded, blocked and by what, or flat without a reason."""
-    if newest is None:
-        return FunnelDTO(from_ts=None, to_ts=None, rows=0, traded=0, blocked=0, flat=0, reasons=[])
-    after = datetime.fromtimestamp(newest.timestamp() - minutes * 60, tz=newest.tzinfo)
-    params = {"after": after, "newest": newest, "mode": mode}
-    totals = await (await conn.execute(_TOTALS, params)).fetchone()
-    assert totals is not None
-    reasons = await (await conn.execute(_REASONS, params)).fetchall()
-    first = datetime.fromtimestamp(after.timestamp() + 60, tz=newest.tzinfo)
-    return FunnelDTO(
-        from_ts=iso_of(first),
-        to_ts=iso_of(newest),
-        rows=totals["rows"],
-        traded=totals["traded"],
-        blocked=totals["blocked"],
-        flat=totals["rows"] - totals["traded"] - totals["blocked"],
-        reasons=[BlockCount(code=row["code"] or "?", primary=row["first"], all=row["rows"]) for row in reasons],
-    )
 
 
 async def events(conn: Connection, limit: int) -> list[RiskEventDTO]:

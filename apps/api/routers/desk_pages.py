@@ -4,10 +4,9 @@ from fastapi import APIRouter
 
 from apps.api.deps import Config, Db
 from apps.api.dto_pages import AttributedTradesPage, AttributionOut, ExecutionOut, FillsPage, QualityMapOut
-from apps.api.params import Cursor, From, Limit, Mode, Span, SymbolFilter, To, list_span, span, symbol_name
+from apps.api.params import MAX_SPAN_MS, AskedRows, Cursor, From, Limit, Mode, Span, SymbolFilter, To, span, symbol_name
 from apps.api.queries import attribution, execution, quality_map
 from apps.api.responses import UNCHANGED, HistoryRoute
-from packages.common.errors import InvalidInputError
 from packages.common.time import DAY_MS, MINUTE_MS
 from packages.common.types import OrderDTO
 
@@ -20,9 +19,8 @@ SUMS_DAYS_MAX = 92
 async def get_data_quality_map(conn: Db, settings: Config, from_: From = None, to: To = None) -> QualityMapOut:
     """Missing and late bars, symbols by time, in at most 48 buckets. Default: the newest day; at most 14 days."""
     newest = await quality_map.newest_ms(conn)
-    asked = span(from_, to, newest_ms=(newest or DAY_MS) + MINUTE_MS, default_ms=DAY_MS)
-    if asked.to_ms - asked.from_ms > MAP_DAYS_MAX * DAY_MS:
-        raise InvalidInputError("from", from_ or asked.from_ms, f"at most {MAP_DAYS_MAX} days before to")
+    end = (newest or DAY_MS) + MINUTE_MS
+    asked = span(from_, to, newest_ms=end, default_ms=DAY_MS, max_ms=MAP_DAYS_MAX * DAY_MS)
     if newest is None:
         return QualityMapOut(bucket_ms=quality_map.bucket_of(asked.to_ms - asked.from_ms), ts=[], rows=[])
     return await quality_map.quality_map(conn, asked, newest=newest, late_ms=settings.bar_deadline_ms)
@@ -61,27 +59,16 @@ async def get_execution(conn: Db, from_: From = None, to: To = None, mode: Mode 
 async def get_attribution(conn: Db, from_: From = None, to: To = None) -> AttributionOut:
     """Why live earned something else than the shadow account on the same decisions, by day and symbol. Default: the
     week up to the newest order or exit; at most 92 days."""
-    asked = await _span(conn, "live", from_, to)
-    if asked.to_ms - asked.from_ms > SUMS_DAYS_MAX * DAY_MS:
-        raise InvalidInputError("from", from_ or asked.from_ms, f"at most {SUMS_DAYS_MAX} days before to")
-    return await attribution.sums(conn, asked)
+    return await attribution.sums(conn, await _span(conn, "live", from_, to, max_ms=SUMS_DAYS_MAX * DAY_MS))
 
 
 @router.get("/execution/attribution/trades", operation_id="listAttributedTrades", tags=["account"])
-async def list_attributed_trades(
-    conn: Db,
-    *,
-    from_: From = None,
-    to: To = None,
-    symbol: SymbolFilter = None,
-    cursor: Cursor = None,
-    limit: Limit = 100,
-) -> AttributedTradesPage:
+async def list_attributed_trades(conn: Db, asked: AskedRows) -> AttributedTradesPage:
     """The same trade by trade, newest exit first."""
-    checked = None if symbol is None else symbol_name(symbol)
-    return await attribution.trades(conn, list_span(from_, to), symbol=checked, cursor=cursor, limit=limit)
+    return await attribution.trades(conn, asked)
 
 
-async def _span(conn: Db, mode: str, from_: str | None, to: str | None) -> Span:
+async def _span(conn: Db, mode: str, from_: str | None, to: str | None, max_ms: int = MAX_SPAN_MS) -> Span:
     newest = await execution.newest_ms(conn, mode)
-    return span(from_, to, newest_ms=(newest or 7 * DAY_MS) + MINUTE_MS, default_ms=7 * DAY_MS)
+    end = (newest or 7 * DAY_MS) + MINUTE_MS
+    return span(from_, to, newest_ms=end, default_ms=7 * DAY_MS, max_ms=max_ms)

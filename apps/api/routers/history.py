@@ -18,8 +18,7 @@ from apps.api.dto_history import (
     RiskEventsPage,
     WhyNotPage,
 )
-from apps.api.errors import InvalidInputError
-from apps.api.params import Cursor, From, Limit, Mode, Span, SymbolFilter, SymbolPath, To, list_span, span, symbol_name
+from apps.api.params import AskedRows, Cursor, From, Limit, Mode, Span, SymbolFilter, SymbolPath, To, span, symbol_name
 from apps.api.queries import account, annotations, events, funnel, latency, profit, training, universe
 from apps.api.responses import UNCHANGED, HistoryRoute
 from packages.common.time import DAY_MS, HOUR_MS, MINUTE_MS
@@ -114,48 +113,25 @@ async def list_annotations(
 @router.get("/risk/events", operation_id="listRiskEvents", tags=["risk"])
 async def list_risk_events(
     conn: Db,
-    *,
-    from_: From = None,
-    to: To = None,
-    symbol: SymbolFilter = None,
+    asked: AskedRows,
     severity: Annotated[int, Query(ge=1, le=3, description="1 information, 2 warning, 3 critical; at least.")] = 1,
-    cursor: Cursor = None,
-    limit: Limit = 100,
 ) -> RiskEventsPage:
     """What the risk side reported, newest first."""
-    name = None if symbol is None else symbol_name(symbol)
-    return await events.risk(conn, list_span(from_, to), symbol=name, severity=severity, cursor=cursor, limit=limit)
+    return await events.risk(conn, asked, severity)
 
 
 @router.get("/data-quality/gaps", operation_id="listGaps", tags=["risk"])
 async def list_gaps(
-    conn: Db,
-    *,
-    from_: From = None,
-    to: To = None,
-    symbol: SymbolFilter = None,
-    status: Literal["open", "repaired", "unavailable"] | None = None,
-    cursor: Cursor = None,
-    limit: Limit = 100,
+    conn: Db, asked: AskedRows, status: Literal["open", "repaired", "unavailable"] | None = None
 ) -> GapsPage:
     """Gaps of the stored market that touch the span, newest find first."""
-    name = None if symbol is None else symbol_name(symbol)
-    return await events.gaps(conn, list_span(from_, to), symbol=name, status=status, cursor=cursor, limit=limit)
+    return await events.gaps(conn, asked, status)
 
 
 @router.get("/data-quality/events", operation_id="listQualityEvents", tags=["risk"])
-async def list_quality_events(
-    conn: Db,
-    *,
-    from_: From = None,
-    to: To = None,
-    symbol: SymbolFilter = None,
-    cursor: Cursor = None,
-    limit: Limit = 100,
-) -> QualityEventsPage:
+async def list_quality_events(conn: Db, asked: AskedRows) -> QualityEventsPage:
     """Input that was refused, newest first."""
-    name = None if symbol is None else symbol_name(symbol)
-    return await events.quality(conn, list_span(from_, to), symbol=name, cursor=cursor, limit=limit)
+    return await events.quality(conn, asked)
 
 
 @router.get(
@@ -174,7 +150,5 @@ async def get_model_report(conn: Db, model_version: UUID) -> Response:
 async def _minutes(conn: Db, from_: str | None, to: str | None, mode: str, default_ms: int, days_max: int = 31) -> Span:
     """A span of decided minutes, short enough to look at each of them."""
     newest = await funnel.newest_ms(conn, mode)
-    asked = span(from_, to, newest_ms=(newest or default_ms) + MINUTE_MS, default_ms=default_ms)
-    if asked.to_ms - asked.from_ms > days_max * DAY_MS:
-        raise InvalidInputError("from", from_ or asked.from_ms, f"at most {days_max} days before to")
-    return asked
+    end = (newest or default_ms) + MINUTE_MS
+    return span(from_, to, newest_ms=end, default_ms=default_ms, max_ms=days_max * DAY_MS)

@@ -5,7 +5,7 @@ from fastapi import APIRouter
 from apps.api.deps import Config, Db
 from apps.api.dto import DataQualityDTO, DriftDTO, RiskStateDTO
 from apps.api.params import From, Mode, SymbolFilter, To, symbol_name
-from apps.api.queries import account, data_quality, drift, positions, risk, status, trading
+from apps.api.queries import account, data_quality, drift, funnel, positions, risk, status, trading
 from apps.api.queries import settings as stored
 from apps.api.responses import UNCHANGED, HistoryRoute
 from apps.api.risk_view import guards
@@ -21,7 +21,7 @@ async def get_risk_state(conn: Db, settings: Config, mode: Mode = "shadow") -> R
     state = await trading.state(conn, settings)
     in_force = (await stored.in_force(conn, settings)).settings
     held = await account.latest(conn, mode)
-    newest = await risk.newest_signal(conn, mode)
+    newest = await funnel.newest_ms(conn, mode)
     return RiskStateDTO(
         mode=mode,
         kill_switch=state.kill_switch,
@@ -29,8 +29,8 @@ async def get_risk_state(conn: Db, settings: Config, mode: Mode = "shadow") -> R
         reason=state.reason,
         account_ts=None if held is None else held.ts,
         guards=guards(in_force, held, await positions.latest(conn, mode), await risk.betas(conn)),
-        funnel_minute=await risk.funnel(conn, mode, newest, 1),
-        funnel_hour=await risk.funnel(conn, mode, newest, 60),
+        funnel_minute=await funnel.lately(conn, mode, newest, 1),
+        funnel_hour=await funnel.lately(conn, mode, newest, 60),
         events=await risk.events(conn, 100),
         live=await status.live(conn),
     )

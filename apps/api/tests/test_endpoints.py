@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from apps.api.tests.seed import BARS, MODEL, NEWEST_MS, START_MS, SYMBOLS, minute
-from packages.common.time import from_datetime, wall_ms
+from packages.common.time import MINUTE_MS, from_datetime, iso, wall_ms
 from packages.common.types import (
     AccountDTO,
     InstrumentDTO,
@@ -195,7 +195,7 @@ async def test_risk_shows_value_limit_and_distance(shared_desk):
         assert guard["distance"] == pytest.approx(guard["limit"] - guard["value"])
     minute_, hour = state["funnel_minute"], state["funnel_hour"]
     assert (minute_["rows"], minute_["traded"], minute_["blocked"], minute_["flat"]) == (3, 1, 2, 0)
-    assert minute_["from_ts"] == minute_["to_ts"] == NEWEST
+    assert (minute_["from_ts"], minute_["to_ts"]) == (NEWEST, iso(NEWEST_MS + MINUTE_MS))
     assert (hour["rows"], hour["traded"], hour["blocked"]) == (180, 1, 179)
     reasons = {reason["code"]: (reason["primary"], reason["all"]) for reason in hour["reasons"]}
     assert reasons == {"EV_BELOW_MIN": (119, 119), "FEATURE_NAN": (60, 60), "Q05_BELOW_MIN": (0, 119)}

@@ -78,9 +78,9 @@ async def test_why_a_symbol_was_not_traded_is_walked_page_by_page(server):
     seen, cursor = [], ""
     while cursor is not None:
         page = await get(server, f"/api/symbol/ETHUSDT/why-not?{HOUR}&limit=25{cursor and f'&cursor={cursor}'}")
+        assert (page["summary"] or {}).get("blocked") == (60 if not cursor else None)  # the first page's alone
         seen += page["items"]
         cursor = page["next_cursor"]
-        assert page["summary"]["blocked"] == 60
     assert len(seen) == 60
     assert [row["ts"] for row in seen] == sorted({row["ts"] for row in seen}, reverse=True)
     assert seen[0]["reasons"][0] == {"code": "EV_BELOW_MIN", "value": -0.001, "limit": 0.0, "distance": -0.001}

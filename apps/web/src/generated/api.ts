@@ -948,7 +948,7 @@ export const RiskEventsPage = z.object({
 });
 export type RiskEventsPage = z.infer<typeof RiskEventsPage>;
 
-/** What became of the symbols' minutes in a span. */
+/** What became of the symbols' minutes from ``from_ts`` until before ``to_ts``. */
 export const FunnelDTO = z.object({
   blocked: z.number(),
   flat: z.number(),
@@ -1420,11 +1420,11 @@ export const WhyNotRow = z.object({
 });
 export type WhyNotRow = z.infer<typeof WhyNotRow>;
 
-/** Newest first. ``summary`` is of the whole span. */
+/** Newest first. ``summary`` is of the whole span, and comes with the first page alone. */
 export const WhyNotPage = z.object({
   items: z.array(WhyNotRow),
   next_cursor: z._default(z.nullable(z.string()), null),
-  summary: FunnelDTO,
+  summary: z.nullable(FunnelDTO),
   symbol: z.string(),
 });
 export type WhyNotPage = z.infer<typeof WhyNotPage>;

@@ -85,9 +85,9 @@ export const riskEventsSchema = api.RiskEventsPage;
 /** A funnel over a span, and of each symbol. */
 export const funnelSchema = api.FunnelOut;
 export type SymbolFunnel = api.SymbolFunnel;
-/** The minutes in which a symbol was blocked. Their sum is of the whole span, so only its first page has to carry it. */
-export const whyNotSchema = z.extend(api.WhyNotPage, { summary: z.nullish(api.FunnelDTO) });
-export type WhyNotPage = z.infer<typeof whyNotSchema>;
+/** The minutes in which a symbol was blocked. Their sum is of the whole span: the first page alone carries it. */
+export const whyNotSchema = api.WhyNotPage;
+export type WhyNotPage = api.WhyNotPage;
 export type WhyNot = api.WhyNotRow;
 /** Histograms by stage: `counts[i]` lie below `edges[i]`, the last above all of them. */
 export const latencySchema = api.LatencyOut;
