@@ -106,6 +106,17 @@ try {
   assert.equal(undone.status, 202, JSON.stringify(undone.body));
   step(`a setting changed to version ${taken.version} shows in the next decisions, and was put back`);
 
+  const slow = "ENTRIES_PER_HOUR";
+  assert.equal(taken.effects[slow], "restart");
+  const changed = await admin.call("POST", "/api/settings", { changes: { [slow]: taken.values[slow] + 1 }, reason: "later", expected_version: undone.body.version });
+  assert.equal(changed.status, 202, JSON.stringify(changed.body));
+  await admin.go("settings/");
+  await admin.confirmed("settings-restart", { reason: "now" });
+  await id("settings-restart").waitFor({ state: "detached", timeout: 120_000 }); // the process came back with it
+  await admin.until("/api/status", ({ status }) => status === "ok", 120_000);
+  await admin.call("POST", "/api/settings", { changes: { [slow]: taken.values[slow] }, reason: "back", expected_version: changed.body.version });
+  step(`${slow} waited for a restart, and counts after one`);
+
   await admin.go("training/");
   await id("job-start").click();
   await id("job-start-confirm").click();

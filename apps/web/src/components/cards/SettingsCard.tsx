@@ -12,7 +12,7 @@ import { Card } from "@/components/ui/card";
 import type { Settings } from "@/lib/api/actions";
 import { asText, differences, grouped, universeOf, type Difference } from "@/lib/domain/settings";
 import { useText } from "@/lib/i18n/useText";
-import { useSettingsChange } from "@/lib/queries/actions";
+import { useRestart, useSettingsChange } from "@/lib/queries/actions";
 import { universeQuery } from "@/lib/queries/live";
 import { settingsQuery } from "@/lib/queries/risk";
 
@@ -142,6 +142,7 @@ export function SettingsCard() {
   const { t } = useText();
   const query = useQuery(settingsQuery);
   const [editing, setEditing] = useState(false);
+  const restart = useRestart();
   const { data } = query;
   return (
     <Card
@@ -155,6 +156,11 @@ export function SettingsCard() {
             </Badge>
           )}
           {data !== undefined && <span className="num label">{t("settings.version", { version: data.version ?? 0 })}</span>}
+          {(data?.restart_needed.length ?? 0) > 0 && (
+            <Confirm needs="admin" name={t("settings.restart")} title={t("settings.restart.title")} what={t("settings.restart.what")} reason testId="settings-restart" act={(reason) => restart.mutateAsync(reason)}>
+              <p className="num text-xs">{data?.restart_needed.join(", ")}</p>
+            </Confirm>
+          )}
           {!editing && (
             <ActButton needs="admin" size="sm" disabled={data === undefined || Object.keys(data.effects).length === 0} onClick={() => setEditing(true)} data-testid="settings-edit">
               {t("settings.edit")}

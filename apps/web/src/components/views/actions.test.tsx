@@ -158,6 +158,16 @@ describe("settings", () => {
     expect(posts(requests)[0]).toEqual({ path: "/api/settings", method: "POST", body: { changes: { MAX_POSITIONS: 4 }, reason: "weekend", expected_version: 3 } });
   });
 
+  it("that wait for a restart offer it, with a reason", async () => {
+    const requests = fakeNetwork((_, init) => (init.method === "POST" ? taken({ restart_needed: ["UNIVERSE"], settings_at_start: 2 }) : { status: 200, body: SETTINGS }));
+    page({ ...SETTINGS, restart_needed: ["UNIVERSE"] } as unknown as typeof SETTINGS);
+    await userEvent.click(screen.getByTestId("settings-restart"));
+    await userEvent.type(screen.getByTestId("settings-restart-reason"), "new universe");
+    await userEvent.click(screen.getByTestId("settings-restart-confirm"));
+    await waitFor(() => expect(posts(requests)).toEqual([{ path: "/api/settings/restart", method: "POST", body: { reason: "new universe" } }]));
+    await waitFor(() => expect(screen.queryByTestId("settings-restart")).toBeNull()); // nothing waits any more
+  });
+
   it("say which field was refused and why, and keep what was written", async () => {
     fakeNetwork((_, init) => (init.method === "POST" ? { status: 422, body: { code: "INVALID_INPUT", status: 422, detail: "EV_MIN", errors: [{ field: "EV_MIN", value: "9", expected: "at most 1" }] } } : undefined));
     page();

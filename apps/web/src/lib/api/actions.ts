@@ -10,6 +10,7 @@ export type Settings = api.SettingsDTO;
 export type SettingChange = api.SettingChange;
 export type SettingValue = api.SettingsIn["changes"][string];
 export const settingsAcceptedSchema = api.SettingsAcceptedDTO;
+export const restartSchema = api.RestartDTO;
 export const settingsVersionsSchema = api.SettingsVersionsPage;
 export type SettingsVersion = api.SettingsVersionDTO;
 /** What a promotion needs, each met or not. */

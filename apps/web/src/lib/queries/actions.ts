@@ -1,7 +1,7 @@
 /** What the desk asks for: jobs, promotions, schedules, repairs, explanations, changes of settings. */
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import * as z from "zod/mini";
-import { evidenceSchema, explainSchema, scheduleSchema, settingsAcceptedSchema, settingsVersionsSchema } from "@/lib/api/actions";
+import { evidenceSchema, explainSchema, scheduleSchema, restartSchema, settingsAcceptedSchema, settingsVersionsSchema } from "@/lib/api/actions";
 import { get, post } from "@/lib/api/client";
 import { jobSchema } from "@/lib/api/schemas";
 import { keys } from "./keys";
@@ -44,4 +44,5 @@ export function useExplain() {
 }
 
 export const useSettingsChange = () => useCommand((body: { changes: Record<string, unknown>; reason: string; expected_version: number }) => post(settingsAcceptedSchema, "/api/settings", body), keys.settings, keys.settingsVersions);
+export const useRestart = () => useCommand((reason: string) => post(restartSchema, "/api/settings/restart", { reason }), keys.settings, keys.status);
 export const settingsVersionsPage = (cursor: string | null, signal?: AbortSignal) => get(settingsVersionsSchema, `/api/settings/versions?limit=20${cursor === null ? "" : `&cursor=${id(cursor)}`}`, signal);
