@@ -459,7 +459,8 @@ class _Turn:
 
     def exit_answered(self, event: ev.SubmitAnswered) -> None:
         accepted = event.outcome is Outcome.ACCEPTED
-        self.set(exit=replace(self.s.exit, waiting=False, working=accepted and not event.done))
+        refused = self.s.exit.refused and not accepted
+        self.set(exit=replace(self.s.exit, waiting=False, working=accepted and not event.done, refused=refused))
         if event.outcome is Outcome.UNKNOWN:
             self.unknown_outcome()
         if event.outcome is Outcome.REJECTED:
@@ -470,7 +471,13 @@ class _Turn:
                     self.alert("CANNOT_EXIT")
                 self.set(market_closed=True)
                 self.arm(Timer.EXIT, slow=True)
-            elif event.refused in (Refused.OTHER, Refused.TOO_SMALL):
+            elif event.refused is Refused.REDUCE_ONLY:  # what the read below shows goes at once, but once (rule 11)
+                self.set(exit=replace(self.s.exit, refused=True, paced=self.s.exit.refused))
+                self.arm(Timer.EXIT, slow=True)
+            elif event.refused is Refused.UNAVAILABLE:
+                self.set(exit=replace(self.s.exit, paced=True))
+                self.arm(Timer.EXIT)
+            else:
                 self.alert("EXIT_REFUSED")
                 self.set(exit=replace(self.s.exit, paced=True))
                 self.arm(Timer.EXIT, slow=True)
@@ -575,7 +582,7 @@ class _Turn:
             exit_reason=None,
             stop=replace(self.s.stop, state=AlgoState.NONE, tries=0),
             target=replace(self.s.target, state=AlgoState.NONE, tries=0),
-            exit=replace(self.s.exit, at_band_edge=False, paced=False),
+            exit=replace(self.s.exit, at_band_edge=False, paced=False, refused=False),
             timers=frozenset(),
         )
         self.out.append(do.Release())

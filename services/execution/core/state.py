@@ -77,13 +77,15 @@ class AlgoLeg:
 @dataclass(frozen=True, slots=True)
 class ExitLeg:
     """The last reduce-only order. ``working``: accepted, its end not yet told. ``paced``: refused in a way that the
-    next one would be too, so that it waits for its time also when the position was read."""
+    next one would be too, so that it waits for its time also when the position was read. ``refused``: the last answer
+    was "nothing to reduce"."""
 
     attempt: int = 0
     waiting: bool = False
     working: bool = False
     at_band_edge: bool = False
     paced: bool = False
+    refused: bool = False
 
 
 class Reading(StrEnum):

@@ -271,7 +271,7 @@ def test_rule_11_a_refused_reduction_reads_before_it_is_tried_again():
     run = protected()
     run.feed(fire(Timer.HOLD))
     out = run.feed(refused(Leg.EXIT, 1, Refused.REDUCE_ONLY))
-    assert kinds(out) == [do.ReadSnapshot]
+    assert kinds(out) == [do.Arm, do.ReadSnapshot]
     listed = (Listed(Leg.STOP, 1), Listed(Leg.TARGET, 1))
     assert do.SubmitExit(2, 1, QTY, at_band_edge=False) in run.feed(ev.Snapshot(QTY, listed))
 
@@ -319,13 +319,15 @@ def test_rule_12_outside_the_band_the_next_attempt_is_at_its_edge():
     assert do.SubmitExit(2, 1, QTY, at_band_edge=True) in out
 
 
-@pytest.mark.parametrize("why", [Refused.PRICE_BAND, Refused.OTHER, Refused.TOO_SMALL])
+@pytest.mark.parametrize(
+    "why", [Refused.PRICE_BAND, Refused.OTHER, Refused.TOO_SMALL, Refused.REDUCE_ONLY, Refused.UNAVAILABLE]
+)
 def test_rule_10_an_exit_that_is_refused_again_and_again_is_asked_for_at_its_pace_and_not_at_that_of_reading(why):
     run = protected()
     run.feed(fire(Timer.HOLD), refused(Leg.EXIT, 1, why))
     standing = ev.Snapshot(QTY, (Listed(Leg.STOP, 1), Listed(Leg.TARGET, 1)))
-    if why is Refused.PRICE_BAND:
-        run.feed(standing, refused(Leg.EXIT, 2, why))  # also at the edge: the mark has moved on
+    if why in (Refused.PRICE_BAND, Refused.REDUCE_ONLY):  # the first answer may be mended by reading, or at the edge
+        run.feed(standing, refused(Leg.EXIT, 2, why))
     for _ in range(5):
         assert do.SubmitExit not in kinds(run.feed(standing, ev.ReadDue()))
     assert do.SubmitExit in kinds(run.feed(fire(Timer.EXIT)))
