@@ -8,6 +8,7 @@ from packages.exchange.trading import PermissionFault
 from services.execution.gate import EVIDENCE
 from services.execution.guards import Refusal
 from services.execution.kill_switch import Trigger
+from services.execution.translate import NOT_TAKEN
 
 # What halts or flattens (``RiskStateDTO.live.trips``, ``latch_code``); each is told as a risk event too.
 _LEGS = ("STOP", "TARGET")
@@ -42,6 +43,7 @@ CODES: dict[str, tuple[str, ...]] = {
         *Refusal,
         *(Trigger.DATA_STALE, Trigger.USER_STREAM_DEAD, Trigger.CLOCK_SKEW, Trigger.NO_JOURNAL, Trigger.STORES_LOST),
         *("KILL_SWITCH", "SYMBOL_LOCKED", "RECOVERING", "SETUP_FAILED", "ORDER_INVALID", "CLOSED"),
+        *sorted(NOT_TAKEN),
     ),
     "gate_conditions": (
         *("MODE_NOT_PERMITTED", "TRADING_DISABLED", "NO_MODEL", "NO_PRODUCTION_MODEL", "SHADOW_TOO_SHORT", "NOT_ADMIN"),

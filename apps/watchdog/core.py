@@ -187,7 +187,9 @@ def told(memory: Memory, action: PlaceStop, outcome: Outcome[AlgoOrder]) -> Memo
             return memory
 
 
-_PROVES_NOTHING = frozenset({RejectReason.NOT_SENT, RejectReason.RATE_LIMITED, RejectReason.CLOCK})
+_PROVES_NOTHING = frozenset(
+    {RejectReason.NO_ROOM, RejectReason.NOT_SENT, RejectReason.RATE_LIMITED, RejectReason.CLOCK}
+)
 
 
 def covers(position: Position, algo: AlgoOrder) -> bool:

@@ -111,7 +111,8 @@ class RejectReason(StrEnum):
     MARGIN = "MARGIN"  # not enough of it, or leverage and size do not go together
     TOO_MANY_ORDERS = "TOO_MANY_ORDERS"  # open ones
     RATE_LIMITED = "RATE_LIMITED"  # the exchange wants silence for ``retry_after_ms``
-    NOT_SENT = "NOT_SENT"  # never left: no room in our limits, or no connection
+    NO_ROOM = "NO_ROOM"  # never left: our own limits have no room for ``retry_after_ms``
+    NOT_SENT = "NOT_SENT"  # never left: no connection
     CLOCK = "CLOCK"  # our time was wrong; it has been set since
     SYMBOL = "SYMBOL"  # not tradable
     ACCOUNT = "ACCOUNT"  # key, permission, account state: no trading until an operator has looked

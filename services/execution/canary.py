@@ -90,6 +90,7 @@ async def ask_tier_a(trading: wire.Trading, info: InstrumentInfo, mark: Decimal,
             return TierA(True, False, "refused as it must be")
         case wire.Rejected(reason=reason, code=code):
             lasting = reason not in (
+                wire.RejectReason.NO_ROOM,
                 wire.RejectReason.NOT_SENT,
                 wire.RejectReason.RATE_LIMITED,
                 wire.RejectReason.CLOCK,

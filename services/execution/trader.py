@@ -47,7 +47,7 @@ from services.execution.reconciliation import Reconciliation
 from services.execution.runner import NUMBERS_BLOCK, Parts, SymbolRunner
 from services.execution.stop_path import StopPath
 from services.execution.symbol_setup import SymbolSetup
-from services.execution.translate import Translator
+from services.execution.translate import NOT_TAKEN, Translator
 
 log = structlog.get_logger(__name__)
 
@@ -122,6 +122,7 @@ class Trader:
         self._told: asyncio.Queue[wire.UserEvent] = asyncio.Queue()  # folded, and not in the books yet
         self._seen_ms: dict[str, int] = {}  # since when a position has been seen
         self._naked: deque[float] = deque(maxlen=_KEPT)
+        self._not_taken: dict[str, wire.RejectReason] = {}  # why an entry was not, until its lapse is told
         self.running: asyncio.Task[None] | None = None  # ``run``, for whoever has started it
         self.loop: asyncio.AbstractEventLoop | None = None  # where it runs
 
@@ -506,7 +507,10 @@ class Trader:
         self._judge.trip(Trip(latch, code.upper(), symbol))
 
     def lapsed(self, symbol: str, reasons: tuple[str, ...]) -> None:
-        plan = self.desk.plans.get(symbol)
+        why = self._not_taken.pop(symbol, None)
+        if why is not None:
+            reasons = (why.value,)
+        plan = self.desk.plans.pop(symbol, None)  # nothing of it can happen any more: the row stays as it is
         if plan is not None:
             self.desk.put_intent(plan, "lapsed", reasons=list(reasons))
         log.info("entry_lapsed", symbol=symbol, reasons=reasons)
@@ -522,6 +526,10 @@ class Trader:
                 pass
             case wire.Rejected(reason=reason, code=code, message=message):
                 normal = {wire.RejectReason.NO_POSITION, wire.RejectReason.STOP_EXISTS, wire.RejectReason.REDUCE_ONLY}
+                if leg is ev.Leg.ENTRY:
+                    normal.add(wire.RejectReason.NO_ROOM)  # our limits keep their room for stops and exits
+                    if reason in NOT_TAKEN:
+                        self._not_taken[symbol] = reason
                 if reason not in normal:
                     self._judge.fail()
                 if leg is ev.Leg.STOP and reason is wire.RejectReason.BAD_REQUEST:

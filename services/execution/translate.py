@@ -54,11 +54,14 @@ _REFUSED = MappingProxyType(
         wire.RejectReason.PRICE_BAND: ev.Refused.PRICE_BAND,
         wire.RejectReason.SYMBOL: ev.Refused.CLOSED,
         wire.RejectReason.RATE_LIMITED: ev.Refused.UNAVAILABLE,
+        wire.RejectReason.NO_ROOM: ev.Refused.UNAVAILABLE,
         wire.RejectReason.NOT_SENT: ev.Refused.UNAVAILABLE,
         wire.RejectReason.CLOCK: ev.Refused.UNAVAILABLE,
         wire.RejectReason.NOT_FILLABLE: ev.Refused.UNAVAILABLE,
     }
 )
+# Nothing against the order itself, which was surely not executed: asked again, it may be taken.
+NOT_TAKEN = frozenset(reason for reason, refused in _REFUSED.items() if refused is ev.Refused.UNAVAILABLE)
 # The exchange's own orders (reference §5.2): whatever else is not ours was done by hand or by another program.
 _OF_THE_EXCHANGE = (
     ("autoclose-", ev.ForeignKind.LIQUIDATION),

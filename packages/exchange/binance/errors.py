@@ -131,7 +131,8 @@ def reaction_to(error: VenueError) -> Reaction:
 def reason_of(error: VenueError) -> RejectReason:
     """What a refusal means, in the words of the port."""
     if error.http_status is None and error.venue_code is None:
-        return RejectReason.NOT_SENT
+        waits = isinstance(error, VenueUnavailableError) and error.retry_after_ms is not None
+        return RejectReason.NO_ROOM if waits else RejectReason.NOT_SENT
     if error.venue_code is not None and error.venue_code in _REASONS:
         return _REASONS[error.venue_code]
     return _BY_REACTION.get(reaction_to(error), RejectReason.BAD_REQUEST)

@@ -330,7 +330,7 @@ async def test_an_entry_never_takes_the_orders_kept_for_exits_and_never_waits():
         assert isinstance(await entry(desk), Accepted)
         start = monotonic_ms()
         outcome = await entry(desk)
-        assert (outcome.reason, outcome.code) == (RejectReason.NOT_SENT, None)
+        assert (outcome.reason, outcome.code) == (RejectReason.NO_ROOM, None)
         assert 5_000 < outcome.retry_after_ms <= 10_000
         assert isinstance(await stop(desk), Accepted)
         assert isinstance(await leave(desk), Accepted)
@@ -345,11 +345,11 @@ async def test_too_many_orders_stops_entries_for_the_minute_and_exits_for_ten_se
         exchange.script.append(coded(-1015))
         outcome = await leave(desk)
         assert (outcome.reason, outcome.retry_after_ms) == (RejectReason.RATE_LIMITED, 5_000)
-        assert (await leave(desk)).reason is RejectReason.NOT_SENT
+        assert (await leave(desk)).reason is RejectReason.NO_ROOM
         assert await desk.query_order("BTCUSDT", "id-1")  # reading goes on: it is not the address that is limited
         clock.advance_to(at + 5_000)
         assert isinstance(await leave(desk), Accepted)
-        assert (await entry(desk)).reason is RejectReason.NOT_SENT
+        assert (await entry(desk)).reason is RejectReason.NO_ROOM
         clock.advance_to(at + 55_000)
         assert isinstance(await entry(desk), Accepted)
 

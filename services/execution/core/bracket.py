@@ -278,7 +278,10 @@ class _Turn:
             if event.outcome is Outcome.UNKNOWN:
                 self.entry_state(EntryState.UNKNOWN)
             else:
-                self.alert("ENTRY_REJECTED")
+                if event.refused is Refused.UNAVAILABLE:  # it says nothing against this entry, and was not executed
+                    self.out.append(do.Lapse(("UNAVAILABLE",)))
+                else:
+                    self.alert("ENTRY_REJECTED")
                 self.entry_state(EntryState.DONE)
         elif self.s.entry.state is EntryState.UNKNOWN and event.outcome is Outcome.REJECTED:
             self.entry_state(EntryState.DONE)
