@@ -108,6 +108,9 @@ class Quiet:
     async def book_top(self, symbol: str) -> BookTop:
         return await self._venue.book_top(symbol)
 
+    async def instruments(self) -> Mapping[str, InstrumentInfo]:
+        return (await self._venue.exchange_info()).instruments
+
     async def mark_bars(self, symbol: str, start_ms: int, end_ms: int) -> Sequence[OhlcBar]:
         return await self._venue.mark_klines(symbol, start_ms, end_ms)
 

@@ -181,6 +181,9 @@ class Surroundings:
     async def book_top(self, symbol: str) -> BookTop:
         return await self.venue.book_top(symbol)
 
+    async def instruments(self) -> Mapping[str, InstrumentInfo]:
+        return (await self.venue.exchange_info()).instruments
+
     async def mark_bars(self, symbol: str, start_ms: int, end_ms: int) -> Sequence[OhlcBar]:
         return await self.venue.mark_klines(symbol, start_ms, end_ms)
 

@@ -113,6 +113,8 @@ class RejectReason(StrEnum):
     RATE_LIMITED = "RATE_LIMITED"  # the exchange wants silence for ``retry_after_ms``
     NO_ROOM = "NO_ROOM"  # never left: our own limits have no room for ``retry_after_ms``
     NOT_SENT = "NOT_SENT"  # never left: no connection
+    OFF_GRID = "OFF_GRID"  # no multiple of the symbol's tick or step
+    RULES_CHANGED = "RULES_CHANGED"  # the same, by rules that have changed; they have been read anew since
     CLOCK = "CLOCK"  # our time was wrong; it has been set since
     SYMBOL = "SYMBOL"  # not tradable
     ACCOUNT = "ACCOUNT"  # key, permission, account state: no trading until an operator has looked

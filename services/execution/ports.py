@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from packages.common.time import DAY_MS, MINUTE_MS
 from packages.common.types import OhlcBar
 from packages.exchange import trading as wire
-from packages.exchange.port import BookTop, Brackets
+from packages.exchange.port import BookTop, Brackets, InstrumentInfo
 from services.execution import books, kill_switch
 from services.execution.canary import ProofRules, Proofs
 from services.execution.core import events as ev
@@ -126,7 +126,7 @@ RecorderOf = Callable[[wire.Trading, Callable[[str], str | None], Callable[[str]
 
 
 class Outside(Protocol):
-    """What the trader asks of the process around it; every answer is at hand, none waits."""
+    """What the trader asks of the process around it; what waits for an answer is async."""
 
     def lease_age_ms(self) -> float | None:
         """Since the trading lease was last seen held, monotonic; None: it was not."""
@@ -151,6 +151,9 @@ class Outside(Protocol):
 
     async def book_top(self, symbol: str) -> BookTop:
         """Best bid and ask, asked for now. Raises ``VenueError``."""
+
+    async def instruments(self) -> Mapping[str, InstrumentInfo]:
+        """The exchange's rules, asked for now. Raises ``VenueError``."""
 
     async def mark_bars(self, symbol: str, start_ms: int, end_ms: int) -> Sequence[OhlcBar]:
         """Closed 1m bars of the mark that opened in [start, end), at least the first ones. Raises ``VenueError``."""

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Protocol
 
+import msgspec
 import structlog
 
 from packages.common.errors import InvalidInputError, VenueError
@@ -78,6 +79,7 @@ class Parts:
     reader: SnapshotReader
     clock: Clock
     notes: Notes
+    read_rules: Callable[[], Awaitable[None]]  # every runner then uses the exchange's rules of now; ``VenueError``
     adopted_stop: Decimal = Decimal("0.02")  # distance of the stop of a position without a plan, of the mark
     delays: Mapping[ev.Timer, int] = field(
         default_factory=dict
@@ -321,8 +323,29 @@ class SymbolRunner:
         except Exception as exc:  # a fault of ours must not leave the core without its answer
             log.exception("submit_failed", symbol=self.symbol, leg=named.leg.value, error=type(exc).__name__)
             outcome = wire.Unknown("a fault of ours", None, dead_ms)
+        if isinstance(outcome, wire.Rejected) and outcome.reason is wire.RejectReason.OFF_GRID:
+            outcome = await self._off_grid(outcome)
         self._parts.notes.answered(self.symbol, named.leg, outcome, monotonic_ms() - started)
         self.feed(answer_of(named.leg, named.attempt, outcome))
+
+    async def _off_grid(self, refused: wire.Rejected) -> wire.Rejected:
+        """Whether ``refused`` is so because the symbol's tick or step has changed since its rules were read: the next
+        attempt is on the new grid then. If they are what we took them for, trying again cannot help."""
+        before = self._grid
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self._parts.read_rules()
+        except (VenueError, TimeoutError) as exc:
+            log.warning("rules_not_read", symbol=self.symbol, error=str(exc))
+            return refused
+        if self._grid == before:
+            return refused
+        log.warning("rules_changed", symbol=self.symbol, error=refused.message)
+        return msgspec.structs.replace(refused, reason=wire.RejectReason.RULES_CHANGED)
+
+    @property
+    def _grid(self) -> tuple[Decimal | None, ...]:
+        return self.info.tick_size, self.info.step_size, self.info.market_step_size
 
     async def _journal(self, command: do.Journal) -> None:
         attempt, intent, journal = command.entry_attempt, command.intent, self._parts.journal

@@ -114,7 +114,9 @@ class Trader:
         self._recorder = recorder(trading, self._leg_of, self._intent_of)
         self._books = TradeBooks(desk, self._recorder)
         self._reconciliation = Reconciliation(desk, self._setup, self.stop_path, self._recorder, self._runner_of)
-        self._parts = Parts(trading, journal, desk.translator, desk.reader, clock, self, delays=desk.config.delays)
+        self._parts = Parts(
+            trading, journal, desk.translator, desk.reader, clock, self, self._read_rules, delays=desk.config.delays
+        )
         self._unbooked = deque(plans)
         self._up = False
         self._first_up = asyncio.Event()
@@ -209,6 +211,9 @@ class Trader:
         for symbol, runner in self.desk.runners.items():
             if symbol in instruments:
                 runner.use(instruments[symbol])
+
+    async def _read_rules(self) -> None:
+        self.use_instruments(await self.desk.outside.instruments())
 
     @property
     def killed(self) -> KillState:
@@ -532,7 +537,7 @@ class Trader:
                         self._not_taken[symbol] = reason
                 if reason not in normal:
                     self._judge.fail()
-                if leg is ev.Leg.STOP and reason is wire.RejectReason.BAD_REQUEST:
+                if leg is ev.Leg.STOP and reason in (wire.RejectReason.BAD_REQUEST, wire.RejectReason.OFF_GRID):
                     self.stop_path.void()
                     log.warning("order_rejected", symbol=symbol, leg=leg.value, code=code, error=message)
             case wire.Unknown(why=why):

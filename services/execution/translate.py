@@ -57,6 +57,7 @@ _REFUSED = MappingProxyType(
         wire.RejectReason.NO_ROOM: ev.Refused.UNAVAILABLE,
         wire.RejectReason.NOT_SENT: ev.Refused.UNAVAILABLE,
         wire.RejectReason.CLOCK: ev.Refused.UNAVAILABLE,
+        wire.RejectReason.RULES_CHANGED: ev.Refused.UNAVAILABLE,
         wire.RejectReason.NOT_FILLABLE: ev.Refused.UNAVAILABLE,
     }
 )

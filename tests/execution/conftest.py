@@ -82,6 +82,9 @@ class Calm:
     def brackets(self, symbol):
         return self.tiers.get(symbol)
 
+    async def instruments(self):
+        return (await self.venue.exchange_info()).instruments
+
     async def book_top(self, symbol):
         return await self.venue.book_top(symbol)
 

@@ -417,6 +417,26 @@ async def test_24_a_plan_made_on_finer_rules_is_rounded_to_those_in_force(desk):
         desk.trader.command(Halt("as the scenario ends", "test"))
 
 
+async def test_24_a_stop_refused_for_a_grid_that_changed_is_placed_on_the_new_one(desk):
+    """Nobody has read the new rules yet when the stop must be placed anew: the refusal is what tells."""
+    async with desk.scenario(trip="MANUAL"):
+        order = replace(await desk.order(stop=0.05), quantity=D("0.04"))
+        tick = desk.instruments[SYMBOL].tick_size
+        order = replace(order, stop_price=order.stop_price // (10 * tick) * 10 * tick + tick)
+        desk.trader.enter(order)
+        await desk.until(lambda: desk.phase() is Phase.PROTECTED)
+        await desk.fault(kind="coarse_rules", size=10, symbols=[SYMBOL])
+        (stop,) = [row for row in await desk.new("algos") if row["type"] == "STOP_MARKET"]
+        await desk.hand.cancel_algo(stop["client_id"])
+        await desk.until(lambda: desk.trader.killed.trips)
+        await desk.until(lambda: desk.phase() is Phase.PROTECTED)
+        stops = [row for row in await desk.new("algos") if row["type"] == "STOP_MARKET"]
+        assert [D(row["trigger"]) for row in stops if row["status"] == "NEW"] == [order.stop_price + 9 * tick]
+        assert len(await desk.new("orders")) == 1  # the entry: nobody left
+        assert desk.trader.stop_path_proven()
+        await close(desk, order)
+
+
 async def test_21_a_halted_market_keeps_the_stop_and_is_left_when_it_opens(desk):
     async with desk.scenario():
         order = await desk.protected()

@@ -91,6 +91,7 @@ _REASONS: Mapping[int, RejectReason] = MappingProxyType(
             RejectReason.NOT_FOUND: (2011, 2013),
             RejectReason.DUPLICATE_ID: (4116,),
             RejectReason.NOT_FILLABLE: (1112, 2020, 5021, 5022, 5041),
+            RejectReason.OFF_GRID: (1111, 4014, 4023),
             RejectReason.MARGIN: (2018, 2019, 2027, 2028, 4028, 4161, 4202, 4203, 4205, 4206, 4208, 4209),
         }.items()
         for code in codes

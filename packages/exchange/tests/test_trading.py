@@ -280,7 +280,7 @@ async def test_what_never_left_is_a_definite_no():
         *((-2022, RejectReason.REDUCE_ONLY), (-4118, RejectReason.REDUCE_ONLY), (-4131, RejectReason.PRICE_BAND)),
         *((-4117, RejectReason.TRIGGERING), (-2011, RejectReason.NOT_FOUND), (-4116, RejectReason.DUPLICATE_ID)),
         *((-2019, RejectReason.MARGIN), (-4045, RejectReason.TOO_MANY_ORDERS), (-4120, RejectReason.BAD_REQUEST)),
-        *((-2015, RejectReason.ACCOUNT), (-4140, RejectReason.SYMBOL), (-1111, RejectReason.BAD_REQUEST)),
+        *((-2015, RejectReason.ACCOUNT), (-4140, RejectReason.SYMBOL), (-1111, RejectReason.OFF_GRID)),
         *((-5022, RejectReason.NOT_FILLABLE), (-99999, RejectReason.BAD_REQUEST)),
     ],
 )

@@ -29,7 +29,7 @@ class Exchange:
     """Answers what it is told to, and keeps what it was asked."""
 
     def __init__(self):
-        self.asked, self.fails = [], {}
+        self.asked, self.fails, self.told = [], {}, lambda: None
 
     async def _say(self, name, *given):
         self.asked.append((name, *given))
@@ -46,6 +46,12 @@ class Exchange:
 
     async def place_take_profit(self, symbol, side, trigger, name):
         return await self._say("target", side, trigger, name)
+
+    async def read_rules(self):
+        self.asked.append(("rules",))
+        if "rules" in self.fails:
+            raise self.fails["rules"]
+        self.told()
 
     async def cancel_order(self, symbol, name):
         return await self._say("cancel_order", name)
@@ -93,7 +99,7 @@ class NoReader:
 @pytest.fixture
 async def made():
     exchange, journal, notes = Exchange(), Journal(), Notes()
-    parts = Parts(exchange, journal, Translator("desk"), NoReader(), ScaledClock(1_000), notes)
+    parts = Parts(exchange, journal, Translator("desk"), NoReader(), ScaledClock(1_000), notes, exchange.read_rules)
     runner = SymbolRunner(INFO, parts)
     runner._reserved = NUMBERS_BLOCK
     yield SimpleNamespace(runner=runner, exchange=exchange, journal=journal, notes=notes)
@@ -128,6 +134,24 @@ async def test_every_submit_is_answered_once_whatever_happens(made, error, outco
     answers = [event for event in told if event.leg is ev.Leg.ENTRY]
     assert [answer.outcome for answer in answers] == [outcome]
     assert [name for name, *_ in made.exchange.asked].count("entry") == 1
+
+
+@pytest.mark.parametrize("case", ["changed", "unchanged", "unread"])
+async def test_a_price_off_the_grid_is_tried_again_only_where_the_rules_changed(made, case):
+    made.exchange.fails["stop"] = wire.Rejected(wire.RejectReason.OFF_GRID, -4014, "tick")
+    if case == "unread":
+        made.exchange.fails["rules"] = VenueUnavailableError("away")
+    elif case == "changed":
+        coarse = SimpleNamespace(**(vars(INFO) | {"tick_size": D(1), "status": "TRADING"}))
+        made.exchange.told = lambda: setattr(made.runner, "info", coarse)
+    made.runner._carry_out(do.SubmitStop(1, 1, D("90.1")))
+    await asyncio.gather(*made.runner._tasks)
+    assert [asked[0] for asked in made.exchange.asked] == ["stop", "rules"]
+    (answer,) = [event for event in made.notes.events if isinstance(event, ev.SubmitAnswered)]
+    assert answer.refused is (ev.Refused.UNAVAILABLE if case == "changed" else ev.Refused.OTHER)
+    made.runner._carry_out(do.SubmitStop(2, 1, D("90.1")))
+    await asyncio.gather(*made.runner._tasks)
+    assert made.exchange.asked[2][2] == (D(91) if case == "changed" else D("90.1"))
 
 
 async def test_the_intent_is_journaled_with_the_ids_that_are_sent(made):
