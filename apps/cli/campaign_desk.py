@@ -106,6 +106,7 @@ async def _kill_and_judge(
         shown.show(n / plan.kills, f"kill {n + 1} of {plan.kills}: {victim}")
         watched.kill(victim)
         sittings.kill(victim, await watched.whole_again())
+        await watched.running()
         summary = (await exchange.control.audit(rows=False))["accounts"]["main"]["summary"]
         naked_after += summary["naked_now"]
     account = (await exchange.control.audit())["accounts"]["main"]
@@ -169,6 +170,17 @@ class _Desk:
             if live.get("ready") and live.get("stream_up") and not live.get("blocks"):
                 return time.monotonic() - started
             self._check(started + _GIVE_UP_S, "it did not recover")
+            await asyncio.sleep(0.2)
+
+    async def running(self) -> None:
+        """Until every process runs. The trader may be whole before that: it waits for nobody who only shows."""
+        end = time.monotonic() + _GIVE_UP_S
+        while True:
+            info = desk.read(self.var)
+            down = [child.name for child in info.children if child.process() is None] if info else ["everything"]
+            if not down:
+                return
+            self._check(end, f"{', '.join(down)} did not come back")
             await asyncio.sleep(0.2)
 
     def live(self, since: float = 0.0) -> Mapping[str, Any]:
