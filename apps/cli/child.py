@@ -41,8 +41,9 @@ class Spec:
 
 
 def backoff_ms(deaths: int) -> float:
-    """Pause before the next start after ``deaths`` in a row: at once, then 0.5 s, doubling up to 30 s."""
-    return 0.0 if deaths <= 1 else min(30_000.0, 500.0 * 2 ** (deaths - 2))
+    """Pause before the next start after ``deaths`` in a row: at once, then 0.5 s, doubling up to 15 s: a trader
+    that is killed again and again is back within half a minute."""
+    return 0.0 if deaths <= 1 else min(15_000.0, 500.0 * 2 ** (deaths - 2))
 
 
 def deaths_after(deaths: int, uptime_ms: float) -> int:

@@ -96,7 +96,7 @@ def test_a_restart_waits_for_what_the_child_stands_on(supervisor):
 
 def test_the_rules_of_restarting():
     assert [backoff_ms(n) for n in (1, 2, 3, 4)] == [0, 500, 1000, 2000]
-    assert backoff_ms(50) == 30_000
+    assert backoff_ms(50) == 15_000
     assert deaths_after(4, 100) == 5
     assert deaths_after(4, 61_000) == 1
     assert worth_a_warning(3, 10)
