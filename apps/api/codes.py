@@ -32,6 +32,7 @@ CODES: dict[str, tuple[str, ...]] = {
         *HALTS,
         *("DAILY_LOSS_LIMIT", "STOP_PATH_BROKEN", "MARGIN_CALL", "NAKED_TOO_LONG", "NOT_BOOKED", "BOOKED_IN_PART"),
         *("ENTRY_UNKNOWN", "ENTRY_STILL_UNKNOWN", "ENTRY_REJECTED", "STOP_WOULD_TRIGGER", "EXIT_REFUSED"),
+        "STAGE_REFUSED",
         *("CANNOT_EXIT", "MISMATCHED_STOP", "MISMATCHED_TARGET", "NOT_LISTED", "SETTLEMENT"),
     ),
     # of ``RiskStateDTO.live.blocks``: no entries while it lasts

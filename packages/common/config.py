@@ -96,6 +96,7 @@ class Settings(BaseSettings):
     entries_per_day: Annotated[int, Field(ge=1)] = 200
     max_spread_bps: Annotated[float, Field(gt=0)] = 10.0
     max_mark_gap_bps: Annotated[float, Field(gt=0)] = 20.0
+    staged_exits: Annotated[tuple[tuple[float, float], ...], NoDecode] = ()
     model_max_age_days: Annotated[float, Field(gt=0)] = 45.0
     live_shadow_days: Annotated[float, Field(ge=0)] = 14.0
     live_balance_min_usdt: Annotated[float, Field(ge=0)] = 10.0
@@ -118,6 +119,26 @@ class Settings(BaseSettings):
         if "BTCUSDT" not in symbols:
             raise ValueError("BTCUSDT must be part of it: three features are of BTCUSDT")
         return tuple(symbols)
+
+    @field_validator("staged_exits", mode="before")
+    @classmethod
+    def _read_stages(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        try:
+            return tuple((float(part), float(way)) for part, way in (one.split("@") for one in value.split(",") if one))
+        except ValueError as exc:
+            raise ValueError("expected parts of the position at parts of the way to its target: 0.5@0.4") from exc
+
+    @field_validator("staged_exits")
+    @classmethod
+    def _check_stages(cls, value: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
+        ways = [way for _, way in value]
+        if not all(0 < part < 1 and 0 < way < 1 for part, way in value) or ways != sorted(set(ways)):
+            raise ValueError("expected parts and ways between 0 and 1, the ways ascending: 0.3@0.4,0.3@0.7")
+        if not sum(part for part, _ in value) < 1:
+            raise ValueError("expected parts that leave something to the target: less than 1 in all")
+        return value
 
     @field_validator("compute")
     @classmethod

@@ -29,6 +29,7 @@ class Leg(StrEnum):
     ENTRY = "e"
     STOP = "s"
     TARGET = "t"
+    STAGE = "l"  # a LIMIT on the way to the target, of a part
     EXIT = "x"  # time exit, operator, agent, flatten, software stop
     BRIDGE = "b"  # quantity and reduce-only, while a stop moves
     CANARY = "c"

@@ -75,6 +75,7 @@ class Entries:
                 order.stop_price,
                 order.target_price,
                 order.due_ts_ms,
+                self._stages(order),
             )
             book, _ = await asyncio.gather(
                 desk.outside.book_top(order.symbol), self._setup.set(order.symbol, order.leverage)
@@ -148,6 +149,21 @@ class Entries:
         step = info.market_step_size or info.step_size or Decimal(1)
         qty = filters.floor_quantity(info, smallest + step, market=True)
         return replace(order, quantity=qty) if ZERO < qty < order.quantity else order
+
+    def _stages(self, order: EntryOrder) -> tuple[ev.Stage, ...]:
+        """The parts that are to leave on the way to the target. One that is too small for the exchange is left out, or
+        all of them where what they leave would be."""
+        info, stages = self._desk.instruments[order.symbol], []
+        least = info.min_notional or ZERO
+        for part, way in self._desk.limits.staged_exits:
+            qty = filters.floor_quantity(info, order.quantity * Decimal(repr(part)), market=False)
+            exact = order.reference_price + Decimal(repr(way)) * (order.target_price - order.reference_price)
+            price = filters.round_price(info, exact, up=order.direction > 0)
+            if qty > 0 and qty * price >= least and price != order.target_price:
+                stages.append(ev.Stage(qty, price))
+        left = order.quantity - sum((stage.qty for stage in stages), ZERO)
+        smallest = max(info.market_min_qty or info.min_qty or ZERO, least / order.reference_price)
+        return tuple(stages) if left >= smallest else ()
 
     def _lapse(self, order: EntryOrder, reasons: tuple[str, ...], detail: str = "") -> None:
         """It was not sent, and a row says why."""

@@ -88,6 +88,7 @@ class EntryLimits:
     """``lease_ms`` is wall time, ``intent_ms`` wall time too (times the speed it is market time), ``model_ms`` market
     time; basis points of the mark. ``rates``: the runaway guard's part of the kill-switch's limits.
 
+    ``staged_exits``: parts of the quantity at parts of the way from the entry to the target.
     ``capital_limit`` and its ``stage`` cap the equity that is traded on (D44), in quote units and as a fraction.
     """
 
@@ -99,6 +100,7 @@ class EntryLimits:
     model_ms: float = 45 * DAY_MS
     capital_limit: Decimal | None = None
     stage: Decimal = Decimal(1)
+    staged_exits: tuple[tuple[float, float], ...] = ()
 
 
 def entry_limits(settings: Settings) -> EntryLimits:
@@ -115,6 +117,7 @@ def entry_limits(settings: Settings) -> EntryLimits:
             entries_day=settings.entries_per_day,
             order_notional=settings.max_order_notional_pct,
         ),
+        staged_exits=settings.staged_exits,
         spread_bps=settings.max_spread_bps,
         mark_gap_bps=settings.max_mark_gap_bps,
         model_ms=settings.model_max_age_days * DAY_MS,

@@ -235,6 +235,8 @@ class SymbolRunner:
                     Named(ev.Leg.TARGET, command.attempt),
                     lambda: parts.trading.place_take_profit(self.symbol, side, trigger, name),
                 )
+            case do.SubmitStage():
+                self._submit_stage(command)
             case do.SubmitExit():
                 self._submit_exit(command)
             case do.Cancel():
@@ -274,6 +276,15 @@ class SymbolRunner:
             return await trading.place_stop(self.symbol, side, trigger, name)
 
         self._submit(Named(ev.Leg.STOP, command.attempt), place)
+
+    def _submit_stage(self, command: do.SubmitStage) -> None:
+        side, name = closing_side(command.direction), self._name(ev.Leg.STAGE, command.attempt)
+        qty = filters.floor_quantity(self.info, command.qty, market=False)
+        price = filters.round_price(self.info, command.price, up=command.direction > 0)
+        self._submit(
+            Named(ev.Leg.STAGE, command.attempt),
+            lambda: self._parts.trading.place_limit(self.symbol, side, qty, price, name, reduce_only=True),
+        )
 
     def _submit_exit(self, command: do.SubmitExit) -> None:
         trading, side = self._parts.trading, closing_side(command.direction)

@@ -578,6 +578,7 @@ _ALERTS = {
     "ENTRY_REJECTED": "The exchange refused an entry",
     "STOP_WOULD_TRIGGER": "The price is through the stop already: leaving at the market",
     "STOP_REFUSED": "The exchange refused a stop",
+    "STAGE_REFUSED": "A part of a position could not be offered on the way to its target, which takes it along",
     "EXIT_REFUSED": "The exchange refused an exit; it is tried again",
     "CANNOT_EXIT": "The market is closed: the stop stays, attempts go on",
     "MISMATCHED_STOP": "A stop stands that is not the planned one",

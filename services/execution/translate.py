@@ -21,6 +21,7 @@ _LEGS = MappingProxyType(
         ids.Leg.STOP: ev.Leg.STOP,
         ids.Leg.TARGET: ev.Leg.TARGET,
         ids.Leg.EXIT: ev.Leg.EXIT,
+        ids.Leg.STAGE: ev.Leg.STAGE,
     }
 )
 _ID_LEGS = MappingProxyType({core: leg for leg, core in _LEGS.items()})
@@ -234,7 +235,7 @@ class Translator:
         listed, foreign = [], False
         for order in orders:
             named = self.owner(order.symbol, order.order_id, order.client_id)
-            if named is not None and named.leg in (ev.Leg.ENTRY, ev.Leg.EXIT):
+            if named is not None and named.leg in (ev.Leg.ENTRY, ev.Leg.EXIT, ev.Leg.STAGE):
                 listed.append(ev.Listed(*named))
             elif named is None:
                 foreign = foreign or foreign_kind(order.client_id) is ev.ForeignKind.MANUAL

@@ -430,6 +430,36 @@ async def test_17_a_close_in_many_pieces_is_booked_from_all_of_them(desk):
     assert desk.rows.of("trades")[-1]["qty"] == float(order.quantity)
 
 
+async def test_11_a_part_leaves_on_the_way_and_the_rest_with_the_bracket(desk):
+    """A resting part is the desk's own: nobody is told of a hand, the books have both fills, nothing rests after it."""
+    usual = desk.trader.desk.limits
+    async with desk.scenario(lives=2):
+        try:
+            desk.trader.desk.limits = replace(usual, staged_exits=((0.5, 0.002), (0.25, 0.9)))
+            order = replace(await desk.order(), quantity=D("0.04"))
+            desk.trader.enter(order)
+            await desk.until(lambda: desk.trader.view().positions.get(SYMBOL) is not None)
+            await desk.until(lambda: desk.trader.view().positions[SYMBOL].amount == D("0.02"), within_s=120)
+            runner = desk.trader.desk.runners[SYMBOL]
+            await desk.until(lambda: runner.state.stage.placed == 2 and runner.state.stage.standing)
+            assert desk.phase() is Phase.PROTECTED
+            desk.trader.close(SYMBOL, "operator")
+            await desk.flat()
+            rows = await desk.new("orders")
+            assert sorted((row["type"], row["status"]) for row in rows) == [
+                *(("LIMIT", "CANCELED"), ("LIMIT", "FILLED")), *[("MARKET", "FILLED")] * 2,
+            ]  # fmt: skip
+            await desk.until(lambda: desk.rows.of("trades", qty=0.04))
+            assert {row["leg"] for row in desk.rows.of("orders", symbol=SYMBOL)} >= {"entry", "stage", "exit"}
+            desk.trader.desk.limits = replace(usual, staged_exits=((0.999, 0.5),))  # what it would leave cannot be sold
+            await desk.protected()
+            assert runner.state.stage.placed == 0
+            desk.trader.close(SYMBOL, "operator")
+            await desk.flat()
+        finally:
+            desk.trader.desk.limits = usual
+
+
 # --- the watchdog, limits and the clock (19, 22, 23) -----------------------------------------------------------------
 
 

@@ -18,7 +18,17 @@ from packages.common.errors import InvalidInputError
 from services.execution.core import commands as do
 from services.execution.core import events as ev
 from services.execution.core.events import ZERO, AlgoStatus, Latch, Leg, OrderStatus, Outcome, Refused, Timer
-from services.execution.core.state import AlgoLeg, AlgoState, Bracket, Entry, EntryState, ExitLeg, Phase, Reading
+from services.execution.core.state import (
+    AlgoLeg,
+    AlgoState,
+    Bracket,
+    Entry,
+    EntryState,
+    ExitLeg,
+    Phase,
+    Reading,
+    StageLeg,
+)
 
 
 def step(state: Bracket, event: ev.Event) -> tuple[Bracket, tuple[do.Command, ...]]:
@@ -176,7 +186,7 @@ class _Turn:
         if reasons:
             self.out.append(do.Lapse(tuple(reasons)))
             return
-        attempt = 1 + max(s.entry.attempt, s.stop.attempt, s.target.attempt, s.exit.attempt)
+        attempt = 1 + max(s.entry.attempt, s.stop.attempt, s.target.attempt, s.exit.attempt, s.stage.attempt)
         self.lock()
         self.set(
             intent=event.intent,
@@ -184,6 +194,7 @@ class _Turn:
             stop=AlgoLeg(attempt=s.stop.attempt, ended=s.stop.attempt),
             target=AlgoLeg(attempt=s.target.attempt, ended=s.target.attempt),
             exit=ExitLeg(attempt=s.exit.attempt),
+            stage=StageLeg(attempt=s.stage.attempt),
             exit_reason=None,
             position=ZERO,
             zeros=0,
@@ -263,6 +274,9 @@ class _Turn:
             case Leg.EXIT:
                 if event.attempt == self.s.exit.attempt and self.s.exit.waiting:
                     self.exit_answered(event)
+            case Leg.STAGE:
+                if event.attempt == self.s.stage.attempt and self.s.stage.waiting:
+                    self.stage_answered(event)
             case Leg.STOP | Leg.TARGET:
                 leg = self.leg(event.leg)
                 if event.attempt == leg.attempt and leg.waiting:
@@ -296,6 +310,10 @@ class _Turn:
                 if event.attempt == self.s.exit.attempt and event.status in _TERMINAL:
                     edge = self.s.exit.at_band_edge or event.status is OrderStatus.EXPIRED
                     self.set(exit=replace(self.s.exit, working=False, at_band_edge=edge))
+                    self.read()
+            case Leg.STAGE:
+                if event.attempt == self.s.stage.standing and event.status in _TERMINAL:
+                    self.set(stage=replace(self.s.stage, standing=0, missing=False))
                     self.read()
             case Leg.STOP | Leg.TARGET:
                 # the child of a triggered order; its parent's end may come before or after (incident 6)
@@ -486,6 +504,18 @@ class _Turn:
                 self.arm(Timer.EXIT, slow=True)
         self.read()
 
+    def stage_answered(self, event: ev.SubmitAnswered) -> None:
+        """Each stage has one attempt: without it the position goes to its target as a whole."""
+        rejected = event.outcome is Outcome.REJECTED
+        standing = 0 if rejected or event.done else event.attempt
+        self.set(stage=replace(self.s.stage, waiting=False, standing=standing, missing=False))
+        if rejected:
+            self.alert("STAGE_REFUSED")
+        if event.outcome is Outcome.UNKNOWN:
+            self.unknown_outcome()  # taken as resting, until a read shows that it does not
+        if standing == 0 or event.outcome is Outcome.UNKNOWN:
+            self.read()
+
     def mark_beyond_stop(self, beyond: bool) -> None:
         if not beyond:
             self.disarm(Timer.TOUCH)
@@ -499,7 +529,8 @@ class _Turn:
         s = self.s
         reading = s.reading
         self.set(reading=Reading.NONE)
-        busy = s.stop.waiting or s.target.waiting or s.exit.waiting or s.entry.state is EntryState.SENT
+        waiting = s.stop.waiting or s.target.waiting or s.exit.waiting or s.stage.waiting
+        busy = waiting or s.entry.state is EntryState.SENT
         if reading is not Reading.CLEAN or busy or event.position is None:
             if reading is Reading.DIRTY and not busy and event.position is not None:
                 self.read()
@@ -512,6 +543,7 @@ class _Turn:
         if s.exit.working and s.exit.attempt not in exits:
             self.set(exit=replace(s.exit, working=False))
         self.entry_listed(event)
+        self.stage_listed(event)
         if position != 0:
             self.position_read(event, position)
         else:
@@ -521,6 +553,19 @@ class _Turn:
         entry = self.s.entry
         if any(row.leg is Leg.ENTRY and row.attempt == entry.attempt for row in event.listed):
             self.entry_state(EntryState.LIVE)
+
+    def stage_listed(self, event: ev.Snapshot) -> None:
+        """Of a plan one rests at a time, none where the position is to go or gone. One that a list lacks is over only
+        when the next lacks it too: unlike stop and target it would outlive the position."""
+        stage, rows = self.s.stage, [row.attempt for row in event.listed if row.leg is Leg.STAGE]
+        if rows:
+            self.set(stage=replace(stage, standing=max(rows), missing=False))
+        elif stage.standing:
+            self.set(stage=replace(stage, standing=0 if stage.missing else stage.standing, missing=not stage.missing))
+        unwanted = self.s.wants_exit or self.s.intent is None or event.position == 0
+        kept = 0 if unwanted else self.s.stage.standing
+        for attempt in sorted({*rows, self.s.stage.standing} - {0, kept}):
+            self.out.append(do.Cancel(Leg.STAGE, attempt))
 
     def position_read(self, event: ev.Snapshot, position: Decimal) -> None:
         """There is a position: is it the planned one, and is it covered?"""
@@ -571,13 +616,16 @@ class _Turn:
             self.set(zeros=min(s.zeros + 1, 2))
         if self.s.zeros == 2 and s.entry.state not in _SENT_STATES:
             for row in event.listed:
-                self.out.append(do.Cancel(row.leg, row.attempt))
+                if row.leg is not Leg.STAGE:  # asked for above
+                    self.out.append(do.Cancel(row.leg, row.attempt))
             if not event.listed and not event.foreign:
                 self.release()
 
     def release(self) -> None:
         """Flat, proven. Not while a request of unknown outcome could still be executed."""
         if not self.s.locked or self.armed(Timer.WINDOW) or self.s.entry.state is EntryState.JOURNALING:
+            return
+        if self.s.stage.standing:
             return
         self.set(
             intent=None,
@@ -586,6 +634,7 @@ class _Turn:
             stop=replace(self.s.stop, state=AlgoState.NONE, tries=0),
             target=replace(self.s.target, state=AlgoState.NONE, tries=0),
             exit=replace(self.s.exit, at_band_edge=False, paced=False, refused=False),
+            stage=StageLeg(attempt=self.s.stage.attempt),
             timers=frozenset(),
         )
         self.out.append(do.Release())
@@ -651,6 +700,8 @@ class _Turn:
             stop=AlgoLeg(attempt=base),
             target=AlgoLeg(attempt=base),
             exit=ExitLeg(attempt=base),
+            # which of them were placed nobody knows: what rests is found, and no more are placed
+            stage=StageLeg(attempt=base, placed=0 if event.intent is None else len(event.intent.stages)),
             latch=event.latch,
         )
         self.lock()
@@ -669,6 +720,7 @@ class _Turn:
         self.bound_naked()
         self.place_exit()
         self.place_target()
+        self.place_stage()
         self.look()
 
     def place_stop(self) -> None:
@@ -710,6 +762,8 @@ class _Turn:
             self.out.append(do.Cancel(Leg.ENTRY, s.entry.attempt))
         if s.exit.working:
             self.out.append(do.Cancel(Leg.EXIT, s.exit.attempt))
+        if s.stage.standing:
+            self.out.append(do.Cancel(Leg.STAGE, s.stage.standing))
         told = abs(s.position) or s.entry.filled or (s.intent.qty if s.intent is not None else ZERO)
         qty = min(told, s.limits.market_max_qty)
         attempt = max(s.exit.attempt + 1, s.entry.attempt)
@@ -729,6 +783,28 @@ class _Turn:
         self.set_leg(Leg.TARGET, attempt=attempt, waiting=True)
         self.overtake()
         self.out.append(do.SubmitTarget(attempt, s.intent.direction, s.intent.target_price))
+
+    def place_stage(self) -> None:
+        """One at a time, once the whole bracket stands: a later price is met after an earlier one. What would leave
+        less than can be sold is left out."""
+        s = self.s
+        plan = s.intent
+        if plan is None or s.wants_exit or s.phase is not Phase.PROTECTED or s.target.state is not AlgoState.LIVE:
+            return
+        if s.entry.state is not EntryState.DONE or s.direction != plan.direction or s.position == 0:
+            return
+        if s.stage.waiting or s.stage.standing or s.market_closed or s.reading is not Reading.NONE:
+            return  # while it is being read the position may be less than was told
+        for placed, stage in enumerate(plan.stages[s.stage.placed :], s.stage.placed + 1):
+            left = abs(s.position) - stage.qty
+            if left < s.limits.market_min_qty or left <= 0:
+                self.set(stage=replace(self.s.stage, placed=placed))
+                continue
+            attempt = max(s.stage.attempt + 1, s.entry.attempt)
+            self.set(stage=replace(s.stage, attempt=attempt, waiting=True, placed=placed))
+            self.overtake()
+            self.out.append(do.SubmitStage(attempt, plan.direction, stage.qty, stage.price))
+            return
 
     def look(self) -> None:
         """Wherever belief is not proof a snapshot is due: the next one is in flight or armed."""

@@ -77,6 +77,16 @@ class SubmitTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class SubmitStage:
+    """POST a reduce-only LIMIT, good till cancelled, of a part of a position of ``direction``."""
+
+    attempt: int
+    direction: int
+    qty: Decimal
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class SubmitExit:
     """POST a reduce-only order against a position of ``direction``: MARKET, or LIMIT IOC at the band's edge."""
 
@@ -160,6 +170,7 @@ Command = (
     | SubmitEntry
     | SubmitStop
     | SubmitTarget
+    | SubmitStage
     | SubmitExit
     | Cancel
     | CancelRegular

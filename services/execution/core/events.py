@@ -21,6 +21,7 @@ class Leg(StrEnum):
     STOP = "stop"
     TARGET = "target"
     EXIT = "exit"
+    STAGE = "stage"
 
 
 class Timer(StrEnum):
@@ -96,10 +97,20 @@ class ForeignKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """A part of a position, in base units, that is offered at a price on the way to its target."""
+
+    qty: Decimal
+    price: Decimal
+
+
+@dataclass(frozen=True, slots=True)
 class Intent:
     """An approved bracket. ``direction`` +1 long, -1 short; triggers on the mark; ``due_ts_ms`` is the time exit.
+    ``stages``: in the order in which the price meets them.
 
-    Raises ``InvalidInputError`` when a figure is not finite and positive, or stop and target are on wrong sides.
+    Raises ``InvalidInputError`` when a figure is not finite and positive, when stop and target are on wrong sides, or a
+    stage is not between them, or all of them leave nothing to the target.
     """
 
     decision_id: str
@@ -108,6 +119,7 @@ class Intent:
     stop_price: Decimal
     target_price: Decimal
     due_ts_ms: int
+    stages: tuple[Stage, ...] = ()
 
     def __post_init__(self) -> None:
         if self.direction not in (1, -1):
@@ -117,6 +129,14 @@ class Intent:
                 raise InvalidInputError(name, value, "a finite number above 0")
         if (self.target_price - self.stop_price) * self.direction <= 0:
             raise InvalidInputError("stop_price", self.stop_price, "on the losing side of the target")
+        low, high = sorted((self.stop_price, self.target_price))
+        for stage in self.stages:
+            if not stage.qty.is_finite() or stage.qty <= 0:
+                raise InvalidInputError("stages.qty", stage.qty, "a finite number above 0")
+            if not low < stage.price < high:
+                raise InvalidInputError("stages.price", stage.price, "between stop and target")
+        if sum((stage.qty for stage in self.stages), ZERO) >= self.qty:
+            raise InvalidInputError("stages.qty", self.stages, f"less than {self.qty} in all")
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,6 +88,18 @@ class ExitLeg:
     refused: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class StageLeg:
+    """The reduce-only LIMIT of a part. ``placed``: how many of the plan's stages have had their one attempt.
+    ``standing``: the attempt that rests as far as we know, 0 none. ``missing``: the last list did not show it."""
+
+    attempt: int = 0
+    waiting: bool = False
+    standing: int = 0
+    placed: int = 0
+    missing: bool = False
+
+
 class Reading(StrEnum):
     """A snapshot in flight: none, one that still counts, one that something overtook (rule 16)."""
 
@@ -108,6 +120,7 @@ class Bracket:
     stop: AlgoLeg = AlgoLeg()
     target: AlgoLeg = AlgoLeg()
     exit: ExitLeg = ExitLeg()
+    stage: StageLeg = StageLeg()
     exposed: bool = False
     position: Decimal = ZERO  # the last one told; signed
     exit_reason: str | None = None

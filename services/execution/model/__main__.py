@@ -17,9 +17,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--qty", type=int, default=2, help="of an entry: 1 is filled at once, 2 in parts (default 2)")
     parser.add_argument("--min-qty", type=int, default=1, help="smallest MARKET order; 2 makes dust (default 1)")
     parser.add_argument("--max-qty", type=int, default=9, help="largest MARKET order (default 9)")
+    parser.add_argument("--stages", type=int, default=0, help="parts of 1 on the way to the target (default 0)")
     parser.add_argument("--max-worlds", type=int, default=2_000_000, help="stop there, at about 1 kB each")
     args = parser.parse_args(argv)
-    world = start(faults=args.faults, entries=args.entries, qty=args.qty, min_qty=args.min_qty, max_qty=args.max_qty)
+    world = start(
+        faults=args.faults,
+        entries=args.entries,
+        qty=args.qty,
+        min_qty=args.min_qty,
+        max_qty=args.max_qty,
+        stages=args.stages,
+    )
     try:
         found = explore(world, only=args.only, max_worlds=args.max_worlds)
     except PropertyError as exc:

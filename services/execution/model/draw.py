@@ -10,11 +10,12 @@ from services.execution.model.exchange_model import Edge, World, start
 from services.execution.model.explore import Explored, explore
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "execution-machine.md"
-# Complete explorations that together enter every phase: one fault of every kind, partial fills, dust.
+# Complete explorations that together enter every phase: one fault of every kind, partial fills, dust, stages.
 RUNS: tuple[tuple[dict[str, int], str], ...] = (
     ({"faults": 1, "qty": 1}, ""),
     ({"faults": 0, "qty": 2}, ""),
     ({"faults": 0, "qty": 2, "min_qty": 2}, ""),
+    ({"faults": 1, "qty": 2, "stages": 1}, "stage,SubmitStage"),
 )
 
 

@@ -21,7 +21,8 @@ from services.execution.core.events import AlgoStatus, Latch, Leg, OrderStatus, 
 from services.execution.core.state import AlgoLeg, Bracket, Limits, Phase
 
 ZERO, ONE = Decimal(0), Decimal(1)
-Request = do.SubmitEntry | do.SubmitStop | do.SubmitTarget | do.SubmitExit | do.Cancel | do.QueryEntry
+Order = do.SubmitEntry | do.SubmitStop | do.SubmitTarget | do.SubmitStage | do.SubmitExit
+Request = Order | do.Cancel | do.QueryEntry
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,8 @@ class World(NamedTuple):
     executed: int = 0  # attempt of the entry that reached the book, 0 none
     stop: Algo | None = None
     target: Algo | None = None
+    stage: int = 0  # attempt of the one of one unit that rests, 0 none
+    stages: int = 0  # of an intent
     closed: bool = False
     connected: bool = True
     requests: tuple[Travelling, ...] = ()
@@ -71,7 +74,7 @@ class World(NamedTuple):
         """Protected or flat, at the exchange and in the machine's mind, with nothing left open."""
         phase = self.bracket.phase
         if self.position == 0:
-            orders = self.stop or self.target or self.resting
+            orders = self.stop or self.target or self.resting or self.stage
             return phase is Phase.FLAT and not orders and not self.requests
         return phase in (Phase.PROTECTED, Phase.DUST) and self.stop is not None and not self.stop.triggering
 
@@ -91,14 +94,16 @@ class Edge:
     commands: tuple[do.Command, ...] = field(default=())
 
 
-def intent(qty: int) -> ev.Intent:
-    return ev.Intent("d", 1, Decimal(qty), Decimal(90), Decimal(110), 0)
+def intent(qty: int, stages: int = 0) -> ev.Intent:
+    parts = tuple(ev.Stage(ONE, Decimal(100 + n)) for n in range(stages))
+    return ev.Intent("d", 1, Decimal(qty), Decimal(90), Decimal(110), 0, parts)
 
 
-def start(*, faults: int, entries: int = 1, qty: int = 2, min_qty: int = 1, max_qty: int = 9) -> World:
-    """The first world. An entry of ``qty`` 1 is filled at once, one of 2 may be filled in part."""
+def start(*, faults: int, entries: int = 1, qty: int = 2, min_qty: int = 1, max_qty: int = 9, stages: int = 0) -> World:
+    """The first world. An entry of ``qty`` 1 is filled at once, one of 2 may be filled in part; so many ``stages`` of 1
+    lie on the way to its target."""
     limits = Limits(Decimal(min_qty), Decimal(max_qty), stop_tries=2, target_tries=1)
-    return World(Bracket(limits), faults, entries, qty)
+    return World(Bracket(limits), faults, entries, qty, stages=stages)
 
 
 # --- the machine's side ---------------------------------------------------------------------------------------------
@@ -117,6 +122,10 @@ def tell(world: World, event: ev.Event) -> tuple[World, tuple[do.Command, ...]]:
             case do.SubmitEntry(attempt=attempt):
                 if world.executed == attempt or any(_entry_attempt(row.request) == attempt for row in requests):
                     raise ViolationError("an intent was sent twice")
+                requests.append(Travelling(command))
+            case do.SubmitStage():
+                if world.stage or any(isinstance(row.request, do.SubmitStage) and row.waited for row in requests):
+                    raise ViolationError("two stages at once")
                 requests.append(Travelling(command))
             case do.SubmitStop() | do.SubmitTarget() | do.SubmitExit():
                 requests.append(Travelling(command))
@@ -138,7 +147,7 @@ def tell(world: World, event: ev.Event) -> tuple[World, tuple[do.Command, ...]]:
                 changes["journal_exit"] = reason
             case do.Release():
                 stray = any(not isinstance(row.request, do.Cancel | do.QueryEntry) for row in world.requests)
-                if world.position or world.resting or world.stop or world.target or stray:
+                if world.position or world.resting or world.stop or world.target or world.stage or stray:
                     raise ViolationError("released with something open")
                 changes.update(journal=None, journal_exit=None)
             case _:
@@ -231,16 +240,10 @@ def execute(world: World, request: Request) -> Iterator[tuple[str, bool, World, 
                     rest = ev.OrderUpdate(Leg.EXIT, attempt, OrderStatus.EXPIRED)
                     yield "partly filled", True, move(world, world.position - ONE, rest), yes
                 yield "band", True, world, replace(no, refused=Refused.PRICE_BAND)
+        case do.SubmitStage():
+            yield from _stage(world, request)
         case do.Cancel(leg=leg, attempt=attempt):
-            after = world
-            if leg is Leg.ENTRY and world.resting and attempt == world.executed:
-                over = ev.OrderUpdate(Leg.ENTRY, attempt, OrderStatus.CANCELED, world.filled)
-                after = push(world._replace(resting=ZERO), over)
-            elif leg is Leg.STOP and world.stop is not None and world.stop.attempt == attempt:
-                after = push(world._replace(stop=None), ev.AlgoUpdate(leg, attempt, AlgoStatus.CANCELED))
-            elif leg is Leg.TARGET and world.target is not None and world.target.attempt == attempt:
-                after = push(world._replace(target=None), ev.AlgoUpdate(leg, attempt, AlgoStatus.CANCELED))
-            yield "cancelled", False, after, None
+            yield "cancelled", False, _cancelled(world, leg, attempt), None
         case do.QueryEntry(attempt=attempt):
             absent = ev.QueryAnswered(attempt, None)
             if world.executed != attempt:
@@ -251,8 +254,35 @@ def execute(world: World, request: Request) -> Iterator[tuple[str, bool, World, 
             yield "lagging", True, world, absent
 
 
+def _cancelled(world: World, leg: Leg, attempt: int) -> World:
+    if leg is Leg.STAGE and world.stage == attempt:
+        return push(world._replace(stage=0), ev.OrderUpdate(leg, attempt, OrderStatus.CANCELED))
+    if leg is Leg.ENTRY and world.resting and attempt == world.executed:
+        over = ev.OrderUpdate(Leg.ENTRY, attempt, OrderStatus.CANCELED, world.filled)
+        return push(world._replace(resting=ZERO), over)
+    for kind, algo in ((Leg.STOP, world.stop), (Leg.TARGET, world.target)):
+        if leg is kind and algo is not None and algo.attempt == attempt:
+            return push(_with(world, leg, None), ev.AlgoUpdate(leg, attempt, AlgoStatus.CANCELED))
+    return world
+
+
+def _stage(world: World, request: do.SubmitStage) -> Iterator[tuple[str, bool, World, Answer]]:
+    yes = ev.SubmitAnswered(Leg.STAGE, request.attempt, Outcome.ACCEPTED)
+    no = replace(yes, outcome=Outcome.REJECTED)
+    if world.position == 0:
+        yield "reduce only", False, world, replace(no, refused=Refused.REDUCE_ONLY)
+    elif world.closed:
+        yield "closed", False, world, replace(no, refused=Refused.CLOSED)
+    else:
+        told = ev.OrderUpdate(Leg.STAGE, request.attempt, OrderStatus.NEW)
+        yield "rests", False, push(world._replace(stage=request.attempt), told), yes
+        yield "refused", True, world, no
+
+
 def listing(world: World) -> ev.Snapshot:
     rows = [ev.Listed(Leg.ENTRY, world.executed)] if world.resting else []
+    if world.stage:
+        rows.append(ev.Listed(Leg.STAGE, world.stage))
     for leg, algo in ((Leg.STOP, world.stop), (Leg.TARGET, world.target)):
         if algo is not None and not algo.triggering:
             rows.append(ev.Listed(leg, algo.attempt))
@@ -303,7 +333,7 @@ def _request_moves(world: World) -> Iterator[Move]:
                     yield f"{name}: {label}, answer lost", True, after._replace(answers=after.answers + (lost,)), None
             elif not fault:
                 yield f"{name}: {label}, nobody waits", False, after, None
-        if row.waited and isinstance(row.request, (do.SubmitEntry, do.SubmitStop, do.SubmitTarget, do.SubmitExit)):
+        if row.waited and isinstance(row.request, Order):
             stray = rest._replace(requests=_ordered((*rest.requests, Travelling(row.request, False))))
             yield (
                 f"{name}: timeout",
@@ -323,6 +353,8 @@ def _leg(request: Request) -> Leg:
             return Leg.TARGET
         case do.SubmitExit():
             return Leg.EXIT
+        case do.SubmitStage():
+            return Leg.STAGE
         case _:
             return Leg.ENTRY
 
@@ -356,6 +388,14 @@ def _market_moves(world: World) -> Iterator[Move]:
         yield "rest filled", meanwhile, moved, None
         over = ev.OrderUpdate(Leg.ENTRY, world.executed, OrderStatus.EXPIRED, world.filled)
         yield "rest expired", meanwhile, push(world._replace(resting=ZERO), over), None
+    if world.stage and not world.closed:
+        gone = world._replace(stage=0)
+        if world.position:
+            told = ev.OrderUpdate(Leg.STAGE, world.stage, OrderStatus.FILLED, ONE)
+            yield "stage filled", meanwhile, move(gone, world.position - ONE, told), None
+        else:  # met without a position a reduce-only order expires
+            told = ev.OrderUpdate(Leg.STAGE, world.stage, OrderStatus.EXPIRED)
+            yield "stage expired", meanwhile, push(gone, told), None
     for leg, algo in ((Leg.STOP, world.stop), (Leg.TARGET, world.target)):
         if algo is None or world.closed:
             continue
@@ -392,7 +432,7 @@ def _timer_moves(world: World) -> Iterator[Move]:
 def _outside_moves(world: World) -> Iterator[Move]:
     if world.entries:
         asked = world._replace(entries=world.entries - 1)
-        yield "entry requested", False, asked, ev.EntryRequested(intent(world.qty))
+        yield "entry requested", False, asked, ev.EntryRequested(intent(world.qty, world.stages))
     if not world.connected:
         yield "reconnect", False, world._replace(connected=True), ev.ReadDue()
     if not world.faults:
@@ -434,7 +474,7 @@ def _crash(world: World) -> tuple[World, ev.Event]:
 
 def _attempts(world: World) -> set[int]:
     b = world.bracket
-    found = {0, b.entry.attempt, b.exit.attempt, world.executed}
+    found = {0, b.entry.attempt, b.exit.attempt, b.stage.attempt, b.stage.standing, world.executed, world.stage}
     for leg in (b.stop, b.target):
         found.update((leg.attempt, leg.standing, leg.ended))
     found.update(algo.attempt for algo in (world.stop, world.target) if algo is not None)
@@ -469,7 +509,15 @@ def canonical(world: World) -> World:
     if isinstance(reading, ev.Snapshot):
         reading = replace(reading, listed=tuple(moved(row) for row in reading.listed))
     return world._replace(
-        bracket=replace(b, entry=moved(b.entry), exit=moved(b.exit), stop=leg(b.stop), target=leg(b.target)),
+        bracket=replace(
+            b,
+            entry=moved(b.entry),
+            exit=moved(b.exit),
+            stop=leg(b.stop),
+            target=leg(b.target),
+            stage=replace(b.stage, attempt=to[b.stage.attempt], standing=to[b.stage.standing]),
+        ),
+        stage=to[world.stage],
         executed=to[world.executed],
         stop=moved(world.stop) if world.stop is not None else None,
         target=moved(world.target) if world.target is not None else None,

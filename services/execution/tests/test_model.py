@@ -32,6 +32,11 @@ def test_lots_smaller_than_the_position_are_closed_in_chunks():
     assert explore(start(faults=0, max_qty=1)).complete
 
 
+def test_a_part_on_the_way_to_the_target_never_costs_the_rest_its_protection():
+    assert explore(start(faults=0, qty=3, stages=2)).complete
+    assert explore(start(faults=1, qty=2, stages=1), only="lagging").complete
+
+
 def test_the_drawing_is_current(met):
     assert PAGE.read_text(encoding="utf-8") == render(met.arrows), "run python -m services.execution.model.draw"
 

@@ -267,6 +267,66 @@ def test_rule_10_a_close_is_reduce_only_and_leaves_the_bracket_standing(wish):
     assert do.Cancel not in kinds(out)
 
 
+STAGED = replace(LONG, stages=(ev.Stage(Decimal("0.2"), Decimal(100)), ev.Stage(Decimal("0.2"), Decimal(105))))
+
+
+def staged():
+    """Protected, and the first stage on its way."""
+    run = Run(ev.EntryRequested(STAGED), ev.JournalAnswered(True), accepted(Leg.ENTRY, 1), ev.PositionUpdate(QTY), FILL)
+    run.feed(accepted(Leg.STOP, 1))
+    assert not run.sent(do.SubmitStage)  # the target first
+    assert do.SubmitStage(1, 1, Decimal("0.2"), Decimal(100)) in run.feed(accepted(Leg.TARGET, 1))
+    return run
+
+
+def test_rule_06_parts_are_offered_one_after_another_under_the_whole_bracket():
+    run = staged()
+    run.feed(accepted(Leg.STAGE, 1), ev.PositionUpdate(Decimal("0.3")))
+    assert len(run.sent(do.SubmitStage)) == 1
+    out = run.feed(ev.OrderUpdate(Leg.STAGE, 1, OrderStatus.FILLED))
+    assert do.SubmitStage not in kinds(out)  # what is left is read first
+    listed = (Listed(Leg.STOP, 1), Listed(Leg.TARGET, 1))
+    assert do.SubmitStage(2, 1, Decimal("0.2"), Decimal(105)) in answer_reads(run, ev.Snapshot(Decimal("0.3"), listed))
+    run.feed(refused(Leg.STAGE, 2, Refused.OTHER), ev.Snapshot(Decimal("0.3"), listed))
+    assert len(run.sent(do.SubmitStage)) == 2  # one attempt each
+    assert run.s.phase is Phase.PROTECTED
+    assert not run.sent(do.SubmitExit)
+
+
+def test_rule_06_a_part_that_would_leave_less_than_can_be_sold_is_left_out():
+    run = Run(ev.EntryRequested(STAGED), ev.JournalAnswered(True), accepted(Leg.ENTRY, 1))
+    run.feed(ev.PositionUpdate(Decimal("0.25")), FILL, accepted(Leg.STOP, 1), accepted(Leg.TARGET, 1))
+    assert not run.sent(do.SubmitStage)
+    assert run.s.stage.placed == 2
+
+
+def test_rule_11_what_rests_on_the_way_is_cancelled_before_a_close_and_found_after_a_restart():
+    run = staged()
+    out = run.feed(accepted(Leg.STAGE, 1), ev.CloseRequested("operator"))
+    assert kinds(out).index(do.Cancel) < kinds(out).index(do.SubmitExit)
+    assert do.Cancel(Leg.STAGE, 1) in out
+    run = Run(ev.Restarted(STAGED, 1, 9, Latch.RUNNING, None), ev.QueryAnswered(1, OrderStatus.FILLED, QTY))
+    listed = (Listed(Leg.STOP, 1), Listed(Leg.TARGET, 1), Listed(Leg.STAGE, 1))
+    run.feed(refused(Leg.STOP, 10, Refused.EXISTS))
+    answer_reads(run, ev.Snapshot(QTY, listed))
+    assert (run.s.stage.standing, run.s.phase) == (1, Phase.PROTECTED)
+    assert not run.sent(do.SubmitStage)
+    assert not run.sent(do.Cancel)
+    assert do.Cancel(Leg.STAGE, 1) in run.feed(ev.CloseRequested("operator"))
+
+
+def test_rule_12_what_rests_on_the_way_keeps_the_symbol_until_two_lists_lack_it():
+    run = staged()
+    run.feed(accepted(Leg.STAGE, 1), ev.AlgoUpdate(Leg.STOP, 1, AlgoStatus.FINISHED), ev.PositionUpdate(ZERO))
+    assert do.Cancel(Leg.STAGE, 1) in answer_reads(run, ev.Snapshot(ZERO, (Listed(Leg.STAGE, 1),)))
+    run.feed(fire(Timer.READ))
+    answer_reads(run, ev.Snapshot(ZERO))
+    assert run.s.locked
+    run.feed(fire(Timer.READ))
+    answer_reads(run, ev.Snapshot(ZERO))
+    assert run.s.phase is Phase.FLAT
+
+
 def test_rule_11_a_refused_reduction_reads_before_it_is_tried_again():
     run = protected()
     run.feed(fire(Timer.HOLD))

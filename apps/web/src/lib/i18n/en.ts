@@ -569,6 +569,7 @@ export const en = {
   "leg.entry": "entry",
   "leg.sl": "stop",
   "leg.tp": "target",
+  "leg.stage": "part on the way",
   "leg.exit": "exit",
   "order.NEW": "open",
   "order.PARTIALLY_FILLED": "partly filled",

@@ -571,6 +571,7 @@ export const ko: Catalogue = {
   "leg.entry": "진입",
   "leg.sl": "손절",
   "leg.tp": "익절",
+  "leg.stage": "분할 청산",
   "leg.exit": "청산",
   "order.NEW": "미체결",
   "order.PARTIALLY_FILLED": "일부 체결",
