@@ -57,7 +57,7 @@ try {
   // How often the rows really changed is counted in the page, so that quiet seconds do not flatter the median.
   await page.evaluate(() => {
     globalThis.changes = 0;
-    const cell = document.querySelector('[data-testid="signals-row-BTCUSDT"] [data-column="minute"]');
+    const cell = document.querySelector('[data-testid^="signals-row-"] [data-column="minute"]');
     new MutationObserver(() => (globalThis.changes += 1)).observe(cell, { childList: true, subtree: true, characterData: true });
   });
   const events = await traced(page, () => page.waitForFunction((wanted) => globalThis.changes >= wanted, SECONDS, { timeout: 0, polling: 250 }));

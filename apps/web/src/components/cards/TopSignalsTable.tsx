@@ -53,8 +53,12 @@ function Body({ instruments, signals }: { instruments: readonly Instrument[]; si
   // The order is that of all rows, so that filtering takes lines out and moves none.
   const table = useTable({ id: "signals", columns, rows, rowKey: (row) => row.symbol, defaultSort: { column: "ev", descending: true } });
   const { shown, filter, reason, search, setSearch, setFilter } = useFilteredRows([...table.rows]);
-  const told = filter === "funding" && !table.isShown("funding_rate") ? columns.filter(({ id }) => table.isShown(id) || id === "funding_rate") : table.visible;
-  const filtered = { ...table, rows: shown, visible: told };
+  // What is filtered by is shown.
+  const visible = useMemo(
+    () => (filter === "funding" ? columns.filter((column) => column.id === "funding_rate" || table.visible.includes(column)) : table.visible),
+    [columns, filter, table.visible],
+  );
+  const filtered = { ...table, rows: shown, visible };
   if (rows.length === 0) return <Empty title={t("signals.empty")}>{t("signals.empty.what")}</Empty>;
   return (
     <>

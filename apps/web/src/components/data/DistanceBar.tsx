@@ -19,9 +19,9 @@ export function DistanceBar({ position }: { position: Position }) {
       <span className="absolute inset-x-0 top-1 h-1 rounded-full bg-raised" />
       <span className="absolute top-0.5 left-0 h-2 w-0.5 rounded bg-down" />
       <span className="absolute top-0.5 right-0 h-2 w-0.5 rounded bg-up" />
-      <span className={cn("absolute top-1 h-1 transition-[left,width] duration-300", winning ? "bg-up" : "bg-down")} style={{ left: `${from * 100}%`, width: `${(to - from) * 100}%` }} />
+      <span className={cn("absolute top-1 h-1", winning ? "bg-up" : "bg-down")} style={{ left: `${from * 100}%`, width: `${(to - from) * 100}%` }} />
       {entry !== null && <span className="absolute top-0 h-3 w-px bg-soft" style={{ left: `${entry * 100}%` }} />}
-      <span className={cn("absolute top-0.5 size-2 -translate-x-1/2 rounded-full ring-2 ring-panel transition-[left] duration-300", winning ? "bg-up" : "bg-down")} style={{ left: `${mark * 100}%` }} />
+      <span className={cn("absolute top-0.5 size-2 -translate-x-1/2 rounded-full ring-2 ring-panel", winning ? "bg-up" : "bg-down")} style={{ left: `${mark * 100}%` }} />
     </span>
   );
 }

@@ -7,6 +7,6 @@ import { useMarketNow } from "@/lib/live/useFreshness";
 
 /** Market time since it was opened. */
 export function PositionAge({ position }: { position: Position }) {
-  const now = useMarketNow(1_000);
+  const now = useMarketNow();
   return <span className="num">{duration(ageMs(position, now))}</span>;
 }

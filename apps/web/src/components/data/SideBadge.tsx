@@ -1,10 +1,11 @@
 "use client";
 
+import { memo } from "react";
 import { Badge } from "@/components/ui/badge";
 import { useText } from "@/lib/i18n/useText";
 
 /** LONG or SHORT with an arrow; FLAT without a frame, for it is the usual case. */
-export function SideBadge({ side }: { side: "LONG" | "SHORT" | "FLAT" }) {
+export const SideBadge = memo(function SideBadge({ side }: { side: "LONG" | "SHORT" | "FLAT" }) {
   const { t } = useText();
   if (side === "FLAT") return <span className="text-2xs text-faint">{t("decision.FLAT")}</span>;
   return (
@@ -13,4 +14,4 @@ export function SideBadge({ side }: { side: "LONG" | "SHORT" | "FLAT" }) {
       {t(`decision.${side}`)}
     </Badge>
   );
-}
+});

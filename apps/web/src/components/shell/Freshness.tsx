@@ -14,7 +14,7 @@ export function Freshness() {
   const { t } = useText();
   const connection = useConnection();
   const stale = useStale();
-  const age = useDataAge(500);
+  const age = useDataAge();
   const { data } = useQuery(statusQuery);
   const Icon = connection === "open" ? Wifi : connection === "offline" ? WifiOff : Unplug;
   return (

@@ -26,7 +26,7 @@ export function StaleBoundary({ children }: { children: ReactNode }) {
 
 function StaleBanner() {
   const { t } = useText();
-  const age = useDataAge(1_000);
+  const age = useDataAge();
   const connection = t(`connection.${useConnection()}`);
   return (
     <div role="status" data-testid="stale-banner" className="mb-2 flex items-start gap-2 rounded-md border border-amber/40 bg-amber-soft px-3 py-1.5 text-xs text-amber">

@@ -12,7 +12,7 @@ import { livePositionsQuery, positionsQuery } from "@/lib/queries/live";
 
 function Age({ position }: { position: Position }) {
   const { t, fixed } = useText();
-  const age = nakedMs(position, useMarketNow(500));
+  const age = nakedMs(position, useMarketNow());
   return <span className="tabular-nums">{t("alert.unprotected.age", { seconds: age === null ? "?" : fixed(Math.floor(age / 1_000)) })}</span>;
 }
 

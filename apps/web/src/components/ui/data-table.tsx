@@ -1,7 +1,7 @@
 "use client";
 
 import { ArrowDown, ArrowUp, Columns3, Download, ListRestart } from "lucide-react";
-import type { ReactNode } from "react";
+import { memo, type ReactNode } from "react";
 import { cn } from "@/lib/cn";
 import { download, toCsv, type Cell } from "@/lib/format/csv";
 import { useText } from "@/lib/i18n/useText";
@@ -51,6 +51,23 @@ export function TableTools<Row>({ table }: { table: Table<Row> }) {
   );
 }
 
+interface RowProps<Row> {
+  row: Row;
+  columns: readonly Column<Row>[];
+}
+
+const WORD_CELL = "h-7 overflow-hidden border-b border-line/60 px-2 text-ellipsis whitespace-nowrap";
+const NUMBER_CELL = `${WORD_CELL} num text-right`;
+const PINNED_CELL = "sticky left-0 h-7 border-b border-line/60 bg-panel px-2 text-left font-normal whitespace-nowrap group-hover:bg-panel-2 group-has-[[data-nav-row]:focus]:bg-raised";
+
+/** The same row, or one put together anew of the same parts. */
+function same<Row>(a: Row, b: Row): boolean {
+  if (a === b) return true;
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return false;
+  const [left, right] = [Object.entries(a), b as Record<string, unknown>];
+  return left.length === Object.keys(b).length && left.every(([name, value]) => right[name] === value);
+}
+
 function Head<Row>({ column, table }: { column: Column<Row>; table: Table<Row> }) {
   const { t } = useText();
   const sorted = table.sort?.column === column.id ? (table.sort.descending ? "desc" : "asc") : null;
@@ -59,7 +76,7 @@ function Head<Row>({ column, table }: { column: Column<Row>; table: Table<Row> }
     <th
       scope="col"
       aria-sort={sorted === null ? undefined : sorted === "desc" ? "descending" : "ascending"}
-      className={cn("h-7 border-b border-line bg-panel px-2 text-2xs font-medium whitespace-nowrap text-faint", column.numeric ? "text-right" : "text-left", column.pinned && "sticky left-0 z-10")}
+      className={cn("h-7 overflow-hidden border-b border-line bg-panel px-2 text-2xs font-medium whitespace-nowrap text-faint", column.numeric ? "text-right" : "text-left", column.pinned && "sticky left-0 z-10")}
     >
       {column.sort === undefined ? (
         name
@@ -74,12 +91,38 @@ function Head<Row>({ column, table }: { column: Column<Row>; table: Table<Row> }
   );
 }
 
+function Cells<Row>({ row, columns }: RowProps<Row>): ReactNode {
+  return columns.map((column) =>
+    column.pinned ? (
+      <th key={column.id} scope="row" className={PINNED_CELL}>
+        {column.cell(row)}
+      </th>
+    ) : (
+      <td key={column.id} data-column={column.id} className={column.numeric ? NUMBER_CELL : WORD_CELL}>
+        {column.cell(row)}
+      </td>
+    ),
+  );
+}
+
+/** Drawn again only when what it shows is another. */
+const KeptCells = memo(Cells, (drawn: RowProps<unknown>, next: RowProps<unknown>) => drawn.columns === next.columns && same(drawn.row, next.row)) as typeof Cells;
+
 /** Rows keep their place while their numbers move; the first column stays in sight. */
 export function DataTable<Row>({ table, caption, empty, className, rowClassName }: { table: Table<Row>; caption: string; empty?: ReactNode; className?: string; rowClassName?: (row: Row) => string | undefined }) {
+  const fixed = table.visible.every(({ width }) => width !== undefined);
+  const digits = table.visible.reduce((sum, { width = 0 }) => sum + width, 0);
   return (
     <div className={cn("relative overflow-auto", className)} tabIndex={0} role="region" aria-label={caption}>
-      <table className="w-full border-separate border-spacing-0" data-testid={`${table.id}-table`}>
+      <table className="w-full border-separate border-spacing-0" style={fixed ? { tableLayout: "fixed", minWidth: `${digits}ch` } : undefined} data-testid={`${table.id}-table`}>
         <caption className="sr-only">{caption}</caption>
+        {fixed && (
+          <colgroup>
+            {table.visible.map((column) => (
+              <col key={column.id} style={{ width: `${column.width}ch` }} />
+            ))}
+          </colgroup>
+        )}
         <thead className="sticky top-0 z-10">
           <tr>
             {table.visible.map((column) => (
@@ -92,17 +135,7 @@ export function DataTable<Row>({ table, caption, empty, className, rowClassName 
             const key = table.rowKey(row);
             return (
               <tr key={key} data-testid={`${table.id}-row-${key}`} className={cn("group hover:bg-panel-2 has-[[data-nav-row]:focus]:bg-raised", rowClassName?.(row))}>
-                {table.visible.map((column) =>
-                  column.pinned ? (
-                    <th key={column.id} scope="row" className="sticky left-0 h-7 border-b border-line/60 bg-panel px-2 text-left font-normal whitespace-nowrap group-hover:bg-panel-2 group-has-[[data-nav-row]:focus]:bg-raised">
-                      {column.cell(row)}
-                    </th>
-                  ) : (
-                    <td key={column.id} data-column={column.id} className={cn("h-7 border-b border-line/60 px-2 whitespace-nowrap", column.numeric && "num text-right")}>
-                      {column.cell(row)}
-                    </td>
-                  ),
-                )}
+                <KeptCells row={row} columns={table.visible} />
               </tr>
             );
           })}

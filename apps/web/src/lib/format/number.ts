@@ -4,10 +4,14 @@
 export const NONE = "–";
 const MINUS = "\u2212"; // the typographic minus has the width of the plus
 
+/** What a number's look may differ in here. */
+type NumberLook = Pick<Intl.NumberFormatOptions, "style" | "minimumFractionDigits" | "maximumFractionDigits" | "signDisplay" | "notation">;
+
 const cache = new Map<string, Intl.NumberFormat>();
 
-function formatter(locale: string, options: Intl.NumberFormatOptions): Intl.NumberFormat {
-  const key = `${locale}:${JSON.stringify(options)}`;
+function formatter(locale: string, options: NumberLook): Intl.NumberFormat {
+  // Every cell of a table asks: the key is written out, for that costs less than the number it finds.
+  const key = `${locale} ${options.style} ${options.minimumFractionDigits} ${options.maximumFractionDigits} ${options.signDisplay} ${options.notation}`;
   let found = cache.get(key);
   if (found === undefined) {
     found = new Intl.NumberFormat(locale, options);
@@ -16,7 +20,7 @@ function formatter(locale: string, options: Intl.NumberFormatOptions): Intl.Numb
   return found;
 }
 
-function render(value: number | null | undefined, locale: string, options: Intl.NumberFormatOptions): string {
+function render(value: number | null | undefined, locale: string, options: NumberLook): string {
   if (value === null || value === undefined || !Number.isFinite(value)) return NONE;
   return formatter(locale, options).format(value).replace("-", MINUS);
 }

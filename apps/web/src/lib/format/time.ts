@@ -1,22 +1,24 @@
 /** Times on screen: UTC unless switched to local, never mixed, and always saying which. */
 export type Zone = "utc" | "local";
 
+const LOOKS = {
+  clock: { hour: "2-digit", minute: "2-digit", second: "2-digit" },
+  minute: { hour: "2-digit", minute: "2-digit" },
+  day: { year: "numeric", month: "2-digit", day: "2-digit" },
+  dayMinute: { month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit" },
+} as const;
+
 const cache = new Map<string, Intl.DateTimeFormat>();
 
-function formatter(locale: string, zone: Zone, options: Intl.DateTimeFormatOptions): Intl.DateTimeFormat {
-  const key = `${locale}:${zone}:${JSON.stringify(options)}`;
+function formatter(locale: string, zone: Zone, look: keyof typeof LOOKS): Intl.DateTimeFormat {
+  const key = `${locale} ${zone} ${look}`;
   let found = cache.get(key);
   if (found === undefined) {
-    found = new Intl.DateTimeFormat(locale, { ...options, hourCycle: "h23", ...(zone === "utc" && { timeZone: "UTC" }) });
+    found = new Intl.DateTimeFormat(locale, { ...LOOKS[look], hourCycle: "h23", ...(zone === "utc" && { timeZone: "UTC" }) });
     cache.set(key, found);
   }
   return found;
 }
-
-const CLOCK = { hour: "2-digit", minute: "2-digit", second: "2-digit" } as const;
-const MINUTE = { hour: "2-digit", minute: "2-digit" } as const;
-const DAY = { year: "numeric", month: "2-digit", day: "2-digit" } as const;
-const SHORT_DAY = { month: "2-digit", day: "2-digit" } as const;
 
 function valid(ts: number | null | undefined): ts is number {
   return ts !== null && ts !== undefined && Number.isFinite(ts);
@@ -24,25 +26,25 @@ function valid(ts: number | null | undefined): ts is number {
 
 /** 13:45:07 */
 export function clock(ts: number | null, locale: string, zone: Zone): string {
-  return valid(ts) ? formatter(locale, zone, CLOCK).format(ts) : "--:--:--";
+  return valid(ts) ? formatter(locale, zone, "clock").format(ts) : "--:--:--";
 }
 
 /** 13:45 */
 export function minute(ts: number | null, locale: string, zone: Zone): string {
-  return valid(ts) ? formatter(locale, zone, MINUTE).format(ts) : "--:--";
+  return valid(ts) ? formatter(locale, zone, "minute").format(ts) : "--:--";
 }
 
 /** 2025-05-04, the same in every language: dates in tables sort by eye. */
 export function day(ts: number | null, zone: Zone): string {
   if (!valid(ts)) return "–";
-  const parts = Object.fromEntries(formatter("en-GB", zone, DAY).formatToParts(ts).map((part) => [part.type, part.value]));
+  const parts = Object.fromEntries(formatter("en-GB", zone, "day").formatToParts(ts).map((part) => [part.type, part.value]));
   return `${parts.year}-${parts.month}-${parts.day}`;
 }
 
 /** 05-04 13:45 */
 export function dayMinute(ts: number | null, zone: Zone): string {
   if (!valid(ts)) return "–";
-  const parts = Object.fromEntries(formatter("en-GB", zone, { ...SHORT_DAY, ...MINUTE }).formatToParts(ts).map((part) => [part.type, part.value]));
+  const parts = Object.fromEntries(formatter("en-GB", zone, "dayMinute").formatToParts(ts).map((part) => [part.type, part.value]));
   return `${parts.month}-${parts.day} ${parts.hour}:${parts.minute}`;
 }
 

@@ -5,39 +5,56 @@ import { dataAgeMs, isStale, marketNowMs } from "@/lib/domain/health";
 import { statusQuery } from "@/lib/queries/live";
 import { useConnection } from "./context";
 
-function useTicking<T>(compute: () => T, everyMs: number, deps: readonly unknown[]): T {
+const TICK_MS = 500;
+const clocks = new Set<() => void>();
+let timer: ReturnType<typeof setInterval> | undefined;
+
+/** All clocks of a page go by one timer, so that however many there are, a tick is one drawing of the screen. */
+function onTick(tick: () => void): () => void {
+  clocks.add(tick);
+  timer ??= setInterval(() => clocks.forEach((each) => each()), TICK_MS);
+  return () => {
+    clocks.delete(tick);
+    if (clocks.size > 0) return;
+    clearInterval(timer);
+    timer = undefined;
+  };
+}
+
+function useTicking<T extends number | boolean | null>(compute: () => T, deps: readonly unknown[]): T {
   const [value, setValue] = useState(compute);
   useEffect(() => {
     const tick = () => setValue(compute);
     tick();
-    const handle = setInterval(tick, everyMs);
-    return () => clearInterval(handle);
+    return onTick(tick);
     // `compute` is made anew on each rendering; what it reads is in `deps`.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [everyMs, ...deps]);
+  }, deps);
   return value;
 }
 
-/** Market time now, epoch milliseconds; it stands still while nobody tells it to move. */
-export function useMarketNow(everyMs = 250): number | null {
+/** Nothing on screen is finer than the step: between two of them nothing is drawn. */
+const stepped = (ms: number | null, stepMs: number) => (ms === null ? null : Math.floor(ms / stepMs) * stepMs);
+
+/** Market time now in whole steps, epoch milliseconds; it stands still while nobody tells it to move. */
+export function useMarketNow(stepMs = 1_000): number | null {
   const { data } = useQuery(statusQuery);
   const connection = useConnection();
   return useTicking(
-    () => (data === undefined ? null : marketNowMs(data, connection === "open" ? performance.now() - data.receivedAt : 0)),
-    everyMs,
-    [data, connection],
+    () => (data === undefined ? null : stepped(marketNowMs(data, connection === "open" ? performance.now() - data.receivedAt : 0), stepMs)),
+    [data, connection, stepMs],
   );
 }
 
-/** Age of the newest decided bar in market milliseconds. */
-export function useDataAge(everyMs = 250): number | null {
+/** Age of the newest decided bar in whole seconds of market time, milliseconds. */
+export function useDataAge(): number | null {
   const { data } = useQuery(statusQuery);
-  return useTicking(() => (data === undefined ? null : dataAgeMs(data, performance.now() - data.receivedAt)), everyMs, [data]);
+  return useTicking(() => (data === undefined ? null : stepped(dataAgeMs(data, performance.now() - data.receivedAt), 1_000)), [data]);
 }
 
 /** Whether numbers must be greyed out. */
 export function useStale(): boolean {
   const { data } = useQuery(statusQuery);
   const connection = useConnection();
-  return useTicking(() => isStale(data, data === undefined ? 0 : performance.now() - data.receivedAt, connection), 500, [data, connection]);
+  return useTicking(() => isStale(data, data === undefined ? 0 : performance.now() - data.receivedAt, connection), [data, connection]);
 }

@@ -22,6 +22,11 @@ export function sortedKeys<Row>(rows: readonly Row[], keyOf: (row: Row) => strin
     .map(({ key }) => key);
 }
 
+/** Whether sorting these rows would leave every one of them where it stands. */
+export function isSorted<Row>(rows: readonly Row[], value: (row: Row) => SortValue, descending: boolean): boolean {
+  return rows.every((row, index) => index === 0 || compareValues(value(rows[index - 1]!), value(row), descending) <= 0);
+}
+
 /** Rows in a kept order; rows it does not know come last, as they came, and rows that went are left out. */
 export function inOrder<Row>(rows: readonly Row[], keyOf: (row: Row) => string, order: readonly string[]): Row[] {
   const byKey = new Map(rows.map((row) => [keyOf(row), row]));

@@ -1,8 +1,8 @@
 /** State of one table: columns shown, order, and what is remembered of both in the browser. */
-import { useState, type ReactNode } from "react";
+import { useMemo, useState, type ReactNode } from "react";
 import type { Cell } from "@/lib/format/csv";
 import type { MessageKey } from "@/lib/i18n/en";
-import { inOrder, sortedKeys, type Sort, type SortValue } from "./order";
+import { inOrder, isSorted, sortedKeys, type Sort, type SortValue } from "./order";
 
 export interface Column<Row> {
   id: string;
@@ -15,6 +15,11 @@ export interface Column<Row> {
   csv?: (row: Row) => Cell;
   /** Not shown until chosen. */
   optional?: boolean;
+  /**
+   * Width in digits, padding included. Where every column shown has one, nothing on the page is measured or moves
+   * when a number changes; else the browser looks at all cells to find the widths.
+   */
+  width?: number;
   /** Cannot be hidden, and stays in sight when the table scrolls sideways. */
   pinned?: boolean;
 }
@@ -70,26 +75,23 @@ export function useTable<Row>({ id, columns, rows, rowKey, defaultSort }: TableO
     return { sort, keys: keysFor(sort) };
   });
 
-  const isShown = (name: string) => {
-    const column = columns.find((candidate) => candidate.id === name);
-    return column !== undefined && (column.pinned === true || (shown[name] ?? column.optional !== true));
-  };
+  const visible = useMemo(() => columns.filter((column) => column.pinned === true || (shown[column.id] ?? column.optional !== true)), [columns, shown]);
   const apply = (sort: Sort | null) => {
     setOrder({ sort, keys: keysFor(sort) });
     remember(id, { sort });
   };
   // Unsorted rows stand as the API gives them: what is new in a list of newest first comes first.
   const ordered = order.sort === null ? [...rows] : inOrder(rows, rowKey, order.keys);
-  const now = order.sort === null ? null : keysFor(order.sort);
+  const value = columns.find((column) => column.id === order.sort?.column)?.sort;
   return {
     id,
     columns,
     rowKey,
-    isShown,
-    visible: columns.filter((column) => isShown(column.id)),
+    isShown: (name) => visible.some((column) => column.id === name),
+    visible,
     rows: ordered,
     sort: order.sort,
-    drifted: now !== null && ordered.some((row, index) => rowKey(row) !== now[index]),
+    drifted: order.sort !== null && value !== undefined && !isSorted(ordered, value, order.sort.descending),
     // First the largest, then the smallest, then as it came.
     sortBy: (column) => {
       if (order.sort?.column !== column) apply({ column, descending: true });

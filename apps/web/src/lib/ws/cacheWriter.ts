@@ -2,7 +2,7 @@
  * From frames to the query cache, at most once per animation frame: a burst of updates costs one rendering, and a
  * hidden tab keeps only the newest state of each channel until it is looked at again.
  */
-import type { QueryClient } from "@tanstack/react-query";
+import { notifyManager, type QueryClient } from "@tanstack/react-query";
 import * as z from "zod/mini";
 import { accountSchema, jobSchema, positionSchema, signalSchema, statusSchema, type Account, type Job, type Position, type Signal } from "@/lib/api/schemas";
 import { appendEquity, type EquityPoint } from "@/lib/domain/equity";
@@ -110,35 +110,40 @@ export class CacheWriter {
 
   private flush(): void {
     this.scheduled = false;
-    const { client, now } = this.options;
     const batch = this.pending;
     const replace = this.signalsReplaced;
     this.pending = new Map();
     this.signalsReplaced = false;
-    for (const [channel, data] of batch) {
-      this.outrun(channel);
-      switch (channel) {
-        case "status_updates":
-          client.setQueryData(keys.status, { ...(data as object), receivedAt: now() });
-          break;
-        case "signal_updates":
-          client.setQueryData(keys.signals, (old: Signal[] | undefined) => mergeSignals(replace ? [] : old, data as Signal[]));
-          break;
-        case "position_updates":
-          this.positions(data as Position[]);
-          break;
-        case "account_updates":
-          this.account(data as z.infer<typeof accountSchema>[]);
-          break;
-        case "training_updates":
-          client.setQueryData(keys.jobs, (old: Job[] | undefined) => old && mergeJobs(old, data as Job[]));
-          break;
-        case "order_updates":
-        case "risk_events":
-          break;
-      }
+    // All entries first, then one rendering of whatever looks at any of them.
+    notifyManager.batch(() => {
+      for (const [channel, data] of batch) this.write(channel, data, replace);
+      this.touch();
+    });
+  }
+
+  private write(channel: Channel, data: unknown, replace: boolean): void {
+    const { client, now } = this.options;
+    this.outrun(channel);
+    switch (channel) {
+      case "status_updates":
+        client.setQueryData(keys.status, { ...(data as object), receivedAt: now() });
+        break;
+      case "signal_updates":
+        client.setQueryData(keys.signals, (old: Signal[] | undefined) => mergeSignals(replace ? [] : old, data as Signal[]));
+        break;
+      case "position_updates":
+        this.positions(data as Position[]);
+        break;
+      case "account_updates":
+        this.account(data as z.infer<typeof accountSchema>[]);
+        break;
+      case "training_updates":
+        client.setQueryData(keys.jobs, (old: Job[] | undefined) => old && mergeJobs(old, data as Job[]));
+        break;
+      case "order_updates":
+      case "risk_events":
+        break;
     }
-    this.touch();
   }
 
   /** What waits for its second is taken by the next frame: the status alone brings one every second. */
