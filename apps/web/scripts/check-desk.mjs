@@ -113,7 +113,7 @@ try {
   await admin.go("settings/");
   await admin.confirmed("settings-restart", { reason: "now" });
   await id("settings-restart").waitFor({ state: "detached", timeout: 120_000 }); // the process came back with it
-  await admin.until("/api/status", ({ status }) => status === "ok", 120_000);
+  await admin.until("/api/status", (found) => found.collector_ok, 120_000);
   await admin.call("POST", "/api/settings", { changes: { [slow]: taken.values[slow] }, reason: "back", expected_version: changed.body.version });
   step(`${slow} waited for a restart, and counts after one`);
 
