@@ -55,7 +55,7 @@ export async function open(context, problems, { who = "", expected = /$^/, prefs
   const page = await context.newPage();
   page.setDefaultTimeout(60_000);
   const tell = (text) => !expected.test(text) && problems.push(who === "" ? text : `${who}: ${text}`);
-  page.on("console", (message) => ["error", "warning"].includes(message.type()) && tell(`${message.type()}: ${message.text()}`));
+  page.on("console", (message) => ["error", "warning"].includes(message.type()) && tell(`${message.type()}: ${message.text()} ${message.location().url}`));
   page.on("pageerror", (error) => tell(`page error: ${error.message}`));
   if (prefs !== undefined) await page.addInitScript((kept) => localStorage.setItem("perpilot.prefs", JSON.stringify(kept)), prefs);
   return page;

@@ -60,7 +60,7 @@ export function signalColumns(text: Text): Column<SignalRow>[] {
     },
     { id: "status", width: 13, label: "col.status", optional: true, cell: (row) => words("status", row.instrument?.status ?? "unknown"), sort: (row) => row.instrument?.status },
     { id: "tier", width: 7, label: "col.tier", optional: true, cell: (row) => row.instrument?.liquidity_tier, sort: (row) => row.instrument?.liquidity_tier },
-    { id: "price", width: 13, label: "col.price", numeric: true, cell: (row) => text.price(of(row, (signal) => signal.close), decimals(row)), sort: (row) => of(row, (signal) => signal.close) },
+    { id: "price", width: 12, label: "col.price", numeric: true, cell: (row) => text.price(of(row, (signal) => signal.close), decimals(row)), sort: (row) => of(row, (signal) => signal.close) },
     {
       id: "change",
       width: 10,
@@ -78,7 +78,7 @@ export function signalColumns(text: Text): Column<SignalRow>[] {
     { id: "p_tp", width: 8, label: "col.p_tp", numeric: true, optional: true, cell: (row) => text.percent(of(row, (signal) => pick(signal, "p_tp")), 0), sort: (row) => of(row, (signal) => pick(signal, "p_tp")) },
     {
       id: "reason",
-      width: 30,
+      width: 34,
       label: "col.reason",
       cell: (row) => (row.signal === null ? <span className="text-faint">{row.instrument?.tradable === false ? words("reason", "SYMBOL_NOT_TRADABLE") : t("signals.waiting")}</span> : <WhyButton row={row} text={text} />),
       sort: (row) => of(row, primaryReason),
@@ -93,8 +93,8 @@ export function signalColumns(text: Text): Column<SignalRow>[] {
       cell: (row) => of(row, (signal) => (signal.leverage === null ? "–" : `${signal.leverage}×`)) ?? "–",
       sort: (row) => of(row, (signal) => signal.leverage),
     },
-    { id: "sl", width: 13, label: "col.sl", numeric: true, cell: (row) => text.price(of(row, (signal) => signal.sl_price), decimals(row)), sort: (row) => of(row, (signal) => signal.sl_price) },
-    { id: "tp", width: 13, label: "col.tp", numeric: true, cell: (row) => text.price(of(row, (signal) => signal.tp_price), decimals(row)), sort: (row) => of(row, (signal) => signal.tp_price) },
+    { id: "sl", width: 11.5, label: "col.sl", numeric: true, cell: (row) => text.price(of(row, (signal) => signal.sl_price), decimals(row)), sort: (row) => of(row, (signal) => signal.sl_price) },
+    { id: "tp", width: 11.5, label: "col.tp", numeric: true, cell: (row) => text.price(of(row, (signal) => signal.tp_price), decimals(row)), sort: (row) => of(row, (signal) => signal.tp_price) },
     { id: "funding_rate", width: 12, label: "col.funding_rate", numeric: true, optional: true, cell: (row) => text.percent(of(row, (signal) => signal.funding_rate), 4, true), sort: (row) => of(row, (signal) => signal.funding_rate) },
     {
       id: "minute",
