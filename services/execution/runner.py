@@ -320,6 +320,7 @@ class SymbolRunner:
     async def _answer(self, named: Named, send: Callable[[], Awaitable[wire.Outcome[Any]]]) -> None:
         started = monotonic_ms()
         dead_ms = self._parts.clock.now_ms() + 60_000
+        grid = self._grid
         outcome: wire.Outcome[Any]
         try:
             async with asyncio.timeout(ANSWER_S):
@@ -335,21 +336,22 @@ class SymbolRunner:
             log.exception("submit_failed", symbol=self.symbol, leg=named.leg.value, error=type(exc).__name__)
             outcome = wire.Unknown("a fault of ours", None, dead_ms)
         if isinstance(outcome, wire.Rejected) and outcome.reason is wire.RejectReason.OFF_GRID:
-            outcome = await self._off_grid(outcome)
+            outcome = await self._off_grid(outcome, grid)
         self._parts.notes.answered(self.symbol, named.leg, outcome, monotonic_ms() - started)
         self.feed(answer_of(named.leg, named.attempt, outcome))
 
-    async def _off_grid(self, refused: wire.Rejected) -> wire.Rejected:
-        """Whether ``refused`` is so because the symbol's tick or step has changed since its rules were read: the next
-        attempt is on the new grid then. If they are what we took them for, trying again cannot help."""
-        before = self._grid
-        try:
-            async with asyncio.timeout(ANSWER_S):
-                await self._parts.read_rules()
-        except (VenueError, TimeoutError) as exc:
-            log.warning("rules_not_read", symbol=self.symbol, error=str(exc))
-            return refused
-        if self._grid == before:
+    async def _off_grid(self, refused: wire.Rejected, sent: tuple[Decimal | None, ...]) -> wire.Rejected:
+        """Whether ``refused`` is so because the symbol's tick or step is no longer the ``sent`` one: the next attempt
+        is on the new grid then. If they are what we took them for, trying again cannot help."""
+        if self._grid == sent:  # nobody has read them since
+            try:
+                async with asyncio.timeout(ANSWER_S):
+                    await self._parts.read_rules()
+            except (VenueError, TimeoutError) as exc:
+                log.warning("rules_not_read", symbol=self.symbol, error=str(exc))
+            except Exception as exc:  # a fault of ours must not leave the core without its answer
+                log.exception("rules_not_read", symbol=self.symbol, error=type(exc).__name__)
+        if self._grid == sent:
             return refused
         log.warning("rules_changed", symbol=self.symbol, error=refused.message)
         return msgspec.structs.replace(refused, reason=wire.RejectReason.RULES_CHANGED)

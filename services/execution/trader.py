@@ -531,6 +531,7 @@ class Trader:
                 pass
             case wire.Rejected(reason=reason, code=code, message=message):
                 normal = {wire.RejectReason.NO_POSITION, wire.RejectReason.STOP_EXISTS, wire.RejectReason.REDUCE_ONLY}
+                normal.add(wire.RejectReason.RULES_CHANGED)  # of every symbol at once, when they do
                 if leg is ev.Leg.ENTRY:
                     normal.add(wire.RejectReason.NO_ROOM)  # our limits keep their room for stops and exits
                     if reason in NOT_TAKEN:

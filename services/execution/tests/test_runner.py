@@ -33,6 +33,7 @@ class Exchange:
 
     async def _say(self, name, *given):
         self.asked.append((name, *given))
+        await asyncio.sleep(0)
         error = self.fails.get(name)
         if isinstance(error, Exception):
             raise error
@@ -136,22 +137,29 @@ async def test_every_submit_is_answered_once_whatever_happens(made, error, outco
     assert [name for name, *_ in made.exchange.asked].count("entry") == 1
 
 
-@pytest.mark.parametrize("case", ["changed", "unchanged", "unread"])
+@pytest.mark.parametrize("case", ["changed", "changed meanwhile", "unchanged", "unread", "fault"])
 async def test_a_price_off_the_grid_is_tried_again_only_where_the_rules_changed(made, case):
     made.exchange.fails["stop"] = wire.Rejected(wire.RejectReason.OFF_GRID, -4014, "tick")
     if case == "unread":
         made.exchange.fails["rules"] = VenueUnavailableError("away")
-    elif case == "changed":
-        coarse = SimpleNamespace(**(vars(INFO) | {"tick_size": D(1), "status": "TRADING"}))
+    elif case == "fault":
+        made.exchange.fails["rules"] = KeyError("ours")
+    coarse = SimpleNamespace(**(vars(INFO) | {"tick_size": D(1), "status": "TRADING"}))
+    if case == "changed":
         made.exchange.told = lambda: setattr(made.runner, "info", coarse)
     made.runner._carry_out(do.SubmitStop(1, 1, D("90.1")))
+    if case == "changed meanwhile":  # another symbol's refusal was read first
+        await asyncio.sleep(0)
+        made.runner.info = coarse
     await asyncio.gather(*made.runner._tasks)
-    assert [asked[0] for asked in made.exchange.asked] == ["stop", "rules"]
+    asked = ["stop"] if case == "changed meanwhile" else ["stop", "rules"]
+    assert [row[0] for row in made.exchange.asked] == asked
     (answer,) = [event for event in made.notes.events if isinstance(event, ev.SubmitAnswered)]
-    assert answer.refused is (ev.Refused.UNAVAILABLE if case == "changed" else ev.Refused.OTHER)
+    changed = case.startswith("changed")
+    assert answer.refused is (ev.Refused.UNAVAILABLE if changed else ev.Refused.OTHER)
     made.runner._carry_out(do.SubmitStop(2, 1, D("90.1")))
     await asyncio.gather(*made.runner._tasks)
-    assert made.exchange.asked[2][2] == (D(91) if case == "changed" else D("90.1"))
+    assert made.exchange.asked[len(asked)][2] == (D(91) if changed else D("90.1"))
 
 
 async def test_the_intent_is_journaled_with_the_ids_that_are_sent(made):
