@@ -826,6 +826,6 @@ class _Turn:
                 return s.entry.state is EntryState.SENT
             case Phase.PROTECTED:
                 placed = s.target.state is AlgoState.LIVE or s.intent is None
-                return placed and s.entry.state is EntryState.DONE and s.position != 0
+                return placed and s.entry.state is EntryState.DONE and s.position != 0 and not s.stage.missing
             case _:
                 return False

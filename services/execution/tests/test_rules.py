@@ -315,6 +315,19 @@ def test_rule_11_what_rests_on_the_way_is_cancelled_before_a_close_and_found_aft
     assert do.Cancel(Leg.STAGE, 1) in run.feed(ev.CloseRequested("operator"))
 
 
+def test_rule_06_a_part_whose_fill_was_told_before_its_answer_is_not_waited_for():
+    run = staged()
+    run.feed(
+        ev.PositionUpdate(Decimal("0.3")), ev.OrderUpdate(Leg.STAGE, 1, OrderStatus.FILLED), accepted(Leg.STAGE, 1)
+    )
+    listed = (Listed(Leg.STOP, 1), Listed(Leg.TARGET, 1))
+    for _ in range(2):  # two lists lack it
+        answer_reads(run, ev.Snapshot(Decimal("0.3"), listed))
+        run.feed(fire(Timer.READ))
+    answer_reads(run, ev.Snapshot(Decimal("0.3"), listed))
+    assert [row.attempt for row in run.sent(do.SubmitStage)] == [1, 2]
+
+
 def test_rule_12_what_rests_on_the_way_keeps_the_symbol_until_two_lists_lack_it():
     run = staged()
     run.feed(accepted(Leg.STAGE, 1), ev.AlgoUpdate(Leg.STOP, 1, AlgoStatus.FINISHED), ev.PositionUpdate(ZERO))
