@@ -5,13 +5,13 @@ import binascii
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import Depends, Path, Query
 
 from packages.common.errors import InvalidInputError
 from packages.common.symbol_map import validate_internal
-from packages.common.time import DAY_MS, from_datetime
+from packages.common.time import DAY_MS, from_datetime, to_datetime
 
 MAX_SPAN_MS = 400 * DAY_MS  # the default retention of the operational store
 EARLIEST_MS, LATEST_MS = 1_420_070_400_000, 4_102_444_800_000  # 2015 … 2100
@@ -88,6 +88,12 @@ class Rows:
     symbol: str | None
     cursor: str | None
     limit: int
+
+    @property
+    def values(self) -> dict[str, Any]:
+        """For a query: the span, the symbol, and one row more than asked for, which tells of a following page."""
+        span = {"from": to_datetime(self.span.from_ms), "to": to_datetime(self.span.to_ms)}
+        return {**span, "symbol": self.symbol, "rows": self.limit + 1}
 
 
 def _rows(

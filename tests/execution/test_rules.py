@@ -500,8 +500,7 @@ async def test_22_orders_are_kept_for_exits(desk):
                 transport.orders.spend(desk.clock.now_ms() + 60 * MINUTE_MS)
             entries = [await desk.order(symbol="ETHUSDT") for _ in range(kill_switch.Limits().order_failures)]
             for entry in entries:
-                entry = replace(entry, decided_ts_ms=desk.clock.now_ms())  # noqa: PLW2901 - the same, decided now
-                assert await refused(desk, entry) == ["NO_ROOM"]
+                assert await refused(desk, replace(entry, decided_ts_ms=desk.clock.now_ms())) == ["NO_ROOM"]
                 await desk.flat("ETHUSDT")
             desk.trader.close(order.symbol, "operator")
             await desk.flat()

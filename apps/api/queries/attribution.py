@@ -65,14 +65,7 @@ async def sums(conn: Connection, span: Span) -> AttributionOut:
 
 async def trades(conn: Connection, asked: Rows) -> AttributedTradesPage:
     """Attributed trades of the span by their exit, newest first."""
-    params: dict[str, Any] = {
-        "from": to_datetime(asked.span.from_ms),
-        "to": to_datetime(asked.span.to_ms),
-        "symbol": asked.symbol,
-        "rows": asked.limit + 1,
-        "place": None,
-        "after": None,
-    }
+    params = asked.values | {"place": None, "after": None}
     if asked.cursor:
         place, name = decode_cursor(asked.cursor, (int, str))
         params |= {"place": cursor_instant(place), "after": name}

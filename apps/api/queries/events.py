@@ -7,7 +7,6 @@ from apps.api.dto_history import GapsPage, QualityEventsPage, RiskEventsPage
 from apps.api.params import Rows, cursor_instant, decode_cursor, encode_cursor
 from apps.api.queries.data_quality import event_dto, gap_dto
 from apps.api.queries.risk import event_dto as risk_dto
-from packages.common.time import to_datetime
 
 _RISK: LiteralString = """
 SELECT *, (extract(epoch FROM ts) * 1000000)::bigint AS place FROM risk_events
@@ -52,14 +51,7 @@ async def quality(conn: Connection, asked: Rows) -> QualityEventsPage:
 async def _page(
     conn: Connection, query: LiteralString, asked: Rows, more: dict[str, Any]
 ) -> tuple[list[dict[str, Any]], str | None]:
-    params = more | {
-        "from": to_datetime(asked.span.from_ms),
-        "to": to_datetime(asked.span.to_ms),
-        "symbol": asked.symbol,
-        "rows": asked.limit + 1,
-        "place": None,
-        "id": None,
-    }
+    params = more | asked.values | {"place": None, "id": None}
     if asked.cursor:
         place, number = decode_cursor(asked.cursor, (int, int))
         params |= {"place": cursor_instant(place), "id": number}
