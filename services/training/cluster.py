@@ -65,9 +65,11 @@ def _fit(
                 options |= {"machines": machines, "num_machines": len(workers), "local_listen_port": ports[worker]}
                 options |= {"tree_learner": "data", "pre_partition": True, "time_out": 2}
             share = client.scatter(_share(dataset, split, target, rank, len(workers)), workers=[worker], hash=False)
+            # A key of its own for each attempt: the task of the one before may still be ending on its worker, and Dask
+            # would wait for that one's result, which never comes.
             futures[worker] = client.submit(
                 fit_share, share, options, params.max_rounds, params.early_stopping_rounds, KEYS, stop,
-                workers=[worker], pure=False, retries=0, key=f"fit-{target.name}-{rank}-{ports[worker]}",
+                workers=[worker], pure=False, retries=0, key=f"fit-{target.name}-{rank}-{stop.name}",
             )  # fmt: skip
         texts = _gather(client, futures, lambda: progress(begin, f"training {target.name} on the cluster"))
     finally:

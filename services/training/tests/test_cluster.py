@@ -80,7 +80,7 @@ def quiet(_fraction, _stage):
     pass
 
 
-def test_a_cluster_fits_as_well_as_one_machine_also_when_a_worker_is_killed(dask_cluster, rows):
+def test_a_cluster_fits_as_well_as_one_machine_also_when_a_worker_is_killed(dask_cluster, rows, monkeypatch):
     local = fit_targets(*rows, TARGETS, PARAMS, quiet)
     stages = []
 
@@ -93,7 +93,12 @@ def test_a_cluster_fits_as_well_as_one_machine_also_when_a_worker_is_killed(dask
         if stage == "training q05_short on the cluster" and stages.count(stage) == 3:
             dask_cluster.kill_worker()
 
+    keys = []
     with open_compute(dask_cluster.setting) as compute:
+        submit = compute.client.submit
+        monkeypatch.setattr(
+            compute.client, "submit", lambda *a, key, **k: (keys.append(key), submit(*a, key=key, **k))[1]
+        )
         with pytest.raises(JobCancelledError):
             fit_targets_on_cluster(compute.client, *rows, TARGETS[:1], PARAMS, cancel)
         deadline = time.monotonic() + 60
@@ -112,3 +117,4 @@ def test_a_cluster_fits_as_well_as_one_machine_also_when_a_worker_is_killed(dask
         dask_cluster.kill_worker(1)
         with pytest.raises(WorkerLostError, match="lost"):
             fit_targets_on_cluster(compute.client, *rows, TARGETS[:1], PARAMS, quiet)
+        assert len(keys) == len(set(keys)) > 4  # the task of an attempt that was given up may still be ending
