@@ -200,6 +200,7 @@ class Desk:
         await self.until(lambda: not self.trader.view().locked and not self.trader.killed.blocks)
         told = self.trader.desk.translator  # a hand's order of before is known for one only after a while
         await self.until(lambda: not (told._unclaimed or told._long_unclaimed))
+        await self.until(lambda: not self.trader.view().locked)  # nor is its symbol free before that
         # A socket that a scenario of before dropped may be noticed only now, and entries lapse while it is down.
         await self.until(lambda: self.trader.view().stream_up)
         self.trader.command(kill_switch.Resume("the next scenario", "test"))
