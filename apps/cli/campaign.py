@@ -189,7 +189,7 @@ async def floor(
         async with trading_desk(
             session, venue.transport, clock, rng, instruments, journal_path=journal, instance=INSTANCE,
             universe=symbols, writer=kept, publish=kept.publish, outside=outside, config=CONFIG, limits=LIMITS,
-            plans=kept.plans(), recorder=lambda trading, *names: Recorder(trading, kept, kept.publish, *names),
+            unbooked=kept.unbooked(), recorder=lambda trading, *names: Recorder(trading, kept, kept.publish, *names),
         ) as trader:  # fmt: skip
             found = Floor(trader, venue, clock, instruments, kept, marks)
             works = (found.watch_market(), found.look(), found.operate(), keep_synchronised(venue, clock, every_s=2.0))
@@ -283,7 +283,7 @@ async def flat(floor: Floor, within_s: float) -> bool:
             if symbol not in asked and phase in (Phase.PROTECTED, Phase.PROTECTING):
                 asked.add(symbol)
                 floor.trader.close(symbol, "operator")
-        if not view.locked and not view.entering and not floor.kept.plans():
+        if not view.locked and not view.entering and not floor.kept.unbooked():
             return True
         await asyncio.sleep(0.1)
     return False

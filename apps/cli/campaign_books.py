@@ -56,12 +56,12 @@ class Kept:
         """How far an intent has come; empty while nothing is known of it."""
         return str(self.intents[intent_id]["state"]) if intent_id in self.intents else ""
 
-    def plans(self) -> list[books.Plan]:
+    def unbooked(self) -> list[books.Plan | books.Adopted]:
         """Of intents whose trade may not have been booked: as the worker reads them from its database at start."""
         return [
-            books.plan_of(row["symbol"], row["created_at"], row["payload"])
+            books.unbooked_of(row["kind"], row["symbol"], row["created_at"], row["payload"])
             for row in self.intents.values()
-            if row["state"] not in ("booked", "closed", "lapsed") and "qty" in row["payload"]
+            if row["state"] not in books.DONE
         ]
 
     def close(self) -> None:

@@ -475,7 +475,7 @@ async def live_trading(
         recorder=lambda trading, leg_of, intent_of: Recorder(trading, writer, publish, leg_of, intent_of),
         limits=limits,
         killed=restored(moves),
-        plans=await asyncio.to_thread(unbooked, settings.database_url),
+        unbooked=await asyncio.to_thread(unbooked, settings.database_url),
     ) as trader:
         trading = BinanceTrading(venue.transport, instruments)
         gate = AccountGate(settings, clock.speed, trading, venue, tuple(tradable), surroundings, trader)
@@ -489,21 +489,25 @@ async def live_trading(
                 task.cancel()
 
 
-def unbooked(database_url: str | None) -> list[books.Plan]:
-    """Plans whose ends an earlier process may not have booked; none while the database is away. Blocks."""
+def unbooked(database_url: str | None) -> list[books.Plan | books.Adopted]:
+    """Plans and positions without one whose ends an earlier process may not have booked; none while the database is
+    away. Blocks."""
     if not database_url:
         return []
     query = (
-        "SELECT symbol, created_at, payload FROM order_intents "
-        "WHERE mode = %s AND kind = 'entry' AND NOT state = ANY(%s) ORDER BY created_at"
+        "SELECT kind, symbol, created_at, payload FROM order_intents "
+        "WHERE mode = %s AND kind = ANY(%s) AND NOT state = ANY(%s) ORDER BY created_at"
     )
     try:
         with connect(database_url, autocommit=True, timeout_s=5) as conn:
-            rows = conn.execute(query, (MODE, list(books.DONE))).fetchall()
+            rows = conn.execute(query, (MODE, list(books.KINDS), list(books.DONE))).fetchall()
     except (PlatformError, psycopg.Error) as exc:
         log.warning("plans_not_read", error=type(exc).__name__)
         return []
-    return [books.plan_of(symbol, from_datetime(created_at), payload) for symbol, created_at, payload in rows]
+    return [
+        books.unbooked_of(kind, symbol, from_datetime(created_at), payload)
+        for kind, symbol, created_at, payload in rows
+    ]
 
 
 def on_market(limits: guards.EntryLimits, speed: float) -> guards.EntryLimits:

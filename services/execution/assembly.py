@@ -38,7 +38,7 @@ async def trading_desk(
     config: TraderConfig | None = None,
     limits: guards.EntryLimits | None = None,
     killed: kill_switch.KillState | None = None,
-    plans: Sequence[books.Plan] = (),
+    unbooked: Sequence[books.Plan | books.Adopted] = (),
 ) -> AsyncIterator[Trader]:
     """A running trader until the context ends; orders and stops at the exchange stay as they are then.
 
@@ -65,7 +65,7 @@ async def trading_desk(
                 config=config,
                 limits=limits,
                 killed=killed,
-                plans=plans,
+                unbooked=unbooked,
             )
             running = trader.running = asyncio.create_task(trader.run(), name="trader")
             try:

@@ -38,10 +38,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Adopted:
-    """A position that nobody here planned. ``stop_price``: of the stop it was given, None: it never got one."""
+    """A position that nobody here planned, first seen at ``seen_ts_ms``. ``stop_price``: of the stop it was given,
+    None: it never got one. ``over_ts_ms``: the symbol was proven flat then, None: it was not yet."""
 
+    symbol: str
+    seen_ts_ms: int
     leverage: int
     stop_price: Decimal | None = None
+    over_ts_ms: int | None = None
 
 
 def intent_row(plan: Plan, state: str, at_ms: int, **details: Any) -> Row:
@@ -53,7 +57,7 @@ def intent_row(plan: Plan, state: str, at_ms: int, **details: Any) -> Row:
         "symbol": plan.symbol,
         "created_at": plan.decided_ts_ms,
         "updated_at": at_ms,
-        "kind": "entry",
+        "kind": ENTRY,
         "state": state,
         "payload": {
             "decision_id": intent.decision_id,
@@ -72,12 +76,41 @@ def intent_row(plan: Plan, state: str, at_ms: int, **details: Any) -> Row:
     }
 
 
-# States of order_intents after which there is nothing left to book.
+def adopted_row(adopted: Adopted, state: str, at_ms: int, **details: Any) -> Row:
+    """A row of order_intents for a position without a plan, so that a later process knows of it."""
+    return {
+        "intent_id": f"adopted:{adopted.seen_ts_ms}:{adopted.symbol}",
+        "mode": MODE,
+        "symbol": adopted.symbol,
+        "created_at": adopted.seen_ts_ms,
+        "updated_at": at_ms,
+        "kind": ADOPTED,
+        "state": state,
+        "payload": {
+            "leverage": adopted.leverage,
+            "stop_price": None if adopted.stop_price is None else str(adopted.stop_price),
+            "over_ts_ms": adopted.over_ts_ms,
+            **details,
+        },
+    }
+
+
+# Kinds of order_intents of which something is to be booked, and the states after which there is nothing left.
+KINDS = ENTRY, ADOPTED = "entry", "adopted"
 DONE = ("lapsed", "closed", "booked")
 
 
-def plan_of(symbol: str, created_ms: int, payload: Mapping[str, Any]) -> Plan:
-    """The plan that ``intent_row`` wrote down."""
+def unbooked_of(kind: str, symbol: str, created_ms: int, payload: Mapping[str, Any]) -> Plan | Adopted:
+    """What ``intent_row`` or ``adopted_row`` wrote down."""
+    if kind == ENTRY:
+        return _plan_of(symbol, created_ms, payload)
+    stop = payload["stop_price"]
+    return Adopted(
+        symbol, created_ms, payload["leverage"], None if stop is None else Decimal(stop), payload["over_ts_ms"]
+    )
+
+
+def _plan_of(symbol: str, created_ms: int, payload: Mapping[str, Any]) -> Plan:
     intent = Intent(
         payload["decision_id"],
         1 if payload["side"] == SIDE_WORD[1] else -1,

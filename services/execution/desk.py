@@ -74,6 +74,10 @@ class Desk:
         """Where an intent stands, as a row."""
         self.writer.put("order_intents", [books.intent_row(plan, state, self.clock.now_ms(), **details)])
 
+    def put_adopted(self, adopted: books.Adopted, state: str, **details: Any) -> None:
+        """Where a position without a plan stands, as a row."""
+        self.writer.put("order_intents", [books.adopted_row(adopted, state, self.clock.now_ms(), **details)])
+
     def risk(self, code: str, symbol: str | None, message: str, severity: int, **details: Any) -> None:
         """Tell of a risk event: a row, a message and a line of the log."""
         row = books.risk_row(self.clock.now_ms(), code, symbol, message, severity, **details)

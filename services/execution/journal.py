@@ -14,6 +14,7 @@ import zlib
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import reduce
 from pathlib import Path
 from typing import IO, Literal, TypeVar, assert_never
@@ -125,7 +126,14 @@ class EquitySeen(_Record, frozen=True, tag="equity_seen"):
     marks: EquityMarks
 
 
-Record = IntentOpened | ExitWanted | IntentClosed | NumbersReserved | LatchMoved | ProofSeen | EquitySeen
+class WalletSeen(_Record, frozen=True, tag="wallet_seen"):
+    """The wallet at a moment in which nothing happened: from there bookings are compared (rule 17)."""
+
+    ts_ms: int
+    wallet: Decimal
+
+
+Record = IntentOpened | ExitWanted | IntentClosed | NumbersReserved | LatchMoved | ProofSeen | EquitySeen | WalletSeen
 
 OpenIntent = IntentOpened
 
@@ -146,6 +154,7 @@ class JournalState:
     moved: LatchMoved | None = None
     proofs: Mapping[Tier, int] = field(default_factory=dict)
     marks: EquityMarks | None = None
+    wallet: WalletSeen | None = None
 
     @property
     def latch(self) -> Latch:
@@ -174,6 +183,8 @@ def fold(state: JournalState, record: Record) -> JournalState:
             return replace(state, proofs={**state.proofs, tier: ts_ms})
         case EquitySeen(marks=marks):
             return replace(state, marks=marks)
+        case WalletSeen():
+            return replace(state, wallet=record)
         case _:
             assert_never(record)
 
@@ -186,6 +197,8 @@ def records_of(state: JournalState) -> list[Record]:
         rows.append(state.moved)
     if state.marks is not None:
         rows.append(EquitySeen(state.marks))
+    if state.wallet is not None:
+        rows.append(state.wallet)
     return rows + [ProofSeen(tier, ts_ms) for tier, ts_ms in state.proofs.items()]
 
 

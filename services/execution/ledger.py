@@ -5,6 +5,7 @@ from collections import deque
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Any
 
 import structlog
 
@@ -15,7 +16,7 @@ from packages.exchange import trading as wire
 from services.execution import books
 from services.execution.core import events as ev
 from services.execution.desk import Desk, TripOf
-from services.execution.journal import JournalError
+from services.execution.journal import JournalError, WalletSeen
 from services.execution.kill_switch import Trip
 from services.execution.ports import Recorder
 
@@ -109,8 +110,7 @@ class TradeBooks:
         with suppress(JournalError):
             await desk.journal.synced()
         if closed is None:
-            if isinstance(plan, books.Plan):
-                desk.put_intent(plan, "closed", opened=False)
+            self._put(plan, "closed", opened=False)
             return
         if closed.unseen:
             message = "A closed trade began before the exchange's history: its entry is what the profit implies"
@@ -120,8 +120,13 @@ class TradeBooks:
         word = _exit_word(closing, life.reason, closed)
         marks = await self._marks(closed, life.marks)
         desk.writer.put("trades", [books.trade_row(closed, plan, word, marks)])
+        self._put(plan, "booked", net=str(closed.net), entry_ts_ms=closed.entry_ts_ms)
+
+    def _put(self, plan: books.Plan | books.Adopted, state: str, **details: Any) -> None:
         if isinstance(plan, books.Plan):
-            desk.put_intent(plan, "booked", net=str(closed.net), entry_ts_ms=closed.entry_ts_ms)
+            self._desk.put_intent(plan, state, **details)
+        else:
+            self._desk.put_adopted(plan, state, **details)
 
     async def _leg_of_order(self, symbol: str, number: int) -> ev.Leg | None:
         """Which leg of ours an order is, or is the child of; None for everybody else's."""
@@ -177,21 +182,14 @@ class TradeBooks:
         return books.last_life(trades)
 
 
-@dataclass(frozen=True, slots=True)
-class WalletMark:
-    """The wallet at a moment in which nothing happened."""
-
-    ts_ms: int
-    wallet: Decimal
-
-
 class WalletCheck:
     """Rule 17, nightly: what the wallet changed by is what the exchange booked, to the cent. Compared between two
-    moments in which nothing happened; a difference is looked at three times before it halts."""
+    moments in which nothing happened, of which an earlier process may have seen the first (``since``); a difference is
+    looked at three times before it halts."""
 
-    def __init__(self, desk: Desk, trip: TripOf) -> None:
+    def __init__(self, desk: Desk, trip: TripOf, since: WalletSeen | None) -> None:
         self._desk, self._trip = desk, trip
-        self.since: WalletMark | None = None
+        self.since = since
         self._misses = 0
         self._event_mono_ms = monotonic_ms()
 
@@ -221,7 +219,8 @@ class WalletCheck:
                 text = f"the wallet changed by {wallet - since.wallet}, the exchange booked {booked}"
                 self._trip(Trip(ev.Latch.HALTED, "LEDGER_MISMATCH", "ledger", text))
         if self._quiet():
-            self.since, self._misses = WalletMark(now, wallet), 0
+            self.since, self._misses = WalletSeen(now, wallet), 0
+            self._desk.journal.note(self.since)
 
     def _quiet(self) -> bool:
         return monotonic_ms() - self._event_mono_ms >= _QUIET_MS

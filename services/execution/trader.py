@@ -42,7 +42,7 @@ from services.execution.ports import (
     TraderConfig,
     Writer,
 )
-from services.execution.reader import SnapshotReader
+from services.execution.reader import AccountReading, SnapshotReader
 from services.execution.reconciliation import Reconciliation
 from services.execution.runner import NUMBERS_BLOCK, Parts, SymbolRunner
 from services.execution.stop_path import StopPath
@@ -77,11 +77,11 @@ class Trader:
         config: TraderConfig | None = None,
         limits: guards.EntryLimits | None = None,
         killed: KillState | None = None,
-        plans: Sequence[books.Plan] = (),
+        unbooked: Sequence[books.Plan | books.Adopted] = (),
     ) -> None:
         """``instruments`` is renewed here, for whoever else holds it. ``left`` is what the journal held; ``killed`` the
-        kill-switch as the stricter of journal and database has it; ``plans`` those whose trades may not have been
-        booked yet."""
+        kill-switch as the stricter of journal and database has it; ``unbooked``: what may not have been booked yet,
+        oldest first."""
         self._left = left
         self.desk = desk = Desk(
             trading=trading,
@@ -110,14 +110,14 @@ class Trader:
         self._echoes = Echoes(desk, self._judge.trip)
         self._setup = SymbolSetup(desk, self._judge.trip)
         self._entries = Entries(desk, self._setup, self.stop_path, lambda: self._judge.killed)
-        self.wallet = WalletCheck(desk, self._judge.trip)
+        self.wallet = WalletCheck(desk, self._judge.trip, left.wallet)
         self._recorder = recorder(trading, self._leg_of, self._intent_of)
         self._books = TradeBooks(desk, self._recorder)
         self._reconciliation = Reconciliation(desk, self._setup, self.stop_path, self._recorder, self._runner_of)
         self._parts = Parts(
             trading, journal, desk.translator, desk.reader, clock, self, self._read_rules, delays=desk.config.delays
         )
-        self._unbooked = deque(plans)
+        self._unbooked = tuple(unbooked)
         self._up = False
         self._first_up = asyncio.Event()
         self._buffer: list[wire.UserItem] = []
@@ -332,23 +332,40 @@ class Trader:
             )
         except JournalError as exc:
             self._judge.trip(Trip(ev.Latch.HALTED, "JOURNAL", "journal", str(exc)))
+        plans = [plan for plan in self._unbooked if isinstance(plan, books.Plan)]
         for symbol, base in bases.items():
             opened, exit_wanted = left.open.get(symbol), left.exits.get(symbol)
             if opened is not None:
-                known = [plan for plan in self._unbooked if plan.intent.decision_id == opened.intent.decision_id]
+                known = [plan for plan in plans if plan.intent.decision_id == opened.intent.decision_id]
                 desk.plans[symbol] = known[-1] if known else _plan_of(opened)
             reason = exit_wanted.reason if exit_wanted is not None else None
             self._reconciliation.take_position(symbol, account)
             self._runner(symbol).restart(base, opened, self._judge.killed.latch, reason)
+        over = [what for what in self._unbooked if not self._goes_on(what, account)]
         desk.started = True
         buffered, self._buffer = self._buffer, []
         for item in buffered:
             self._take(item)
-        for plan in self._unbooked:
-            if desk.plans.get(plan.symbol) is not plan:
-                desk.start(self._books.book(Life(plan.symbol, plan, desk.clock.now_ms())), f"book:{plan.symbol}")
-        self._unbooked.clear()
+        for what in over:
+            now = desk.clock.now_ms()
+            life = Life(what.symbol, what, now)
+            if isinstance(what, books.Adopted):
+                life = Life(what.symbol, what, what.over_ts_ms or now, what.seen_ts_ms)
+            desk.start(self._books.book(life), f"book:{what.symbol}")
+        self._unbooked = ()
         log.info("trader_started", symbols=len(bases), open=sorted(left.open), latch=self._judge.killed.word)
+
+    def _goes_on(self, what: books.Plan | books.Adopted, account: AccountReading) -> bool:
+        """Whether a life that an earlier process has not booked is under way still; one without a plan is then ours
+        from where that process first saw it."""
+        if isinstance(what, books.Plan):
+            return self.desk.plans.get(what.symbol) is what
+        if what.over_ts_ms is not None or account.of(what.symbol).amount == 0 or what.symbol in self.desk.plans:
+            return False
+        runner = self.desk.runners.get(what.symbol)
+        if runner is not None:
+            self._seen_ms[what.symbol], runner.stop_price = what.seen_ts_ms, what.stop_price
+        return True
 
     async def _until_read(self, read: Callable[[], Awaitable[Any]]) -> Any:
         while True:
@@ -489,19 +506,28 @@ class Trader:
         if before.phase is not after.phase:
             if plan is not None:
                 desk.put_intent(plan, after.phase.value)
+            elif after.position != 0:
+                desk.put_adopted(self._adopted(symbol), after.phase.value)
             if after.phase is Phase.PROTECTED:
                 self._entries.resolve(symbol, "protected")
         if before.locked and not after.locked:
             desk.held.pop(symbol, None)
             reason = before.exit_reason
             self._entries.resolve(symbol, "flat", (reason,) if reason else ())
-            runner, seen_ms = desk.runners[symbol], self._seen_ms.pop(symbol, None)
+            now, marks, filled = desk.clock.now_ms(), desk.runners[symbol].marks_seen, before.entry.filled
+            what: books.Plan | books.Adopted | None = plan
+            if plan is None and symbol in self._seen_ms:
+                what = self._adopted(symbol, over_ts_ms=now)
+                desk.put_adopted(what, after.phase.value)
+            seen_ms = self._seen_ms.pop(symbol, None)
             desk.plans.pop(symbol, None)
-            if plan is not None or seen_ms is not None:
-                now, marks, filled = desk.clock.now_ms(), runner.marks_seen, before.entry.filled
-                what = plan or books.Adopted(self._setup.leverage(symbol) or 1, runner.stop_price)
+            if what is not None:
                 life = Life(symbol, what, now, seen_ms, reason, marks, filled)
                 desk.start(self._books.book(life), f"book:{symbol}")
+
+    def _adopted(self, symbol: str, over_ts_ms: int | None = None) -> books.Adopted:
+        leverage, stop_price = self._setup.leverage(symbol) or 1, self.desk.runners[symbol].stop_price
+        return books.Adopted(symbol, self._seen_ms[symbol], leverage, stop_price, over_ts_ms)
 
     def alert(self, symbol: str, code: str) -> None:
         if code == "ENTRY_UNKNOWN" and self.desk.runners[symbol].state.recovering:

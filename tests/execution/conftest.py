@@ -23,7 +23,7 @@ from services.emulator.config import EmulatorConfig
 from services.emulator.generator import GeneratedMarket, default_config
 from services.emulator.testing import served
 from services.emulator.venue.switches import Switches
-from services.execution import kill_switch
+from services.execution import books, kill_switch
 from services.execution.assembly import trading_desk
 from services.execution.canary import ProofRules, Proofs
 from services.execution.core.events import Timer
@@ -50,6 +50,11 @@ class Rows:
 
     def publish(self, channel, message):
         self.messages.append((channel, message))
+
+    def unbooked(self):
+        newest = {row["intent_id"]: row for row in self.of("order_intents")}
+        left = [row for row in newest.values() if row["state"] not in books.DONE]
+        return [books.unbooked_of(row["kind"], row["symbol"], row["created_at"], row["payload"]) for row in left]
 
     def of(self, table, **match):
         return [row for row in self.tables.get(table, []) if all(row[k] == v for k, v in match.items())]
@@ -306,6 +311,7 @@ async def desk_on(
         async with trading_desk(
             session, venue.transport, clock, rng, instruments, journal_path=folder / "journal.ndjson",
             instance=instance, universe=SYMBOLS, writer=rows, publish=rows.publish, outside=outside, config=rules,
+            unbooked=rows.unbooked(),
             recorder=lambda trading, *names: Recorder(trading, rows, rows.publish, *names),
         ) as trader:  # fmt: skip
             desk = Desk(exchange, trader, rows, venue, clock, instruments, outside, pulse)

@@ -539,6 +539,61 @@ async def test_07_08_a_position_older_than_the_history_is_adopted_from_position_
         assert D(repr(row["net"])) == D(audit["summary"]["wallet"]) - D(10_000) + paid
 
 
+class Forgetful(Rows):
+    """A database that a crash has kept from hearing of what came last."""
+
+    def put(self, table, rows):
+        if table == "order_intents":
+            rows = [row for row in rows if row["state"] != "booked"]
+        if table != "trades":
+            super().put(table, rows)
+
+
+async def test_08_a_position_by_another_hand_is_booked_by_whoever_finds_it_over(exchange_on, tmp_path):
+    """It is closed while nobody looks, or its end is seen by a process that dies before its row is written."""
+    async with exchange_on(speed=SPEED, weight_per_minute=100_000) as exchange:
+        rows = Rows()
+
+        async def bought(desk, direction):
+            order = await desk.order(direction=direction)
+            await desk.exchange.control.hand(method="POST", path="/fapi/v1/order", params=_by_hand("BUY", order))
+            await desk.until(lambda: desk.phase() is Phase.PROTECTED)
+            return order
+
+        async def booked(desk):
+            audit = await desk.audit()
+            await desk.until(lambda: rows.of("trades"))
+            gained = sum(D(repr(row["net"])) for row in rows.of("trades"))
+            assert gained == D(audit["summary"]["wallet"]) - D(10_000)
+            assert rows.of("order_intents", kind="adopted")[-1]["state"] == "booked"
+            assert rows.unbooked() == []
+
+        async with desk_on(exchange, tmp_path, speed=SPEED, rows=rows) as desk:
+            order = await bought(desk, 1)
+            (row,) = rows.unbooked()
+            assert row.symbol == order.symbol
+        await exchange.control.hand(method="POST", path="/fapi/v1/order", params=_by_hand("SELL", order))
+        async with desk_on(exchange, tmp_path, speed=SPEED, rows=rows) as desk:
+            await booked(desk)
+            assert len(rows.of("trades")) == 1
+
+        lost = Forgetful(tables=rows.tables)
+        async with desk_on(exchange, tmp_path, speed=SPEED, rows=lost) as desk:
+            order = await bought(desk, 1)
+            await close(desk, order)
+            await desk.until(lambda: lost.of("order_intents", state="flat", kind="adopted"))
+        async with desk_on(exchange, tmp_path, speed=SPEED, rows=rows) as desk:
+            await desk.until(lambda: len(rows.of("trades")) == 2)
+            await booked(desk)
+        async with desk_on(exchange, tmp_path, speed=SPEED, rows=rows) as desk:
+            await booked(desk)
+            assert len(rows.of("trades")) == 2
+
+
+def _by_hand(side, order):
+    return {"symbol": order.symbol, "side": side, "type": "MARKET", "quantity": str(order.quantity)}
+
+
 async def test_26_a_stream_on_an_old_address_that_stays_silent_is_not_believed(exchange_on, tmp_path):
     async with (
         exchange_on(speed=SPEED, weight_per_minute=100_000) as exchange,

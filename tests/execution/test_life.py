@@ -75,3 +75,13 @@ async def test_rule_17_the_wallet_is_compared_with_what_was_booked(exchange_on, 
         account = exchange.emulator.trading.venue.desks["main"].ledger.account
         account.wallet += 1
         await desk.until(lambda: desk.trader.killed.code == "LEDGER_MISMATCH", 30)
+
+
+async def test_rule_17_a_booking_between_two_processes_is_compared_too(exchange_on, tmp_path):
+    quick = {"ledger_s": 0.2, "ledger_every_ms": 1_000}
+    async with exchange_on() as exchange:
+        async with desk_on(exchange, tmp_path, **quick) as desk:
+            await desk.until(lambda: desk.trader.wallet.since is not None)
+        exchange.emulator.trading.venue.desks["main"].ledger.account.wallet -= 1
+        async with desk_on(exchange, tmp_path, **quick) as desk:
+            await desk.until(lambda: desk.trader.killed.code == "LEDGER_MISMATCH", 30)

@@ -8,20 +8,19 @@ import numpy as np
 
 from apps.cli.bench import material
 from apps.cli.bench.backtest import RULES
-from apps.cli.bench.inference import predictor
-from apps.worker_realtime.engine import Engine, Permission
+from apps.worker_realtime.engine import Engine, Model, Permission
 from apps.worker_realtime.feature_book import FeatureBook
 from apps.worker_realtime.loop import LoopConfig, MinuteLoop, Writer
 from apps.worker_realtime.totals import Totals
 from packages.common.config import load_settings
-from packages.common.time import MINUTE_MS, ManualClock
+from packages.common.time import MINUTE_MS, Clock, ManualClock
 from packages.common.types import KlineUpdate, MarkTick, MinuteRecord
 from packages.exchange.binance.codec import decode_frame
 from services.collector.batch import CollectorBatch
 from services.features import kernel as k
 from services.normalizer.assembler import Assembler, AssemblerConfig
 from services.normalizer.quality import QualityLog
-from services.simulator.build import make_constants
+from services.simulator.build import SymbolRules, make_constants
 from services.simulator.tables import new_state
 from services.simulator.volume import new_window
 
@@ -109,11 +108,14 @@ class Rows:
 
 def minute_loop(
     symbols: Sequence[str],
-    boosters: list[str],
+    model: Model,
     writer: Writer,
     publish: Callable[[str, Any], None] = lambda _channel, _message: None,
+    *,
+    clock: Clock | None = None,
+    rules: Sequence[SymbolRules] | None = None,
 ) -> MinuteLoop:
-    """The realtime worker's loop on a flat shadow account."""
+    """The realtime worker's loop on a flat shadow account. ``rules`` None: one symbol's for all."""
     settings = load_settings(None, exchange="emulator", label_preset="spec")
     n = len(symbols)
     loop = MinuteLoop(
@@ -121,15 +123,14 @@ def minute_loop(
         new_window(n),
         np.full(n, math.nan),
         {},
-        ManualClock(material.START_MS),
+        clock or ManualClock(material.START_MS),
         writer,
         publish,
         lambda: Permission(True, False),
         Totals(10_000.0),
         LoopConfig(90_000, 1 << 60),
     )
-    model = predictor(boosters)
-    tradable, constants = np.ones(n, np.bool_), make_constants([RULES] * n, settings.taker_fee_rate)
+    tradable, constants = np.ones(n, np.bool_), make_constants(rules or [RULES] * n, settings.taker_fee_rate)
     loop.engine = Engine(tuple(symbols), tradable, constants, settings, model, new_state(n, 10_000.0))
     return loop
 

@@ -20,7 +20,7 @@ def measure(plan: Plan) -> Iterator[Figure]:
 def _minutes(n: int, boosters: list[str], count: int, trees: int) -> Iterator[Figure]:
     symbols = material.names(n)
     records, writer = desk.Records(symbols), desk.Rows()
-    loop = desk.minute_loop(symbols, boosters, writer)
+    loop = desk.minute_loop(symbols, inference.predictor(boosters), writer)
     taken, features, decisions = [], [], []
     for t, messages in enumerate(desk.frames(symbols, count + 20)):
         ts_ms = material.START_MS + t * MINUTE_MS
@@ -45,7 +45,7 @@ def one_minute() -> dict[str, list[object]]:
     """The rows a minute of fifty symbols writes, by table."""
     symbols = material.names(SYMBOLS)
     records, writer = desk.Records(symbols), desk.Rows()
-    loop = desk.minute_loop(symbols, inference.boosters(5, 500), writer)
+    loop = desk.minute_loop(symbols, inference.predictor(inference.boosters(5, 500)), writer)
     for t, messages in enumerate(desk.frames(symbols, 3)):
         writer.tables.clear()
         ts_ms = material.START_MS + t * MINUTE_MS

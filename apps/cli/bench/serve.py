@@ -152,7 +152,7 @@ async def _trade(pipe: Pipe, database: str, redis_url: str, spill: Path, trees: 
     async with Bus(redis_url) as bus, BatchWriter(database, spill) as writer:
         publisher = StatePublisher(bus.publish)
         telling = asyncio.create_task(publisher.run())
-        loop = desk.minute_loop(symbols, boosters, writer, publisher.publish)
+        loop = desk.minute_loop(symbols, inference.predictor(boosters), writer, publisher.publish)
         running = asyncio.get_running_loop()
         due = running.time()
         for t, messages in enumerate(desk.frames(symbols, 1_440)):

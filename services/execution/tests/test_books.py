@@ -77,7 +77,7 @@ def test_a_life_older_than_the_history_has_the_entry_that_its_profit_implies():
     assert (closed.direction, closed.qty, closed.unseen, closed.complete) == (1, D(4), D(3), True)
     assert closed.entry_price == D(101)  # three at 100 before the history, one at 104
     assert closed.net == D("35.75")
-    row = books.trade_row(closed, books.Adopted(7, D(90)), "SL", None)
+    row = books.trade_row(closed, books.Adopted("BTCUSDT", 0, 7, D(90)), "SL", None)
     assert (row["entry_ref"], row["exit_ref"], row["sl_price"], row["tp_price"], row["leverage"]) == (101, 90, 90, 0, 7)
     assert row["gross"] - row["slippage"] - row["fees"] == pytest.approx(row["net"])
 

@@ -44,6 +44,7 @@ records = st.one_of(
     st.builds(jr.LatchMoved, st.sampled_from(Latch), texts, texts, texts, times),
     st.builds(jr.ProofSeen, st.sampled_from(["A", "B", "trigger"]), times),
     st.builds(jr.EquitySeen, st.builds(EquityMarks, amounts, amounts, amounts, amounts, times)),
+    st.builds(jr.WalletSeen, times, amounts),
 )
 on_disk = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -1,0 +1,51 @@
+"""What the benches of live trading hear and forget: requests as they leave, rows as they are written."""
+
+from types import SimpleNamespace
+from typing import Any
+from urllib.parse import parse_qsl
+
+import aiohttp
+
+from packages.common.time import monotonic_ms
+
+ENTRY, STOP = "/fapi/v1/order", "/fapi/v1/algoOrder"
+
+
+class Wire:
+    """When requests left and were answered, by symbol; what they ask for stands in their bodies."""
+
+    def __init__(self) -> None:
+        self.entries: dict[str, float] = {}
+        self.answers: dict[str, float] = {}
+        self.stops: dict[str, float] = {}
+
+    def tracing(self) -> aiohttp.TraceConfig:
+        config = aiohttp.TraceConfig()
+        config.on_request_chunk_sent.append(self._sent)
+        config.on_request_end.append(self._answered)
+        return config
+
+    async def _sent(self, _: Any, context: SimpleNamespace, params: aiohttp.TraceRequestChunkSentParams) -> None:
+        asked = dict(parse_qsl(params.chunk.decode()))
+        if params.url.path == ENTRY and asked.get("reduceOnly") != "true" and "symbol" in asked:
+            context.entry = asked["symbol"]
+            self.entries.setdefault(asked["symbol"], monotonic_ms())
+        elif params.url.path == STOP and asked.get("type") == "STOP_MARKET":
+            self.stops.setdefault(asked["symbol"], monotonic_ms())
+
+    async def _answered(self, _: Any, context: SimpleNamespace, __: aiohttp.TraceRequestEndParams) -> None:
+        if hasattr(context, "entry"):
+            self.answers.setdefault(context.entry, monotonic_ms())
+
+
+class Rows:
+    """Rows are counted and forgotten: what they cost is measured elsewhere."""
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def put(self, _: str, rows: Any) -> None:
+        self.count += len(rows)
+
+    def publish(self, _: str, __: Any) -> None:
+        pass
