@@ -13,7 +13,7 @@ import tempfile
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -69,6 +69,8 @@ LIMITS = EntryLimits(
     ),
     spread_bps=1e4, mark_gap_bps=1e4,
 )  # fmt: skip
+# Brackets of which two parts are offered on the way: larger ones, so that the exchange takes a part.
+STAGED, STAGED_SIZE = replace(LIMITS, staged_exits=((0.3, 0.25), (0.3, 0.6))), Decimal(4)
 CONFIG = TraderConfig(reconcile_s=10.0, poll_s=3.0, account_s=5.0, delays=DELAYS)
 
 
@@ -175,7 +177,13 @@ class Address:
 
 @asynccontextmanager
 async def floor(
-    at: Address | Exchange, journal: Path, kept: Kept, symbols: Sequence[str], seed: int, speed: float
+    at: Address | Exchange,
+    journal: Path,
+    kept: Kept,
+    symbols: Sequence[str],
+    seed: int,
+    speed: float,
+    limits: EntryLimits = LIMITS,
 ) -> AsyncIterator[Floor]:
     """A trader that is on its way up, its market and its operator, until the context ends."""
     async with aiohttp.ClientSession() as session:
@@ -188,7 +196,7 @@ async def floor(
         outside = Quiet(venue, marks, brackets)
         async with trading_desk(
             session, venue.transport, clock, rng, instruments, journal_path=journal, instance=INSTANCE,
-            universe=symbols, writer=kept, publish=kept.publish, outside=outside, config=CONFIG, limits=LIMITS,
+            universe=symbols, writer=kept, publish=kept.publish, outside=outside, config=CONFIG, limits=limits,
             unbooked=kept.unbooked(), recorder=lambda trading, *names: Recorder(trading, kept, kept.publish, *names),
         ) as trader:  # fmt: skip
             found = Floor(trader, venue, clock, instruments, kept, marks)
@@ -213,6 +221,7 @@ class Entrants:
     seed: int
     asked: int  # brackets in all
     life: int = 0  # of the process: decisions are not repeated by the next one
+    size: Decimal = Decimal(1)  # times what the exchange takes, about
     started: int = 0
     over: int = 0
     ended: bool = False
@@ -260,7 +269,7 @@ class Entrants:
         stop, target = (Decimal(repr(round(0.0005 * 12 ** rng.random(), 6))) for _ in range(2))
         hold_s = 1.5 * 8 ** rng.random()
         least = max(info.min_notional or Decimal(5), Decimal(20))
-        notional = least * Decimal(repr(round(1.2 + 2 * rng.random(), 3)))
+        notional = self.size * least * Decimal(repr(round(1.2 + 2 * rng.random(), 3)))
         step = info.market_step_size or info.step_size or Decimal(1)
         order = EntryOrder(
             decision_id, symbol, direction, floor_quantity(info, notional / mark, market=True) + step,
@@ -294,13 +303,15 @@ async def flat(floor: Floor, within_s: float) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class FaultPlan:
-    """``brackets`` in all, under faults of ``profile`` (realistic or absurd), drawn from ``seed``."""
+    """``brackets`` in all, under faults of ``profile`` (realistic or absurd), drawn from ``seed``. With ``stages``
+    parts of them leave on the way to the target."""
 
     brackets: int
     seed: int = 1
     profile: str = "realistic"
     symbols: tuple[str, ...] = SYMBOLS
     speed: float = SPEED
+    stages: bool = False
     flat_s: float = 120.0  # to become flat at the end, in good weather
 
 
@@ -312,11 +323,12 @@ def run_faults(plan: FaultPlan) -> dict[str, Any]:
 
 async def _faults(plan: FaultPlan, folder: Path, shown: Bar) -> dict[str, Any]:
     kept, started = Kept(), monotonic_ms()
+    limits, size = (STAGED, STAGED_SIZE) if plan.stages else (LIMITS, Decimal(1))
     async with (
         exchange(plan.symbols, plan.seed, plan.speed) as market,
-        floor(market, folder / "journal.ndjson", kept, plan.symbols, plan.seed, plan.speed) as found,
+        floor(market, folder / "journal.ndjson", kept, plan.symbols, plan.seed, plan.speed, limits) as found,
     ):
-        entrants = Entrants(found, plan.symbols, plan.seed, plan.brackets)
+        entrants = Entrants(found, plan.symbols, plan.seed, plan.brackets, size=size)
         rng = np.random.default_rng([plan.seed, 7])
         storm = asyncio.create_task(weather(market.control.fault, rng, plan.profile, plan.symbols, plan.speed))
         work = asyncio.create_task(entrants.run())

@@ -78,6 +78,7 @@ def soak(
     faults: Annotated[bool, typer.Option("--faults", help="Live brackets under faults instead.")] = False,
     brackets: Annotated[int, typer.Option(help="How many of them.", min=1)] = 200,
     profile: Annotated[str, typer.Option(help="Rates of faults: calm, realistic or absurd.")] = "realistic",
+    stages: Annotated[bool, typer.Option("--stages", help="With --faults: leave in parts.")] = False,
     kill_trader: Annotated[bool, typer.Option("--kill-trader", help="Kill the live trader instead.")] = False,
     kill_desk: Annotated[bool, typer.Option("--kill-desk", help="Kill parts of a whole live desk instead.")] = False,
     kills: Annotated[int, typer.Option(help="How often in this sitting.", min=1)] = 50,
@@ -104,7 +105,7 @@ def soak(
             _invalid("--profile", profile, "one of " + ", ".join(PROFILES))
         campaign.quiet()
         if faults:
-            found = campaign.run_faults(campaign.FaultPlan(brackets, seed, profile))
+            found = campaign.run_faults(campaign.FaultPlan(brackets, seed, profile, stages=stages))
         else:
             found = campaign_kills.run_kills(_settings().var_dir, campaign_kills.KillPlan(kills, seed))
         campaign.show(found, as_json=as_json)

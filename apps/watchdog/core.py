@@ -1,8 +1,8 @@
 """What the watchdog does about what it sees (execution.md 19): pure.
 
-It can only reduce: put a missing stop back, leave at market when that is refused, cancel an entry that rests while
-nobody looks after it. It never enters and never cancels a stop, and where stops stand it only alarms. A read that
-failed proves nothing: *exchange unreachable* is not *stop missing*.
+It can only reduce: put a missing stop back, leave at market when that is refused (and take from its way what rests to
+leave in parts), cancel an entry that rests while nobody looks after it. It never enters and never cancels a stop, and
+where stops stand it only alarms. A read that failed proves nothing: *exchange unreachable* is not *stop missing*.
 """
 
 from collections.abc import Mapping, Sequence
@@ -139,12 +139,14 @@ class Exit:
 
 
 @dataclass(frozen=True, slots=True)
-class CancelEntry:
+class Cancel:
+    """A regular order of ours."""
+
     symbol: str
     client_id: str
 
 
-Action = PlaceStop | Exit | CancelEntry
+Action = PlaceStop | Exit | Cancel
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,7 +253,7 @@ class _Turn:
         if stops:
             self.covered(symbol, intent, stops)
         else:
-            self.bare(symbol, intent, seen.position)
+            self.bare(symbol, intent, seen, seen.position)
 
     def covered(self, symbol: str, intent: OpenIntent, stops: Sequence[AlgoOrder]) -> None:
         if all(algo.trigger_price != intent.intent.stop_price for algo in stops):
@@ -260,7 +262,7 @@ class _Turn:
         if due or symbol in self.plan.exits or self.plan.latch is Latch.FLATTENING:
             self.lasting(Alarm.EXIT_LATE, symbol)
 
-    def bare(self, symbol: str, intent: OpenIntent, position: Position) -> None:
+    def bare(self, symbol: str, intent: OpenIntent, seen: Seen, position: Position) -> None:
         """No stop. The trader has its own second for it; what is still so at the next look, or while it is silent, is
         ours. A position that changes is at work: the reads do not agree."""
         now, amount = self.look.mono_ms, position.amount
@@ -278,6 +280,8 @@ class _Turn:
         if doubt.refused is not None:
             self.alarm(Alarm.STOP_REFUSED, symbol, doubt.refused)
             if agreed:
+                parts = [order for order in seen.orders if self.ours(order, Leg.STAGE)]
+                self.actions += [Cancel(symbol, order.client_id) for order in parts]
                 number = self.number(symbol, intent)
                 name = intent.intent.decision_id
                 self.actions.append(Exit(symbol, side, abs(amount), name, number, doubt.refused))
@@ -287,17 +291,17 @@ class _Turn:
 
     def entries(self, symbol: str, seen: Seen) -> None:
         """An entry that rests is looked after by a running trader; else it may open what nobody protects."""
-        rests = [order for order in seen.orders if not order.reduce_only and self.entry_of_ours(order)]
+        rests = [order for order in seen.orders if not order.reduce_only and self.ours(order, Leg.ENTRY)]
         if not rests or not (self.silent or self.plan.latch is not Latch.RUNNING):
             return
         self.alarm(Alarm.ENTRY_RESTS, symbol)
         self.resting[symbol] = self.memory.resting.get(symbol, self.look.mono_ms)
         if self.look.mono_ms - self.resting[symbol] >= self.rules.agree_ms:
-            self.actions += [CancelEntry(symbol, order.client_id) for order in rests]
+            self.actions += [Cancel(symbol, order.client_id) for order in rests]
 
-    def entry_of_ours(self, order: Order) -> bool:
+    def ours(self, order: Order, leg: Leg) -> bool:
         name = parse_order_id(order.client_id)
-        return name is not None and name.instance == self.plan.instance and name.leg is Leg.ENTRY
+        return name is not None and name.instance == self.plan.instance and name.leg is leg
 
     def number(self, symbol: str, intent: OpenIntent) -> int:
         """From the end of the reserved block downward: the trader's core takes our stop for one of its own."""

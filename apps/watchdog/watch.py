@@ -171,7 +171,7 @@ class Watchdog:
                         action,
                         await self._trading.place_market(action.symbol, action.side, chunk, name, reduce_only=True),
                     )
-            case core.CancelEntry():
+            case core.Cancel():
                 self._note(action, await self._trading.cancel_order(action.symbol, action.client_id))
             case _:
                 assert_never(action)

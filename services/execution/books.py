@@ -1,6 +1,6 @@
 """What live trading leaves behind, as rows (mode ``live``): intents, risk events, closed trades. Pure."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -166,6 +166,8 @@ class Closed:
     funding: Decimal
     complete: bool  # as much was closed as was opened
     unseen: Decimal = ZERO  # of ``qty``, what was opened before the exchange's history; its fees and funding are not in
+    staged_qty: Decimal = ZERO  # of ``qty``, what left on the way to the target, and what it was sold or bought for
+    staged_value: Decimal = ZERO
 
     @property
     def net(self) -> Decimal:
@@ -201,13 +203,14 @@ def close_out(
     direction: int | None,
     *,
     cut: bool = False,
+    staged: Collection[int] = (),
 ) -> Closed | None:
     """Book one life from the account's trades and income of its time; None when nothing was opened.
 
     ``trades`` ascending by id, ``income`` of the symbol, ``direction`` None: the last trade closes. With ``cut`` the
     history may begin in the middle: what was opened before it is taken at the price that the exchange's realized profit
-    implies. Fees in another asset than the quote raise ``InvalidInputError``: they would be
-    counted as what they are not (rule 17).
+    implies. ``staged``: order numbers of the parts that left on the way to the target. Fees in another asset than the
+    quote raise ``InvalidInputError``: they would be counted as what they are not (rule 17).
     """
     if not trades:
         return None
@@ -223,6 +226,7 @@ def close_out(
     realized = sum((r.realized_pnl for r in trades), ZERO)
     paid_out = sum((r.price * r.quantity for r in exits), ZERO)
     paid_in = sum((r.price * r.quantity for r in entries), ZERO)
+    parts = [row for row in exits if row.order_id in staged]
     unseen = max(closed - opened, ZERO) if cut else ZERO
     if unseen:
         opened, paid_in = closed, paid_out - direction * realized
@@ -240,6 +244,8 @@ def close_out(
         -sum((r.amount for r in income if r.kind == "FUNDING_FEE"), ZERO),
         opened == closed,
         unseen,
+        sum((r.quantity for r in parts), ZERO),
+        sum((r.price * r.quantity for r in parts), ZERO),
     )
 
 
@@ -261,7 +267,8 @@ def widened(marks: tuple[Decimal, Decimal] | None, bars: Sequence[OhlcBar]) -> t
 
 def trade_row(closed: Closed, plan: Plan | Adopted, reason: str, marks: tuple[Decimal, Decimal] | None) -> Row:
     """A row of trades. References are the decision's price and, for a stop or target, its trigger: what lies between
-    them and the fills is slippage, so that gross − slippage − fees − liquidation fee − funding = net.
+    them and the fills is slippage, so that gross − slippage − fees − liquidation fee − funding = net. Parts that
+    left on the way are referred to at their own prices.
 
     The entry of an adopted position is its reference; a stop or target of 0 stands for none."""
     direction = closed.direction
@@ -270,11 +277,9 @@ def trade_row(closed: Closed, plan: Plan | Adopted, reason: str, marks: tuple[De
         stop, target = plan.intent.stop_price, plan.intent.target_price
     else:
         reference, model_id, stop, target = closed.entry_price, None, plan.stop_price or ZERO, ZERO
-    exit_ref = closed.exit_price
-    if (reason, stop > 0) == (ExitReason.SL, True):
-        exit_ref = stop
-    elif (reason, target > 0) == (ExitReason.TP, True):
-        exit_ref = target
+    exit_ref, level = closed.exit_price, {ExitReason.SL: stop, ExitReason.TP: target}.get(ExitReason(reason), ZERO)
+    if level > 0:
+        exit_ref = (level * (closed.qty - closed.staged_qty) + closed.staged_value) / closed.qty
     gross = direction * closed.qty * (exit_ref - reference)
     mae, mfe = excursions(closed, marks)
     return {

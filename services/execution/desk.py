@@ -92,6 +92,7 @@ class Desk:
         task: asyncio.Task[None] = asyncio.get_running_loop().create_task(_guarded(work), name=name)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: work.close())  # ended before it began, it would be said never to be awaited
 
     async def stop(self) -> None:
         """End what ``start`` began."""

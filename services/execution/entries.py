@@ -151,15 +151,18 @@ class Entries:
         return replace(order, quantity=qty) if ZERO < qty < order.quantity else order
 
     def _stages(self, order: EntryOrder) -> tuple[ev.Stage, ...]:
-        """The parts that are to leave on the way to the target. One that is too small for the exchange is left out, or
-        all of them where what they leave would be."""
+        """The parts that are to leave on the way to the target. One that is too small for the exchange is left out, and
+        one whose price is not on the way once rounded; all of them where what they leave would be too small."""
         info, stages = self._desk.instruments[order.symbol], []
         least = info.min_notional or ZERO
         for part, way in self._desk.limits.staged_exits:
             qty = filters.floor_quantity(info, order.quantity * Decimal(repr(part)), market=False)
             exact = order.reference_price + Decimal(repr(way)) * (order.target_price - order.reference_price)
             price = filters.round_price(info, exact, up=order.direction > 0)
-            if qty > 0 and qty * price >= least and price != order.target_price:
+            on_the_way = (price - order.reference_price) * order.direction > 0 and (
+                order.target_price - price
+            ) * order.direction > 0
+            if qty > 0 and qty * price >= least and on_the_way:
                 stages.append(ev.Stage(qty, price))
         left = order.quantity - sum((stage.qty for stage in stages), ZERO)
         smallest = max(info.market_min_qty or info.min_qty or ZERO, least / order.reference_price)

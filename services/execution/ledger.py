@@ -2,6 +2,7 @@
 
 import asyncio
 from collections import deque
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from decimal import Decimal
@@ -94,7 +95,8 @@ class TradeBooks:
                     end = min(max(life.over_ms, last + 1), last + MINUTE_MS)
                     income = await income_between(desk.trading, symbol, start, end)
                     direction = plan.intent.direction if isinstance(plan, books.Plan) else None
-                    closed = books.close_out(symbol, trades, income, direction, cut=cut)
+                    staged = await self._staged(plan, trades)
+                    closed = books.close_out(symbol, trades, income, direction, cut=cut, staged=staged)
                 if trades is not None and (closed is None or closed.complete):
                     await self._recorder.fills(symbol, trades)
                     closing = await self._leg_of_order(symbol, trades[-1].order_id) if trades else None
@@ -127,6 +129,13 @@ class TradeBooks:
             self._desk.put_intent(plan, state, **details)
         else:
             self._desk.put_adopted(plan, state, **details)
+
+    async def _staged(self, plan: books.Plan | books.Adopted, trades: Sequence[wire.Trade]) -> set[int]:
+        """Which orders among these trades were parts of the plan that left on the way to its target."""
+        if isinstance(plan, books.Adopted) or not plan.intent.stages:
+            return set()
+        numbers = {row.order_id for row in trades}
+        return {number for number in numbers if await self._leg_of_order(plan.symbol, number) is ev.Leg.STAGE}
 
     async def _leg_of_order(self, symbol: str, number: int) -> ev.Leg | None:
         """Which leg of ours an order is, or is the child of; None for everybody else's."""
@@ -232,7 +241,7 @@ def _exit_word(closing: ev.Leg | None, reason: str | None, closed: books.Closed)
         return ExitReason.LIQUIDATION.value
     if closing is ev.Leg.STOP or reason in ("software_stop", "stop_crossed"):
         return ExitReason.SL.value
-    if closing is ev.Leg.TARGET or reason == "target_crossed":
+    if closing in (ev.Leg.TARGET, ev.Leg.STAGE) or reason == "target_crossed":
         return ExitReason.TP.value
     if reason == "time":
         return ExitReason.TIME.value

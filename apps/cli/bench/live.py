@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from apps.cli.bench import desk, inference, material
 from apps.cli.bench.measure import Figure, Plan, at_most
-from apps.cli.bench.wire import Rows, Wire
+from apps.cli.bench.wire import Rows, Signs, Wire
 from apps.cli.campaign import Quiet
 from apps.worker_realtime.account_gate import AccountGate
 from apps.worker_realtime.engine import Decided, Engine
@@ -54,21 +54,25 @@ from services.simulator.build import SymbolRules
 from services.userstream.recorder import Recorder
 
 SYMBOLS, ENTRIES = 50, 3
-SPEED, MARK_UPDATES = 60.0, 10  # a minute a second, and its messages
+SPEED, MARK_UPDATES = 20.0, 20  # a minute every three seconds, and its messages
 HISTORY_MS = 2 * DAY_MS  # until every feature is known
 _NEVER = 10**6
 
 
 def measure(plan: Plan) -> Iterator[Figure]:
-    """Figures of one entry each, up to three a minute."""
+    """Figures of one entry and of one stop each, up to three a minute."""
     trees = plan.size(500, 60)
     boosters = inference.boosters(trees, plan.size(20_000, 3_000))
-    took = asyncio.run(_campaign(boosters, plan.size(120, 12)))
+    took = asyncio.run(_campaign(boosters, plan.size(100, 8)))
     p50, p99 = np.percentile(took.entries, [50, 99])
     work = f"{SYMBOLS} closed bars received → entry requests on the wire, 10 models x {trees} trees"
     yield Figure("execution", f"{work}, p50 of {len(took.entries)}", float(p50), "ms")
     yield at_most("execution", f"{work}, p99 of {len(took.entries)}", float(p99), "ms", limit=60.0)
     yield Figure("execution", "of it features and decisions, p50", float(np.median(took.decisions)), "ms")
+    p50, p99 = np.percentile(took.stops, [50, 99])
+    work = "first sign of their fills → stop requests on the wire"
+    yield Figure("execution", f"{work}, p50 of {len(took.stops)}", float(p50), "ms")
+    yield at_most("execution", f"{work}, p99 of {len(took.stops)}", float(p99), "ms", limit=5.0)
 
 
 @dataclass
@@ -76,6 +80,7 @@ class _Took:
     """Wall milliseconds."""
 
     entries: list[float] = field(default_factory=list)
+    stops: list[float] = field(default_factory=list)
     decisions: list[float] = field(default_factory=list)
 
 
@@ -126,7 +131,7 @@ class _Timed:
         self._live, self._loop, self._model, self._complete, self._wire = live, loop, model, complete, wire
         self._began: dict[str, float] = {}
         self.took, self.minutes = _Took(), 0
-        self._enter = live.trader.enter
+        self._enter, self._signs = live.trader.enter, Signs(live.trader, wire)
         setattr(live.trader, "enter", self._hear)  # noqa: B010 - an ear for this measurement
 
     def minute(self, shadow: Decided, engine: Engine, late_ms: int, decided_at_ms: int) -> None:
@@ -140,7 +145,8 @@ class _Timed:
         began = self._complete.at.get(order.decided_ts_ms - MINUTE_MS)
         if began is not None:
             self._began[order.symbol] = began
-            self._wire.entries.pop(order.symbol, None)
+            for seen in (self._wire.entries, self._wire.answers, self._wire.stops, self._signs.at):
+                seen.pop(order.symbol, None)
         self._enter(order)
 
     async def close_positions(self) -> None:
@@ -149,6 +155,7 @@ class _Timed:
             for symbol, phase in self._live.trader.view().locked.items():
                 if phase is Phase.PROTECTED and symbol in self._began:
                     self.took.entries.append(self._wire.entries[symbol] - self._began.pop(symbol))
+                    self.took.stops.append(self._wire.stops[symbol] - self._signs.at[symbol])
                     self._live.trader.close(symbol, "operator")
             await asyncio.sleep(0.05)
 
@@ -174,7 +181,9 @@ async def _trade(exchange: Exchange, folder: Path, boosters: list[str], minutes:
         instruments = (await venue.exchange_info()).instruments
         tiers = {row.symbol: row for row in await venue.leverage_brackets()}
         marks: dict[str, Decimal] = {}
-        rates = Limits(entries_minute=_NEVER, entries_hour=_NEVER, entries_day=_NEVER)
+        rates = Limits(  # every entry is closed at once, at a loss
+            entries_minute=_NEVER, entries_hour=_NEVER, entries_day=_NEVER, day_loss=1.0, week_loss=1.0, drawdown=1.0
+        )
         limits = on_market(EntryLimits(rates=rates, spread_bps=1e4, mark_gap_bps=1e4), SPEED)
         config = TraderConfig(proofs=ProofRules(), delays={Timer.WINDOW: 300, Timer.READ: 150}, account_s=5.0)
         async with trading_desk(
@@ -220,6 +229,10 @@ async def _trade(exchange: Exchange, folder: Path, boosters: list[str], minutes:
 
 async def _minutes(loop: MinuteLoop, collector: Collector, trader: Trader, timed: _Timed, minutes: int) -> None:
     engine, loop.engine = loop.engine, None  # history is folded, not decided
+    assert engine is not None
+    policy = engine.params.policy._replace(loss_pause_bars=0)  # as above, in the kernel
+    risk = engine.params.risk._replace(daily_loss_limit_pct=1.0)
+    engine.params = engine.params._replace(policy=policy, risk=risk)
 
     async def pace() -> None:
         if not loop.progress.catching_up and trader.ready and trader.stop_path_proven():
@@ -229,7 +242,7 @@ async def _minutes(loop: MinuteLoop, collector: Collector, trader: Trader, timed
     closing = asyncio.create_task(timed.close_positions())
     running = asyncio.create_task(loop.run(collector.run(), pace))
     try:
-        async with asyncio.timeout(120 + 3 * minutes):
+        async with asyncio.timeout(120 + 6 * minutes):
             while timed.minutes < minutes and not running.done() and not closing.done():  # noqa: ASYNC110
                 await asyncio.sleep(0.05)
     finally:

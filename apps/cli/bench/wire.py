@@ -7,6 +7,9 @@ from urllib.parse import parse_qsl
 import aiohttp
 
 from packages.common.time import monotonic_ms
+from services.execution.core import events as ev
+from services.execution.core.state import Bracket
+from services.execution.trader import Trader
 
 ENTRY, STOP = "/fapi/v1/order", "/fapi/v1/algoOrder"
 
@@ -36,6 +39,22 @@ class Wire:
     async def _answered(self, _: Any, context: SimpleNamespace, __: aiohttp.TraceRequestEndParams) -> None:
         if hasattr(context, "entry"):
             self.answers.setdefault(context.entry, monotonic_ms())
+
+
+class Signs:
+    """When the first sign of each symbol's position came: the frame or the answer that told of it."""
+
+    def __init__(self, trader: Trader, wire: Wire) -> None:
+        self.at: dict[str, float] = {}
+        self._trader, self._wire, self._stepped = trader, wire, trader.stepped
+        setattr(trader, "stepped", self._hear)  # noqa: B010 - an ear for the measurement
+
+    def _hear(self, symbol: str, before: Bracket, after: Bracket, event: ev.Event) -> None:
+        if after.exposed and not before.exposed:
+            answered = isinstance(event, ev.SubmitAnswered)
+            told = self._wire.answers.get(symbol, 0.0) if answered else monotonic_ms() - self._trader.frame_age_ms
+            self.at.setdefault(symbol, told)
+        self._stepped(symbol, before, after, event)
 
 
 class Rows:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from apps.watchdog.core import (
     SPARE_NUMBERS,
     Alarm,
-    CancelEntry,
+    Cancel,
     Exit,
     Look,
     Memory,
@@ -130,6 +130,19 @@ def test_an_exit_needs_a_refused_stop_and_two_agreeing_reads():
     assert watch.memory.doubts == {}
 
 
+def test_what_rests_to_leave_in_parts_goes_before_an_exit_and_not_before_a_stop():
+    part = msgspec.structs.replace(
+        ENTRY, client_id=client_order_id("a", "d1", Leg.STAGE, 8), side=Side.SELL, reduce_only=True
+    )
+    by_hand = msgspec.structs.replace(part, client_id="by-hand")
+    bare = Seen(position(), orders=(part, by_hand))
+    watch = Watch(answer=REFUSED)
+    assert kinds(watch(bare, worker=None)) == [PlaceStop]
+    actions = watch(bare, at=2_000.0, worker=None)
+    assert kinds(actions) == [Cancel, Exit, PlaceStop]
+    assert actions[0] == Cancel("BTCUSDT", part.client_id)
+
+
 @pytest.mark.parametrize(
     "answer",
     [
@@ -239,10 +252,10 @@ def test_an_entry_that_rests_is_cancelled_when_nobody_looks_after_it():
     assert watch(resting) == watch(resting, at=9_000.0) == []
     assert watch(resting, worker=None) == []
     assert watch.memory.uneasy
-    assert watch(resting, at=2_000.0, worker=None) == [CancelEntry("BTCUSDT", ENTRY.client_id)]
+    assert watch(resting, at=2_000.0, worker=None) == [Cancel("BTCUSDT", ENTRY.client_id)]
     halted = Watch(replace(PLAN, moved=LatchMoved(Latch.HALTED, "MANUAL", "x", "", 1)))
     halted(resting)
-    assert kinds(halted(resting, at=2_000.0)) == [CancelEntry]
+    assert kinds(halted(resting, at=2_000.0)) == [Cancel]
 
 
 @pytest.mark.parametrize(
@@ -301,7 +314,7 @@ def test_it_only_reduces_and_only_where_no_stop_stands(plan, history):
         at += step
         watch.answer = answer
         for action in watch(seen, at=at, worker=1.0 if alive else None):
-            if isinstance(action, CancelEntry):
+            if isinstance(action, Cancel):
                 assert action.client_id == ENTRY.client_id
                 continue
             assert plan.open, "without a plan nothing is done"

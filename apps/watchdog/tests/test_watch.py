@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from apps.watchdog.__main__ import credentials_of
-from apps.watchdog.core import Alarm, CancelEntry, Exit, PlaceStop, Rules
+from apps.watchdog.core import Alarm, Cancel, Exit, PlaceStop, Rules
 from apps.watchdog.watch import Watchdog, places
 from packages.common import ids
 from packages.common.errors import SettingsError
@@ -208,7 +208,7 @@ async def test_a_resting_entry_of_a_dead_worker_is_cancelled_and_a_hands_order_i
         for name in (ids.client_order_id("desk", "d1", ids.Leg.ENTRY, 2), "by-hand"):
             await s.trading.place_limit("BTCUSDT", Side.BUY, D("0.01"), price, name, reduce_only=False)
         assert kinds(await s.look()) == []
-        assert kinds(await s.look(0.4)) == [CancelEntry]
+        assert kinds(await s.look(0.4)) == [Cancel]
         assert [row.client_id for row in await s.trading.open_orders("BTCUSDT")] == ["by-hand"]
 
 

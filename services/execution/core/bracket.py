@@ -785,15 +785,17 @@ class _Turn:
         self.out.append(do.SubmitTarget(attempt, s.intent.direction, s.intent.target_price))
 
     def place_stage(self) -> None:
-        """One at a time, once the whole bracket stands: a later price is met after an earlier one. What would leave
-        less than can be sold is left out."""
+        """One at a time, once the whole bracket stands and nothing of unknown outcome can still be executed: a later
+        price is met after an earlier one. What would leave less than can be sold is left out."""
         s = self.s
         plan = s.intent
         if plan is None or s.wants_exit or s.phase is not Phase.PROTECTED or s.target.state is not AlgoState.LIVE:
             return
         if s.entry.state is not EntryState.DONE or s.direction != plan.direction or s.position == 0:
             return
-        if s.stage.waiting or s.stage.standing or s.market_closed or s.reading is not Reading.NONE:
+        if s.stage.waiting or s.stage.standing or self.armed(Timer.WINDOW) or s.market_closed:
+            return
+        if s.reading is not Reading.NONE:
             return  # while it is being read the position may be less than was told
         for placed, stage in enumerate(plan.stages[s.stage.placed :], s.stage.placed + 1):
             left = abs(s.position) - stage.qty

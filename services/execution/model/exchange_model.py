@@ -124,7 +124,7 @@ def tell(world: World, event: ev.Event) -> tuple[World, tuple[do.Command, ...]]:
                     raise ViolationError("an intent was sent twice")
                 requests.append(Travelling(command))
             case do.SubmitStage():
-                if world.stage or any(isinstance(row.request, do.SubmitStage) and row.waited for row in requests):
+                if world.stage or any(isinstance(row.request, do.SubmitStage) for row in requests):
                     raise ViolationError("two stages at once")
                 requests.append(Travelling(command))
             case do.SubmitStop() | do.SubmitTarget() | do.SubmitExit():

@@ -14,10 +14,21 @@ from services.execution.core.events import Intent
 D = Decimal
 
 
-def trade(trade_id, side, price, qty, pnl="0", fee="0", asset="USDT"):
+def trade(trade_id, side, price, qty, pnl="0", fee="0", asset="USDT", number=1):
     price, qty = D(price), D(qty)
     return Trade(
-        "BTCUSDT", trade_id, 1, side, price, qty, price * qty, D(pnl), D(fee), asset, maker=False, ts_ms=trade_id * 10
+        "BTCUSDT",
+        trade_id,
+        number,
+        side,
+        price,
+        qty,
+        price * qty,
+        D(pnl),
+        D(fee),
+        asset,
+        maker=False,
+        ts_ms=trade_id * 10,
     )
 
 
@@ -80,6 +91,19 @@ def test_a_life_older_than_the_history_has_the_entry_that_its_profit_implies():
     row = books.trade_row(closed, books.Adopted("BTCUSDT", 0, 7, D(90)), "SL", None)
     assert (row["entry_ref"], row["exit_ref"], row["sl_price"], row["tp_price"], row["leverage"]) == (101, 90, 90, 0, 7)
     assert row["gross"] - row["slippage"] - row["fees"] == pytest.approx(row["net"])
+
+
+def test_parts_that_left_on_the_way_are_no_slippage():
+    trades = [
+        trade(1, BUY, "100", "4"),
+        trade(2, SELL, "105", "1", pnl="5", number=70),
+        trade(3, SELL, "89", "3", pnl="-33", number=71),
+    ]
+    closed = books.close_out("BTCUSDT", trades, [], 1, staged={70})
+    row = books.trade_row(closed, plan(1), "SL", None)  # its stop at 90 was filled at 89
+    assert row["slippage"] == 3.0
+    assert row["gross"] == 5 - 30
+    assert row["gross"] - row["slippage"] == pytest.approx(row["net"])
 
 
 def test_a_fee_in_another_asset_is_refused():

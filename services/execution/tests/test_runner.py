@@ -162,6 +162,25 @@ async def test_a_price_off_the_grid_is_tried_again_only_where_the_rules_changed(
     assert made.exchange.asked[len(asked)][2] == (D(91) if changed else D("90.1"))
 
 
+@pytest.mark.parametrize("leg", ["stop", "exit"])
+async def test_22_what_our_own_limits_have_no_room_for_is_tried_again(made, leg):
+    """It never left, so nothing is proven against the stop or the exit: no flattening, and the next attempt goes."""
+    made.exchange.fails[leg] = wire.Rejected(wire.RejectReason.NO_ROOM, None, "no room for 300 ms")
+    await entered(made)
+    made.runner.feed(FILL)
+    if leg == "exit":
+        made.runner.feed(ev.CloseRequested("operator"))
+    await settled(made)
+    answers = [event for event in made.notes.events if isinstance(event, ev.SubmitAnswered)]
+    assert {answer.refused for answer in answers if answer.leg.name.lower() == leg} == {ev.Refused.UNAVAILABLE}
+    timer = ev.Timer.RETRY if leg == "stop" else ev.Timer.EXIT
+    assert made.runner.state.exit_reason == ("operator" if leg == "exit" else None)
+    before = [row[0] for row in made.exchange.asked].count(leg)
+    made.runner.feed(ev.TimerFired(timer))
+    await settled(made)
+    assert [row[0] for row in made.exchange.asked].count(leg) == before + 1
+
+
 async def test_the_intent_is_journaled_with_the_ids_that_are_sent(made):
     await entered(made)
     opened = made.journal.appended[0]
