@@ -3,6 +3,7 @@
 A test looks for them in the sources of who emits them, so that none is missing here and none is left over.
 """
 
+from apps.api.errors import STATUS
 from packages.common.reasons import ExitReason, Reason
 from packages.exchange.trading import PermissionFault
 from services.execution.gate import EVIDENCE
@@ -55,6 +56,15 @@ CODES: dict[str, tuple[str, ...]] = {
         *("BLOCKED", "NO_SYMBOLS", "BRACKETS_UNKNOWN", "SYMBOL_CONFIG_UNKNOWN", "AUTO_ADD_MARGIN", "NOT_ISOLATED"),
         *PermissionFault,
         *(f"NO_EVIDENCE_{kind.upper()}" for kind in EVIDENCE),
+    ),
+    "problems": tuple(STATUS),  # of refusals (``Problem.code``), and
+    # what is unmet where the state of the system does not allow it (``Problem.conditions``)
+    "conditions": (
+        *("LAST_ADMIN", "USER_DISABLED", "TOO_MANY_TOKENS", "NO_SECOND_FACTOR", "HAS_SECOND_FACTOR"),
+        *("LIVE_NOT_RUNNING", "MODE_NOT_PERMITTED", "TRADING_DISABLED", "WORKER_SILENT", "POSITION_OPEN"),
+        *("JOB_ENDED", "JOB_NOT_ENDED", "NO_PREDECESSOR", "POINTER_MOVED", "NOT_RETIRED"),
+        *("RL_SHADOW_TOO_SHORT", "RL_PROFIT_FACTOR", "RL_DRAWDOWN", "RL_ONLY_HOLDS"),
+        *(f"EVIDENCE_{kind.upper()}" for kind in EVIDENCE),
     ),
     # of the watchdog, in ``run/watchdog.json`` and its log
     "alarms": (

@@ -104,6 +104,15 @@ def test_what_blocks_and_refuses_is_documented():
     assert [row.value.value for row in alarms.body if isinstance(row, ast.Assign)] == list(CODES["alarms"])
 
 
+def test_what_is_unmet_is_documented():
+    text = "".join(file.read_text() for file in (ROOT / "apps/api").rglob("*.py") if "tests" not in file.parts)
+    conditions = set(re.findall(r'Condition(?:DTO)?\(\s*code="([A-Z_]+)"', text))
+    conditions |= set(re.findall(r'"(RL_[A-Z_]+)"', (ROOT / "apps/api/queries/rl.py").read_text()))
+    conditions |= {f"EVIDENCE_{kind.upper()}" for kind in EVIDENCE}
+    assert conditions - set(CODES["gate_conditions"]) == set(CODES["conditions"]) - set(CODES["gate_conditions"])
+    assert conditions <= set(CODES["conditions"])
+
+
 def test_the_document_names_them_once_each():
     told = json.loads(document())["info"]["x-codes"]
     assert told == {where: list(codes) for where, codes in CODES.items()}

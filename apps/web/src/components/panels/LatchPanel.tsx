@@ -8,19 +8,21 @@ import { Card, Figure } from "@/components/ui/card";
 import type { LiveState, RiskState } from "@/lib/api/schemas";
 import { entryBlocks } from "@/lib/domain/risk";
 import { duration } from "@/lib/format/time";
+import { useCodes } from "@/lib/i18n/useCodes";
 import { useText } from "@/lib/i18n/useText";
 import { riskQuery } from "@/lib/queries/risk";
 import { KillSwitchControl } from "./KillSwitchControl";
 
 function Causes({ live }: { live: LiveState }) {
   const { t, words, dayMinute } = useText();
+  const inWords = useCodes();
   const blocks = entryBlocks(live);
   if (live.trips.length === 0 && blocks.length === 0) return <p className="text-xs text-faint">{t("risk.causes.none")}</p>;
   return (
     <ul className="flex flex-col gap-1.5" data-testid="risk-causes">
       {live.trips.map((trip) => (
         <li key={`${trip.code}:${trip.since}`} className="border-l-2 border-bad pl-2.5 text-xs" data-testid={`trip-${trip.code}`}>
-          <span className="font-medium">{words("event", trip.code)}</span> <span className="text-2xs text-faint">{trip.code}</span> <Badge tone="bad">{words("kill", trip.latch)}</Badge>
+          <span className="font-medium">{inWords(trip.code) ?? trip.code}</span> <span className="text-2xs text-faint">{trip.code}</span> <Badge tone="bad">{words("kill", trip.latch)}</Badge>
           <p className="text-soft">{trip.detail}</p>
           <p className="num text-2xs text-faint">
             {dayMinute(Date.parse(trip.since))} · {trip.by}
@@ -29,7 +31,7 @@ function Causes({ live }: { live: LiveState }) {
       ))}
       {blocks.map((block) => (
         <li key={`${block.code}:${block.symbol ?? ""}`} className="border-l-2 border-amber pl-2.5 text-xs" data-testid={`entry-block-${block.code}`}>
-          <span className="font-medium">{words("reason", block.code)}</span> {block.symbol === null ? <span className="text-soft">{t("risk.block.all")}</span> : <SymbolLink symbol={block.symbol} />}{" "}
+          <span className="font-medium">{inWords(block.code) ?? block.code}</span> {block.symbol === null ? <span className="text-soft">{t("risk.block.all")}</span> : <SymbolLink symbol={block.symbol} />}{" "}
           <span className="num text-2xs text-faint">{dayMinute(Date.parse(block.since))}</span>
         </li>
       ))}

@@ -11,6 +11,7 @@ import type { RiskEvent } from "@/lib/api/schemas";
 import { cn } from "@/lib/cn";
 import { download, toCsv } from "@/lib/format/csv";
 import type { Window } from "@/lib/domain/range";
+import { useCodes } from "@/lib/i18n/useCodes";
 import { useText } from "@/lib/i18n/useText";
 import { useRiskEvents } from "@/lib/queries/history";
 import { useUrlParam } from "@/lib/useUrlState";
@@ -24,7 +25,8 @@ const LOOK: readonly { icon: LucideIcon; tone: string }[] = [
 const LEVELS = ["1", "2", "3"] as const;
 
 function Event({ event }: { event: RiskEvent }) {
-  const { t, words, day, clock } = useText();
+  const { t, day, clock } = useText();
+  const what = useCodes()(event.event_type) ?? event.event_type;
   const severity = Math.min(3, Math.max(1, event.severity));
   const { icon: Icon, tone } = LOOK[severity]!;
   const at = Date.parse(event.ts);
@@ -38,9 +40,9 @@ function Event({ event }: { event: RiskEvent }) {
         {day(at)} {clock(at)}
       </time>
       <div className="col-span-2 min-w-0 sm:col-span-1">
-        <span className="mr-2 font-medium">{words("event", event.event_type)}</span>
+        <span className="mr-2 font-medium">{what}</span>
         {event.symbol !== null && <SymbolLink symbol={event.symbol} className="mr-2 text-xs" />}
-        <span className="text-xs text-soft">{event.message}</span>
+        {event.message !== what && <span className="text-xs text-soft">{event.message}</span>}
       </div>
     </li>
   );

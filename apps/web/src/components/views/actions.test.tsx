@@ -93,7 +93,7 @@ describe("models", () => {
     await userEvent.click(screen.getByTestId("rollback"));
     await userEvent.type(screen.getByTestId("rollback-reason"), "drill");
     await userEvent.click(screen.getByTestId("rollback-confirm"));
-    expect(await screen.findByTestId("refusal")).toHaveTextContent(/nothing to go back to.*NO_PREDECESSOR the first model/);
+    expect(await screen.findByTestId("refusal")).toHaveTextContent(/nothing to go back to.*NO_PREDECESSOR.*the first model/);
     expect(screen.queryByTestId("rollback-override")).toBeNull();
   });
 
@@ -104,7 +104,7 @@ describe("models", () => {
     await userEvent.click(screen.getByTestId("rollback"));
     await userEvent.type(screen.getByTestId("rollback-reason"), "drill");
     await userEvent.click(screen.getByTestId("rollback-confirm"));
-    expect(await screen.findByTestId("refusal")).toHaveTextContent(/bbbb-2.*EVIDENCE_OOS oos: got none/);
+    expect(await screen.findByTestId("refusal")).toHaveTextContent(/bbbb-2.*EVIDENCE_OOS.*oos: got none/);
     expect(screen.getByTestId("rollback-confirm")).toBeDisabled();
     await userEvent.type(screen.getByTestId("rollback-target"), "bbbb-2");
     expect(screen.getByTestId("rollback-confirm")).toBeDisabled();

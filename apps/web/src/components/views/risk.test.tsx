@@ -50,7 +50,7 @@ describe("the risk page", () => {
     expect(screen.getAllByTestId("risk-event")).toHaveLength(2);
     await userEvent.click(within(screen.getByTestId("risk-severity")).getByText("critical"));
     expect(screen.getAllByTestId("risk-event")).toHaveLength(1);
-    expect(screen.getByTestId("risk-event")).toHaveTextContent("Ledger mismatch");
+    await waitFor(() => expect(screen.getByTestId("risk-event")).toHaveTextContent(/another amount than the exchange booked.*the wallet differs/));
   });
 
   it("names what latched a live account and what forbids entries, all symbols first", () => {

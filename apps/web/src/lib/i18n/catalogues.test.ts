@@ -2,6 +2,8 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { codes as codesEn } from "./codes.en";
+import { codes as codesKo } from "./codes.ko";
 import { en, type MessageKey } from "./en";
 import { ko } from "./ko";
 import { translate, whyReason, wordsFor } from "./translate";
@@ -56,6 +58,16 @@ describe("the catalogues", () => {
     for (const code of names("Reason")) expect(keys).toContain(`reason.${code}`);
     expect(names("ExitReason").length).toBeGreaterThan(5);
     for (const code of names("ExitReason")) expect(keys).toContain(`exit.${code}`);
+  });
+
+  it("have words in both languages for every code the API names, and for no other", () => {
+    const named = (JSON.parse(readFileSync(path.resolve("openapi.json"), "utf8")) as { info: { "x-codes": Record<string, string[]> } }).info["x-codes"];
+    const apart = new Set(["block_reasons", "exit_reasons"]); // these stand in the catalogues above
+    const expected = [...new Set(Object.entries(named).flatMap(([where, codes]) => (apart.has(where) ? [] : codes)))].sort();
+    expect(expected.length).toBeGreaterThan(150);
+    expect(Object.keys(codesEn).sort()).toEqual(expected);
+    expect(Object.keys(codesKo).sort()).toEqual(expected);
+    expect(Object.entries(codesKo).filter(([, words]) => !/[가-힣]/.test(words))).toEqual([]);
   });
 
   it("hold every key that a component asks for", () => {

@@ -476,16 +476,6 @@ export const en = {
   "risk.live.paused": "Paused symbols",
   "risk.live.unknown": "Entries of unknown outcome",
 
-  "event.DAILY_LOSS_LIMIT": "Daily loss limit",
-  "event.MANUAL": "By hand",
-  "event.JOURNAL": "Journal not writable",
-  "event.LEDGER_MISMATCH": "Ledger mismatch",
-  "event.MARGIN_CALL": "Margin call",
-  "event.NAKED_TOO_LONG": "Too long without a stop",
-  "event.NOT_BOOKED": "Not booked",
-  "event.STOP_PATH_BROKEN": "Stop path broken",
-  "event.UNKNOWN_SYMBOL": "Unknown symbol",
-  "event.USER_STREAM_DEAD": "User stream silent",
 
   "col.guard": "Guard",
   "col.used": "Used",

@@ -478,16 +478,6 @@ export const ko: Catalogue = {
   "risk.live.paused": "일시 중지 심볼",
   "risk.live.unknown": "결과 미상 진입",
 
-  "event.DAILY_LOSS_LIMIT": "일일 손실 한도",
-  "event.MANUAL": "수동",
-  "event.JOURNAL": "저널 쓰기 실패",
-  "event.LEDGER_MISMATCH": "원장 불일치",
-  "event.MARGIN_CALL": "마진 콜",
-  "event.NAKED_TOO_LONG": "손절 없이 너무 오래",
-  "event.NOT_BOOKED": "미기장",
-  "event.STOP_PATH_BROKEN": "손절 경로 고장",
-  "event.UNKNOWN_SYMBOL": "알 수 없는 심볼",
-  "event.USER_STREAM_DEAD": "사용자 스트림 끊김",
 
   "col.guard": "가드",
   "col.used": "사용",
