@@ -1,7 +1,7 @@
 """Closed trades and the wallet, booked from what the exchange says of them (execution.md 17)."""
 
 import asyncio
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -27,6 +27,7 @@ ZERO = Decimal(0)
 _KEPT = 1_000
 _PAGE = 1_000
 _BOOK_TRIES = 60
+_EMPTY_READS = 20  # of a position without a plan, after which there were no trades of its own
 _QUIET_MS = 2_000.0
 _CLOCKS_MS = 2_000  # by which clocks may disagree
 _LEDGER_TRIES = 3
@@ -66,6 +67,13 @@ class TradeBooks:
         self._desk, self._recorder = desk, recorder
         self._closed: deque[books.Closed] = deque(maxlen=_KEPT)
         self._count = 0
+        self._turns: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._booked: dict[str, int] = {}  # last trade of each symbol that is in the books
+        self._since_ms: int | None = None
+
+    def begin(self) -> None:
+        """From now on this process sees every life from its first sign."""
+        self._since_ms = self._desk.clock.now_ms()
 
     @property
     def closed(self) -> tuple[books.Closed, ...]:
@@ -80,14 +88,22 @@ class TradeBooks:
     async def book(self, life: Life) -> None:
         """A life from trades and income by id (rule 17), tried until it is booked. Which trades are its own their ids
         say, for clocks may disagree; only when the exchange no longer knows the entry, or there was none of ours, are
-        they those that led to flat."""
-        desk, symbol, plan = self._desk, life.symbol, life.plan
+        they those that led to flat. One after another for each symbol: a word that came late of a position that is over
+        looks like another one, and there are no trades of it but those that are in the books."""
+        async with self._turns[life.symbol]:
+            await self._book(life)
+
+    async def _book(self, life: Life) -> None:
+        desk, symbol, plan, empty = self._desk, life.symbol, life.plan, 0
         closing: ev.Leg | None = None
         for tries_left in reversed(range(_BOOK_TRIES)):
             try:
                 trades = await self._trades(life)
                 cut = isinstance(plan, books.Adopted)
-                if trades is None and not tries_left:
+                if trades is None and cut:
+                    empty += 1
+                    trades = [] if empty == _EMPTY_READS else None
+                elif trades is None and not tries_left:
                     trades, cut = await self._led_to_flat(life), True
                 closed = None
                 if trades:
@@ -117,6 +133,8 @@ class TradeBooks:
         if closed.unseen:
             message = "A closed trade began before the exchange's history: its entry is what the profit implies"
             desk.risk("BOOKED_IN_PART", symbol, message, 1, unseen=str(closed.unseen))
+        assert trades
+        self._booked[symbol] = max(self._booked.get(symbol, -1), trades[-1].trade_id)
         self._closed.append(closed)
         self._count += 1
         word = _exit_word(closing, life.reason, closed)
@@ -183,10 +201,13 @@ class TradeBooks:
         return books.life_of(await trading.user_trades(plan.symbol, from_id=entries[0].trade_id))
 
     async def _led_to_flat(self, life: Life) -> list[wire.Trade] | None:
-        """The last trades up to the end of this life, back to where it was flat before; None when its end is not yet
-        among them."""
+        """The last trades up to the end of this life, back to where it was flat before; None when its end is not (yet)
+        among them. Its first sign may have come after its end: then it is what this process has seen and not booked."""
         trades = [row for row in await self._desk.trading.user_trades(life.symbol) if row.ts_ms <= life.over_ms]
-        if not trades or life.seen_ms is None or trades[-1].ts_ms < life.seen_ms - _CLOCKS_MS:
+        if not trades or life.seen_ms is None or trades[-1].trade_id <= self._booked.get(life.symbol, -1):
+            return None
+        since_ms = life.seen_ms if self._since_ms is None else min(self._since_ms, life.seen_ms)
+        if trades[-1].ts_ms < since_ms - _CLOCKS_MS:
             return None
         return books.last_life(trades)
 

@@ -343,6 +343,7 @@ class Trader:
             self._runner(symbol).restart(base, opened, self._judge.killed.latch, reason)
         over = [what for what in self._unbooked if not self._goes_on(what, account)]
         desk.started = True
+        self._books.begin()
         buffered, self._buffer = self._buffer, []
         for item in buffered:
             self._take(item)
