@@ -1,6 +1,6 @@
 """DTOs of what single pages of the desk ask for beside the specification's endpoints."""
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -43,6 +43,36 @@ class FillsPage(BaseModel):
     """Newest first."""
 
     items: list[FillDTO]
+    next_cursor: str | None = None
+
+
+class IntentDTO(BaseModel):
+    """A bracket the live account wanted, or a position it found, and what became of it.
+
+    ``state``: a phase of the symbol while it lasts, then ``lapsed`` (never sent; ``reasons`` say why), ``closed`` (it
+    opened nothing) or ``booked`` (its trade is in the books). Null where the row does not say.
+    """
+
+    intent_id: str
+    symbol: str
+    kind: Literal["entry", "adopted"]
+    state: str
+    created_at: str
+    updated_at: str
+    side: str | None
+    qty: float | None
+    leverage: int | None
+    reference_price: float | None
+    sl_price: float | None
+    tp_price: float | None
+    reasons: list[str]
+    detail: str | None
+
+
+class IntentsPage(BaseModel):
+    """Newest first."""
+
+    items: list[IntentDTO]
     next_cursor: str | None = None
 
 

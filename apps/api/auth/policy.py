@@ -103,6 +103,7 @@ OPERATIONS: dict[str, Rule] = {
     "listOpenOrders": VIEWER,
     "listTrades": VIEWER,
     "listFills": VIEWER,
+    "listIntents": VIEWER,
     "getExecution": VIEWER,
     "getAttribution": VIEWER,
     "listAttributedTrades": VIEWER,

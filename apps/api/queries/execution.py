@@ -5,7 +5,7 @@ from typing import Any, LiteralString
 import numpy as np
 
 from apps.api.db import Connection
-from apps.api.dto_pages import ExecutionOut, FillDTO, FillsPage, OrderCount
+from apps.api.dto_pages import ExecutionOut, FillDTO, FillsPage, IntentDTO, IntentsPage, OrderCount
 from apps.api.params import Span, cursor_instant, decode_cursor, encode_cursor
 from apps.api.queries.orders import order_dto
 from apps.api.queries.rows import iso_of, ms_of, number
@@ -26,6 +26,13 @@ WHERE f.ts >= %(from)s AND f.ts < %(to)s AND f.mode = %(mode)s
   AND (%(symbol)s::text IS NULL OR f.symbol = %(symbol)s)
   AND (%(place)s::timestamptz IS NULL OR (f.ts, f.symbol, f.trade_id) < (%(place)s, %(after)s, %(trade)s))
 ORDER BY f.ts DESC, f.symbol DESC, f.trade_id DESC LIMIT %(rows)s
+"""
+_INTENTS: LiteralString = """
+SELECT *, (extract(epoch FROM created_at) * 1000000)::bigint AS place FROM order_intents
+WHERE mode = 'live' AND kind IN ('entry', 'adopted') AND created_at >= %(from)s AND created_at < %(to)s
+  AND (%(symbol)s::text IS NULL OR symbol = %(symbol)s) AND (NOT %(lapsed)s OR state = 'lapsed')
+  AND (%(place)s::timestamptz IS NULL OR (created_at, intent_id) < (%(place)s, %(after)s))
+ORDER BY created_at DESC, intent_id DESC LIMIT %(rows)s
 """
 _NEWEST: LiteralString = """
 SELECT greatest((SELECT max(created_at) FROM orders WHERE mode = %(mode)s),
@@ -83,6 +90,46 @@ async def fills(
     last = rows[limit - 1] if len(rows) > limit else None
     following = encode_cursor(last["place"], last["symbol"], last["trade_id"]) if last else None
     return FillsPage(items=[_fill(row) for row in rows[:limit]], next_cursor=following)
+
+
+async def intents(
+    conn: Connection, span: Span, *, symbol: str | None, lapsed: bool, cursor: str | None, limit: int
+) -> IntentsPage:
+    """Intents of the live account made in the span; ``lapsed``: only those that were never sent."""
+    params: dict[str, Any] = {
+        "from": to_datetime(span.from_ms), "to": to_datetime(span.to_ms), "symbol": symbol, "lapsed": lapsed,
+        "rows": limit + 1, "place": None, "after": None,
+    }  # fmt: skip
+    if cursor:
+        place, after = decode_cursor(cursor, (int, str))
+        params |= {"place": cursor_instant(place), "after": after}
+    rows = await (await conn.execute(_INTENTS, params)).fetchall()
+    last = rows[limit - 1] if len(rows) > limit else None
+    following = encode_cursor(last["place"], last["intent_id"]) if last else None
+    return IntentsPage(items=[_intent(row) for row in rows[:limit]], next_cursor=following)
+
+
+async def newest_intent_ms(conn: Connection) -> int | None:
+    """When the newest intent was made."""
+    row = await (await conn.execute("SELECT max(created_at) AS ts FROM order_intents WHERE mode = 'live'")).fetchone()
+    return None if row is None else ms_of(row["ts"])
+
+
+def _intent(row: dict[str, Any]) -> IntentDTO:
+    told = row["payload"]
+    figures = {"qty": "qty", "reference_price": "reference_price", "sl_price": "sl_price", "tp_price": "tp_price"}
+    if row["kind"] == "adopted":
+        figures["sl_price"] = "stop_price"
+    return IntentDTO(
+        **{name: row[name] for name in ("intent_id", "symbol", "kind", "state")},
+        **{name: None if told.get(key) is None else number(float(told[key])) for name, key in figures.items()},
+        created_at=iso_of(row["created_at"]),
+        updated_at=iso_of(row["updated_at"]),
+        side=told.get("side"),
+        leverage=told.get("leverage"),
+        reasons=told.get("reasons") or [],
+        detail=told.get("detail") or None,
+    )
 
 
 async def newest_ms(conn: Connection, mode: str) -> int | None:

@@ -3,7 +3,7 @@
 from fastapi import APIRouter
 
 from apps.api.deps import Config, Db
-from apps.api.dto_pages import AttributedTradesPage, AttributionOut, ExecutionOut, FillsPage, QualityMapOut
+from apps.api.dto_pages import AttributedTradesPage, AttributionOut, ExecutionOut, FillsPage, IntentsPage, QualityMapOut
 from apps.api.params import MAX_SPAN_MS, AskedRows, Cursor, From, Limit, Mode, Span, SymbolFilter, To, span, symbol_name
 from apps.api.queries import attribution, execution, quality_map
 from apps.api.responses import UNCHANGED, HistoryRoute
@@ -47,6 +47,25 @@ async def list_fills(
     checked = None if symbol is None else symbol_name(symbol)
     asked = await _span(conn, mode, from_, to)
     return await execution.fills(conn, asked, mode=mode, symbol=checked, cursor=cursor, limit=limit)
+
+
+@router.get("/intents", operation_id="listIntents", tags=["account"])
+async def list_intents(
+    conn: Db,
+    *,
+    from_: From = None,
+    to: To = None,
+    symbol: SymbolFilter = None,
+    lapsed: bool = False,
+    cursor: Cursor = None,
+    limit: Limit = 100,
+) -> IntentsPage:
+    """Brackets the live account wanted, newest first, with what became of each; ``lapsed``: those never sent, and why.
+    Default: the week that ends with the newest."""
+    checked = None if symbol is None else symbol_name(symbol)
+    newest = await execution.newest_intent_ms(conn)
+    asked = span(from_, to, newest_ms=(newest or 7 * DAY_MS) + MINUTE_MS, default_ms=7 * DAY_MS, max_ms=MAX_SPAN_MS)
+    return await execution.intents(conn, asked, symbol=checked, lapsed=lapsed, cursor=cursor, limit=limit)
 
 
 @router.get("/execution", operation_id="getExecution", tags=["account"])

@@ -240,6 +240,19 @@ def attributed(conn, symbol, hours, parts, *, net=7.0):
     )
 
 
+def lapsed(conn, symbol, at, reasons, detail=""):
+    """An entry of the live account that was never sent."""
+    payload = {
+        "side": "LONG", "qty": "0.5", "leverage": 3, "reference_price": "100", "sl_price": "98", "tp_price": "104",
+        "reasons": list(reasons), "detail": detail,
+    }  # fmt: skip
+    conn.execute(
+        "INSERT INTO order_intents (intent_id, mode, symbol, created_at, updated_at, kind, state, payload) "
+        "VALUES (%s, 'live', %s, %s, %s, 'entry', 'lapsed', %s)",
+        (f"d:{symbol}:{at:%H%M}", symbol, at, at, Jsonb(payload)),
+    )
+
+
 def heartbeat(url: str, status: dict, *, age_s: float = -60.0) -> None:
     """A word of the worker, ``age_s`` of wall time ago; by default it stays young for a minute and ten seconds."""
     with psycopg.connect(url, autocommit=True) as conn:

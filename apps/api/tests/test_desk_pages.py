@@ -7,7 +7,7 @@ from psycopg.types.json import Jsonb
 
 from apps.api.dto_pages import AttributionParts
 from apps.api.queries.quality_map import BUCKETS_MAX, bucket_of
-from apps.api.tests.seed import BARS, NEWEST_MS, START_MS, attributed, minute
+from apps.api.tests.seed import BARS, NEWEST_MS, START_MS, attributed, lapsed, minute
 from packages.common.time import DAY_MS, HOUR_MS, MINUTE_MS
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio]
@@ -54,6 +54,23 @@ async def test_fills_come_newest_first_in_pages(desk):
     assert [first["items"][0]["price"], second["items"][0]["price"]] == [103.0, 100.0]
     assert (first["items"][0]["side"], first["items"][0]["leg"], second["next_cursor"]) == ("BUY", "entry", None)
     assert (await get(desk, "/api/fills?mode=live"))["items"] == []
+
+
+async def test_intents_say_why_an_entry_was_not_sent(desk, postgres_url):
+    assert (await get(desk, "/api/intents"))["items"] == []
+    with psycopg.connect(postgres_url, autocommit=True) as conn:
+        attributed(conn, "BTCUSDT", 0, None)
+        lapsed(conn, "ETHUSDT", minute(3), ("NO_ROOM",))
+        lapsed(conn, "ETHUSDT", minute(4), ("SPREAD_TOO_WIDE", "PAUSED"), "by hand")
+    never = (await get(desk, "/api/intents?lapsed=true"))["items"]
+    assert [row["reasons"] for row in never] == [["SPREAD_TOO_WIDE", "PAUSED"], ["NO_ROOM"]]
+    row = never[0]
+    assert (row["side"], row["qty"], row["sl_price"], row["detail"], row["state"]) == ("LONG", 0.5, 98.0, "by hand", "lapsed")
+    every = await get(desk, "/api/intents?limit=2")
+    rest = await get(desk, f"/api/intents?limit=2&cursor={every['next_cursor']}")
+    assert sorted(row["state"] for row in every["items"] + rest["items"]) == ["booked", "lapsed", "lapsed"]
+    assert rest["next_cursor"] is None
+    assert [row["symbol"] for row in (await get(desk, "/api/intents?symbol=BTCUSDT"))["items"]] == ["BTCUSDT"]
 
 
 async def test_execution_tells_failures_from_work_done_and_slippage_from_its_expectation(desk, postgres_url):

@@ -15,7 +15,7 @@ from apps.api import examples
 from apps.api.export_openapi import document
 from apps.api.tests.conftest import fresh_database
 from apps.api.tests.running import running, settings_for
-from apps.api.tests.seed import CHALLENGER, MODEL, NEWEST, attributed, heartbeat, minute
+from apps.api.tests.seed import CHALLENGER, MODEL, NEWEST, attributed, heartbeat, lapsed, minute
 from packages.common.time import wall_ms
 from packages.common.types import StatusDTO
 
@@ -54,7 +54,8 @@ CALLS = {
     "listQualityEvents": "/api/data-quality/events", "listGaps": "/api/data-quality/gaps",
     "getDataQualityMap": "/api/data-quality/map", "getDataQuality": "/api/data-quality/summary",
     "getDrift": "/api/drift", "getExecution": "/api/execution", "getAttribution": "/api/execution/attribution",
-    "listAttributedTrades": "/api/execution/attribution/trades", "listFills": "/api/fills", "getFunnel": "/api/funnel",
+    "listAttributedTrades": "/api/execution/attribution/trades", "listFills": "/api/fills",
+    "listIntents": "/api/intents", "getFunnel": "/api/funnel",
     "getLatency": "/api/latency", "listModels": "/api/models", "getModel": f"/api/models/{MODEL}",
     "getEvidence": f"/api/models/{MODEL}/evidence", "listOrders": "/api/orders", "listOpenOrders": "/api/orders/open",
     "listPositions": "/api/positions/latest", "listRiskEvents": "/api/risk/events", "getRiskState": "/api/risk/state",
@@ -109,6 +110,7 @@ def prepare(url):
             (UUID(int=12),),
         )
         attributed(conn, "ETHUSDT", 0, ATTRIBUTION, net=6.5)
+        lapsed(conn, "BTCUSDT", NEWEST, ("SPREAD_TOO_WIDE",))
         conn.execute(
             "INSERT INTO rl_models (model_id, symbol, train_start, train_end, metrics) VALUES "
             "('ppo_btc_1', 'BTCUSDT', %s, %s, '{\"PF\": 1.4, \"max_dd\": 0.06}')",

@@ -288,6 +288,13 @@ export class Market {
     return this.closed.slice(0, 60).flatMap((trade, index) => [{ mode: "shadow", symbol: trade.symbol, trade_id: index * 2, order_id: index + 1, ts: iso(trade.from_ts), side: trade.side === "LONG" ? "BUY" : "SELL", leg: "entry", price: trade.entry_price, qty: trade.qty, fee: trade.fees / 2, fee_asset: "USDT", realized_pnl: null }, { mode: "shadow", symbol: trade.symbol, trade_id: index * 2 + 1, order_id: 1_000 + index, ts: iso(trade.to_ts), side: trade.side === "LONG" ? "SELL" : "BUY", leg: trade.exit_reason.toLowerCase() === "sl" ? "sl" : "tp", price: trade.exit_price, qty: trade.qty, fee: trade.fees / 2, fee_asset: "USDT", realized_pnl: trade.net }]).sort((a, b) => b.ts.localeCompare(a.ts));
   }
 
+  /** As a live account would have wanted them: every third one was not sent. */
+  intents(lapsed) {
+    const why = [["SPREAD_TOO_WIDE"], ["NO_ROOM"], ["DATA_STALE", "STOP_PATH_UNPROVEN"]];
+    const rows = this.closed.slice(0, 24).map((trade, n) => ({ intent_id: `d${n}:${trade.symbol}`, symbol: trade.symbol, kind: n % 11 === 10 ? "adopted" : "entry", state: n % 3 === 1 ? "lapsed" : n === 0 ? "protected" : "booked", created_at: iso(trade.from_ts), updated_at: iso(trade.to_ts), side: n % 11 === 10 ? null : trade.side, qty: trade.qty, leverage: 3, reference_price: trade.entry_price, sl_price: trade.entry_price * 0.98, tp_price: trade.entry_price * 1.04, reasons: n % 3 === 1 ? why[Math.floor(n / 3) % 3] : [], detail: null }));
+    return rows.filter((row) => !lapsed || row.state === "lapsed").sort((a, b) => b.created_at.localeCompare(a.created_at));
+  }
+
   execution() {
     const hours = [...new Set(this.closed.map((trade) => Math.floor(trade.to_ts / 3_600_000) * 3_600_000))].sort((a, b) => a - b);
     return { mode: "shadow", from_ts: 0, to_ts: this.minute, orders: 2 * this.closed.length + 1, failed: 1, failure_rate: 1 / (2 * this.closed.length + 1), counts: [{ leg: "entry", status: "FILLED", count: this.closed.length, failed: false }, { leg: "tp", status: "EXPIRED", count: 12, failed: false }, { leg: "entry", status: "REJECTED", count: 1, failed: true }], trades: this.closed.length, slippage_frac: 0.00021, matched: 0, matched_frac: null, expected_frac: null, bucket_ms: 3_600_000, ts: hours, bucket_orders: hours.map(() => 4), bucket_failed: hours.map(() => 0), bucket_slippage_frac: hours.map((_, i) => 0.0002 + 0.0001 * Math.sin(i)), bucket_expected_frac: hours.map(() => null) };

@@ -34,6 +34,7 @@ const ROUTES = [
   [/^\/api\/trading\/commands$/, () => []],
   [/^\/api\/orders\/open$/, () => []],
   [/^\/api\/fills$/, () => ({ items: market.fills(), next_cursor: null })],
+  [/^\/api\/intents$/, (_, query) => ({ items: market.intents(query.get("lapsed") === "true"), next_cursor: null })],
   [/^\/api\/execution$/, () => market.execution()],
   [/^\/api\/data-quality\/map$/, (_, query) => market.qualityMap(query)],
   [/^\/api\/data-quality\/summary$/, () => market.quality()],

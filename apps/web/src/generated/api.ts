@@ -494,6 +494,32 @@ export const InstrumentDTO = z.object({
 });
 export type InstrumentDTO = z.infer<typeof InstrumentDTO>;
 
+/** A bracket the live account wanted, or a position it found, and what became of it. ``state``: a phase of the symbol while it lasts, then ``lapsed`` (never sent; ``reasons`` say why), ``closed`` (it opened nothing) or ``booked`` (its trade is in the books). Null where the row does not say. */
+export const IntentDTO = z.object({
+  created_at: z.string(),
+  detail: z.nullable(z.string()),
+  intent_id: z.string(),
+  kind: z.enum(["entry","adopted"]),
+  leverage: z.nullable(z.number()),
+  qty: z.nullable(z.number()),
+  reasons: z.array(z.string()),
+  reference_price: z.nullable(z.number()),
+  side: z.nullable(z.string()),
+  sl_price: z.nullable(z.number()),
+  state: z.string(),
+  symbol: z.string(),
+  tp_price: z.nullable(z.number()),
+  updated_at: z.string(),
+});
+export type IntentDTO = z.infer<typeof IntentDTO>;
+
+/** Newest first. */
+export const IntentsPage = z.object({
+  items: z.array(IntentDTO),
+  next_cursor: z._default(z.nullable(z.string()), null),
+});
+export type IntentsPage = z.infer<typeof IntentsPage>;
+
 export const JobDTO = z.object({
   config: z.record(z.string(), z.unknown()),
   created_at: z.string(),

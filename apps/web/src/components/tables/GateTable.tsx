@@ -11,28 +11,28 @@ import { SimpleTable } from "./SimpleTable";
 
 type Condition = Gate["conditions"][number];
 
-function columns(text: Text, inWords: (code: string) => string | null): Column<Condition>[] {
+function columns(text: Text): Column<Condition>[] {
   const { t } = text;
   return [
-    { id: "code", label: "col.condition", pinned: true, cell: (row) => <ConditionName code={row.code} unmet={row.met ? null : inWords(row.code)} />, sort: (row) => row.code },
+    { id: "code", label: "col.condition", pinned: true, cell: (row) => <ConditionName code={row.code} met={row.met} />, sort: (row) => row.code },
     { id: "met", label: "col.status", cell: (row) => <Badge tone={row.met ? "good" : "bad"}>{t(row.met ? "gate.met" : "gate.unmet")}</Badge>, sort: (row) => Number(row.met) },
     { id: "value", label: "why.value", cell: (row) => <span className="num">{row.value}</span>, csv: (row) => row.value },
     { id: "expected", label: "col.expected", cell: (row) => <span className="text-soft">{row.expected}</span>, csv: (row) => row.expected },
   ];
 }
 
-function ConditionName({ code, unmet }: { code: string; unmet: string | null }) {
+function ConditionName({ code, met }: { code: string; met: boolean }) {
+  const words = useCodes()(code);
   return (
     <span className="flex max-w-md flex-col whitespace-normal">
       <span className="text-xs font-medium">{code}</span>
-      {unmet !== null && <span className="text-2xs text-soft">{unmet}</span>}
+      {!met && words !== null && <span className="text-2xs text-soft">{words}</span>}
     </span>
   );
 }
 
 /** Everything that live trading needs, each condition named after what is wrong when it is not met (D35). */
 export function GateTable() {
-  const inWords = useCodes();
   const query = useQuery({ ...gateQuery, select: (gate) => gate.conditions });
-  return <SimpleTable id="gate" query={query} columns={(text) => columns(text, inWords)} rowKey={(row) => row.code} words={{ title: "gate.title", caption: "gate.caption", empty: "gate.empty", emptyWhat: "gate.empty.what" }} />;
+  return <SimpleTable id="gate" query={query} columns={columns} rowKey={(row) => row.code} words={{ title: "gate.title", caption: "gate.caption", empty: "gate.empty", emptyWhat: "gate.empty.what" }} />;
 }

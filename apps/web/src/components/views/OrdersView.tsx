@@ -10,6 +10,7 @@ import { OrderTimeline } from "@/components/panels/OrderTimeline";
 import { AttributionTable } from "@/components/tables/AttributionTable";
 import { FillsTable } from "@/components/tables/FillsTable";
 import { FundingTable } from "@/components/tables/FundingTable";
+import { IntentsTable } from "@/components/tables/IntentsTable";
 import { OpenOrdersTable, OrdersTable } from "@/components/tables/OrdersTable";
 import { PositionsTable } from "@/components/tables/PositionsTable";
 import { ProfitTable } from "@/components/tables/ProfitTable";
@@ -22,7 +23,7 @@ import { useUrlParam } from "@/lib/useUrlState";
 import { PageFrame } from "./PageFrame";
 
 /** In the order that exchanges have taught. */
-const TABS = ["positions", "open", "conditional", "orders", "fills", "funding", "performance", "attribution"] as const;
+const TABS = ["positions", "open", "conditional", "orders", "fills", "funding", "intents", "performance", "attribution"] as const;
 
 /** Orders and fills as they happened, how often they failed and what they slipped. */
 export function OrdersView() {
@@ -44,6 +45,7 @@ export function OrdersView() {
       </>
     ),
     funding: <FundingTable key={key} mode={mode} window={window} />,
+    intents: <IntentsTable key={windowKey(window)} window={window} />,
     performance: (
       <>
         <EquityChart window={window} />

@@ -60,7 +60,7 @@ describe("the orders page", () => {
 
   it("has the known tabs in their order, each with its rows, in the address", async () => {
     page();
-    expect(screen.getAllByRole("tab").map((one) => one.textContent)).toEqual(["Positions", "Open orders", "Conditional orders", "Order history", "Trade history", "Funding", "Performance", "Live against shadow"]);
+    expect(screen.getAllByRole("tab").map((one) => one.textContent)).toEqual(["Positions", "Open orders", "Conditional orders", "Order history", "Trade history", "Funding", "Live entries", "Performance", "Live against shadow"]);
     expect(screen.getByTestId("orders-row-shadow:BTCUSDT:1")).toHaveTextContent("entry");
     await tab("open");
     expect(screen.getByTestId("open-orders-row-shadow:BTCUSDT:3")).toBeInTheDocument();
@@ -75,6 +75,18 @@ describe("the orders page", () => {
     await tab("positions");
     expect(screen.getByTestId("card-positions")).toBeInTheDocument();
     expect(window.location.search).toBe("?tab=positions");
+  });
+
+  it("says in words why an entry was never sent, all of it or that alone", async () => {
+    const intent = { intent_id: "d1:BTCUSDT", symbol: "BTCUSDT", kind: "entry", state: "lapsed", created_at: "2025-05-26T09:58:00.000Z", updated_at: "2025-05-26T09:58:00.000Z", side: "LONG", qty: 0.5, leverage: 3, reference_price: 100, sl_price: 98, tp_price: 104, reasons: ["NO_ROOM", "PAUSED"], detail: null };
+    renderDesk(<OrdersView />, { status: STATUS, account: ACCOUNT, positions: [], universe: [], cache: [...cacheOf("shadow"), [keys.intents(false, "7d"), pages([intent, { ...intent, intent_id: "d2:BTCUSDT", state: "exiting", reasons: [] }])], [keys.intents(true, "7d"), pages([intent])]] });
+    await tab("intents");
+    const row = screen.getByTestId("intents-row-d1:BTCUSDT");
+    await waitFor(() => expect(row).toHaveTextContent(/never sent.*kept its room for stops and exits NO_ROOM.*paused by an operator PAUSED/));
+    expect(screen.getByTestId("intents-row-d2:BTCUSDT")).toHaveTextContent("under way");
+    await userEvent.click(within(screen.getByTestId("intents-shown")).getByText("Never sent"));
+    expect(screen.queryByTestId("intents-row-d2:BTCUSDT")).toBeNull();
+    expect(window.location.search).toBe("?tab=intents&intents=lapsed");
   });
 
   it("shows failures, and slippage against what was expected, of the live account", () => {

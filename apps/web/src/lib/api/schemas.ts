@@ -19,6 +19,8 @@ export type Position = api.PositionDTO;
 
 export const orderSchema = api.OrderDTO;
 export type Order = api.OrderDTO;
+export const intentSchema = api.IntentDTO;
+export type Intent = api.IntentDTO;
 export const fillSchema = api.FillDTO;
 export type Fill = api.FillDTO;
 /** A closed round trip, quote units; costs are positive. */

@@ -20,6 +20,7 @@ export const keys = {
   ranking: (by: string) => ["signals", "ranking", by] as const,
   orders: (mode: string, window: string) => ["orders", mode, window] as const,
   openOrders: (mode: string) => ["orders", mode, "open"] as const,
+  intents: (lapsed: boolean, window: string) => ["intents", lapsed, window] as const,
   fills: (mode: string, window: string) => ["fills", mode, window] as const,
   trades: (mode: string, window: string) => ["trades", mode, window] as const,
   execution: (mode: string, window: string) => ["execution", mode, window] as const,

@@ -8,6 +8,7 @@ import {
   driftSchema,
   executionSchema,
   fillSchema,
+  intentSchema,
   jobSchema,
   modelDetailSchema,
   modelSchema,
@@ -44,6 +45,18 @@ function useRecords<T extends z.ZodMiniType>(name: "orders" | "fills" | "trades"
 export const useOrders = (mode: AccountMode, window: Window) => useRecords("orders", orderSchema, mode, window);
 export const useFills = (mode: AccountMode, window: Window) => useRecords("fills", fillSchema, mode, window);
 export const useTrades = (mode: AccountMode, window: Window) => useRecords("trades", tradeSchema, mode, window);
+
+const intentsPage = z.object({ items: z.array(intentSchema), next_cursor: z._default(z.nullable(z.string()), null) });
+
+/** Brackets the live account wanted; `lapsed`: only those that were never sent. */
+export function useIntents(window: Window, lapsed: boolean) {
+  const client = useQueryClient();
+  return usePages(
+    keys.intents(lapsed, windowKey(window)),
+    async (cursor, signal) => get(intentsPage, `/api/intents?lapsed=${lapsed}&limit=${PAGE_ROWS}&${await spanParams(client, window)}${cursor === null ? "" : `&cursor=${encodeURIComponent(cursor)}`}`, signal),
+    { refetchInterval: every(SLOW_MS) },
+  );
+}
 
 /** Orders that still stand, conditional ones among them. */
 export const openOrdersQuery = (mode: AccountMode) =>
