@@ -1,23 +1,15 @@
 // A walk through the built desk in a real browser: node scripts/check-browser.mjs URL. Fails on what a unit test cannot
 // see: hydration, content security policy, client navigation through the one exported symbol page.
 import assert from "node:assert/strict";
-import { mkdtemp, rm } from "node:fs/promises";
-import os from "node:os";
-import path from "node:path";
-import { chromium } from "playwright-core";
+import { launch, open } from "./browser.mjs";
 
-const FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run"];
 const base = process.argv[2] ?? "http://127.0.0.1:8010";
-const profile = await mkdtemp(path.join(os.tmpdir(), "desk-"));
-const context = await chromium.launchPersistentContext(profile, { executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium", args: FLAGS, headless: true, viewport: { width: 1440, height: 900 } });
+const browser = await launch();
 const problems = [];
 const step = (name) => console.log(`ok  ${name}`);
 
 try {
-  const page = await context.newPage();
-  page.setDefaultTimeout(60_000);
-  page.on("console", (message) => ["error", "warning"].includes(message.type()) && problems.push(message.text()));
-  page.on("pageerror", (error) => problems.push(error.message));
+  const page = await open(browser.context, problems);
   const id = (name) => page.getByTestId(name);
 
   await page.goto(`${base}/`);
@@ -71,6 +63,5 @@ try {
   assert.deepEqual(problems, []);
   step("no error, no warning, nothing refused by the content security policy");
 } finally {
-  await context.close();
-  await rm(profile, { recursive: true, force: true });
+  await browser.close();
 }

@@ -31,8 +31,6 @@ const ROUTES = [
   [/^\/api\/signals\/latest$/, (_, query) => ({ ts: market.signals()[0]?.ts ?? null, items: Number(query.get("limit")) < 30 ? market.ranking(query.get("sort")).slice(0, Number(query.get("limit"))) : market.signals() })],
   [/^\/api\/risk\/state$/, (_, query) => market.risk(query.get("mode") ?? "shadow")],
   [/^\/api\/trading\/gate$/, () => market.gate()],
-  [/^\/api\/trading\/commands$/, () => []],
-  [/^\/api\/orders\/open$/, () => []],
   [/^\/api\/fills$/, () => ({ items: market.fills(), next_cursor: null })],
   [/^\/api\/intents$/, (_, query) => ({ items: market.intents(query.get("lapsed") === "true"), next_cursor: null })],
   [/^\/api\/execution$/, () => market.execution()],
@@ -47,13 +45,27 @@ const ROUTES = [
   [/^\/api\/schedules$/, () => actions.schedules],
   [/^\/api\/models\/([\w-]+)\/evidence$/, () => actions.evidence()],
   [/^\/api\/models\/([\w-]+)$/, ([, id]) => market.model(id)],
-  [/^\/api\/rl\/(models|decisions)$/, () => []],
   [/^\/api\/symbol\/([A-Z0-9]+)\/series$/, ([, symbol], query) => market.series(symbol, query)],
   [/^\/api\/orders$/, () => ({ items: market.orders(), next_cursor: null })],
   [/^\/api\/trades$/, () => ({ items: market.trades(), next_cursor: null })],
   [/^\/api\/training\/jobs$/, () => [...actions.jobs, ...market.jobs()]],
   [/^\/api\/models$/, () => market.models()],
 ];
+
+/** What is not played here is answered as the API's document shows it; null where the document knows no such address. */
+const EXAMPLES = Object.entries(JSON.parse(await readFile(path.join(import.meta.dirname, "../openapi.json"), "utf8")).paths).flatMap(([address, operations]) =>
+  Object.entries(operations).flatMap(([method, { responses }]) => {
+    const [status, answer] = Object.entries(responses ?? {}).find(([code]) => code.startsWith("2")) ?? [];
+    const content = answer?.content?.["application/json"];
+    const body = content?.example ?? Object.values(content?.examples ?? {})[0]?.value;
+    return status === undefined || (content !== undefined && body === undefined) ? [] : [{ method: method.toUpperCase(), pattern: new RegExp(`^${address.replace(/\{\w+\}/g, "[^/]+")}$`), status: Number(status), body }];
+  }),
+);
+
+function example(method, pathname) {
+  const found = EXAMPLES.find((one) => one.method === method && one.pattern.test(pathname));
+  return found === undefined ? null : { status: found.status, body: found.body };
+}
 
 const accepted = (body) => ({ status: 202, body });
 const refused = (conditions) => ({ status: 409, body: { title: "refused", status: 409, code: "REFUSED", detail: "the evidence is not whole", conditions: conditions.filter(({ met }) => !met) } });
@@ -95,7 +107,7 @@ async function api(request, url) {
     const match = pattern.exec(url.pathname);
     if (match && request.method === "GET") return { status: 200, body: read(match, url.searchParams) };
   }
-  return { status: 404, body: { title: "not found", status: 404, code: "NOT_FOUND", detail: url.pathname } };
+  return example(request.method, url.pathname) ?? { status: 404, body: { title: "not found", status: 404, code: "NOT_FOUND", detail: url.pathname } };
 }
 
 // The symbol page is exported once: every name is served by its placeholder, also for client navigation.
