@@ -10,6 +10,8 @@ const LIMITS = { interactiveMs: 2_000, taskMs: 50, updateMs: 8 };
 /** What a browser's main thread does for a page of ours; the rest (painting, other tabs) is Chromium's. */
 const OURS = new Set(["FunctionCall", "EvaluateScript", "TimerFire", "FireAnimationFrame", "EventDispatch", "RunMicrotasks", "V8.GC_MC_FOREGROUND", "WebSocketReceive", "MajorGC", "MinorGC", "UpdateLayoutTree", "Layout", "PrePaint", "HitTest"]);
 
+const LAYOUT = new Set(["UpdateLayoutTree", "Layout", "PrePaint", "HitTest"]);
+
 const server = spawn(process.execPath, ["scripts/mock-server.mjs", "--symbols=50"], { stdio: ["ignore", "pipe", "inherit"] });
 const base = await new Promise((resolve) => server.stdout.once("data", (text) => resolve(String(text).trim())));
 const browser = await launch();
@@ -28,11 +30,39 @@ function topLevel(events) {
   return top;
 }
 
+/**
+ * An update is one rendering of what the socket brought: its frames taken and checked, the cache written, React, style,
+ * layout and pre-paint, in processor time. What else the page does (clocks, lists read again, collecting garbage) is
+ * `beside`: told a second, and judged by the longest task.
+ */
+function byUpdate(spans, marks) {
+  const updates = marks.map(({ channels }) => ({ channels, cpu: 0 }));
+  let beside = 0;
+  let next = 0;
+  let open = null; // the update that is still being drawn
+  for (const { ts, dur, name, cpu } of spans) {
+    while (next < marks.length && marks[next].ts < ts) next += 1;
+    const here = marks[next]?.ts <= ts + dur ? updates[next] : null;
+    if (here !== null) {
+      here.cpu += cpu;
+      open = here;
+    } else if (LAYOUT.has(name)) {
+      if (open === null) beside += cpu;
+      else open.cpu += cpu;
+    } else if (name === "WebSocketReceive" && next < marks.length) updates[next].cpu += cpu;
+    else {
+      beside += cpu;
+      open = null;
+    }
+  }
+  return { updates, beside };
+}
+
 async function traced(page, act) {
   const session = await page.context().newCDPSession(page);
   const events = [];
   session.on("Tracing.dataCollected", ({ value }) => events.push(...value));
-  await session.send("Tracing.start", { transferMode: "ReportEvents", traceConfig: { includedCategories: ["devtools.timeline", "toplevel", "disabled-by-default-devtools.timeline"] } });
+  await session.send("Tracing.start", { transferMode: "ReportEvents", traceConfig: { includedCategories: ["devtools.timeline", "toplevel", "disabled-by-default-devtools.timeline", "blink.user_timing"] } });
   await act();
   const done = new Promise((resolve) => session.once("Tracing.tracingComplete", resolve));
   await session.send("Tracing.end");
@@ -64,25 +94,25 @@ try {
   const main = events.filter(({ name }) => name === "FireAnimationFrame").map(({ pid, tid }) => `${pid}:${tid}`)[0];
   const ours = topLevel(events.filter(({ ph, name, pid, tid }) => ph === "X" && OURS.has(name) && `${pid}:${tid}` === main));
   const longest = ours.reduce((most, event) => (event.dur > most.dur ? event : most), { dur: 0, name: "none" });
-  // An update is what happens from one change of the rows to the next: a second's worth of script and layout.
-  const first = Math.min(...ours.map(({ ts }) => ts));
-  const seconds = new Map();
-  for (const { ts, dur } of ours) {
-    const second = Math.floor((ts - first) / 1_000_000);
-    seconds.set(second, (seconds.get(second) ?? 0) + dur / 1_000);
-  }
-  const updates = [...seconds.values()];
+  const spans = ours.map((event) => ({ ...event, cpu: (event.tdur ?? event.dur) / 1_000 }));
+  const marks = events.filter(({ name }) => name.startsWith("update:")).map(({ ts, name }) => ({ ts, channels: name.slice(7) })).toSorted((a, b) => a.ts - b.ts);
+  const { updates, beside } = byUpdate(spans, marks);
+  const seconds = (Math.max(...spans.map(({ ts, dur }) => ts + dur)) - Math.min(...spans.map(({ ts }) => ts))) / 1_000_000;
+  // The status of every second is cheap: the budget is that of the update which moves every symbol.
+  const [whole, parts] = [true, false].map((all) => updates.filter(({ channels }) => channels.includes("signal_updates") === all).map(({ cpu }) => cpu));
   const figures = [
     ["dashboard interactive, median of 5", median(interactive), LIMITS.interactiveMs],
     [`longest task of ours (${longest.name})`, longest.dur / 1_000, LIMITS.taskMs],
-    [`script and layout per update, median of ${updates.length}`, median(updates), LIMITS.updateMs],
+    [`script and layout of an update of all symbols, median of ${whole.length}`, median(whole), LIMITS.updateMs],
   ];
-  console.log(`${rows} symbols, once a second for ${updates.length} s; load average ${os.loadavg().map((load) => load.toFixed(1)).join(" ")} on ${os.cpus().length} processors`);
+  console.log(`${rows} symbols, once a second for ${seconds.toFixed(0)} s; load average ${os.loadavg().map((load) => load.toFixed(1)).join(" ")} on ${os.cpus().length} processors`);
   let missed = 0;
   for (const [name, value, limit] of figures) {
     if (value > limit) missed += 1;
     console.log(`${value <= limit ? "ok  " : "MISS"} ${name}: ${value.toFixed(1)} ms (≤ ${limit})`);
   }
+  console.log(`     of an update of any kind: ${median([...whole, ...parts]).toFixed(1)} ms of ${updates.length}; of status and jobs alone: ${median(parts).toFixed(1)} ms`);
+  console.log(`     beside updates: ${(beside / seconds).toFixed(1)} ms a second`);
   for (const problem of problems) console.log(`     ${problem}`);
   process.exitCode = missed === 0 && problems.length === 0 ? 0 : 1;
 } finally {

@@ -34,6 +34,7 @@ export function LiveProvider({ children }: { children: ReactNode }) {
       client,
       schedule: (run) => requestAnimationFrame(run),
       now: () => performance.now(),
+      onUpdate: (channels) => performance.mark(`update:${channels.join(",")}`),
       onProblem: (message) => console.warn("gateway:", message),
     });
     const gateway = new GatewayClient({

@@ -66,6 +66,8 @@ export interface CacheWriterOptions {
   schedule: (run: () => void) => void;
   /** Monotonic milliseconds, `performance.now` in the browser. */
   now: () => number;
+  /** Told what each rendering is for: a mark in the browser's trace, from which the budget of an update is measured. */
+  onUpdate?: (channels: readonly Channel[]) => void;
   onProblem?: (message: string) => void;
 }
 
@@ -114,6 +116,7 @@ export class CacheWriter {
     const replace = this.signalsReplaced;
     this.pending = new Map();
     this.signalsReplaced = false;
+    this.options.onUpdate?.([...batch.keys()]);
     // All entries first, then one rendering of whatever looks at any of them.
     notifyManager.batch(() => {
       for (const [channel, data] of batch) this.write(channel, data, replace);
