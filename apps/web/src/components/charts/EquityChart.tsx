@@ -9,6 +9,7 @@ import { growth, place } from "@/lib/domain/performance";
 import type { Window } from "@/lib/domain/range";
 import { useText } from "@/lib/i18n/useText";
 import { annotationsQuery, overlayQuery } from "@/lib/queries/performance";
+import { DragZoom } from "./DragZoom";
 
 const WIDTH = 900;
 const EQUITY = 180;
@@ -46,7 +47,7 @@ function Plot({ curves, span, marks }: { curves: readonly EquityCurve[]; span: {
   const label = curves.map((curve, index) => `${words("curve", curve.source)} ${percent(grown[index]!.values.findLast((value) => value !== null) ?? null, 2, true)}`).join(", ");
   return (
     <figure data-testid="equity-overlay">
-      <div className="relative">
+      <DragZoom timeAt={(x, width) => Math.round(span.from + (x / width) * (span.to - span.from))}>
         <svg viewBox={`0 0 ${WIDTH} ${EQUITY + DRAWDOWN + 8}`} preserveAspectRatio="none" role="img" aria-label={t("performance.equity.chart", { curves: label })} className="h-64 w-full">
           <line x1={0} x2={WIDTH} y1={y(0)} y2={y(0)} stroke="var(--line-strong)" strokeDasharray="3 3" vectorEffect="non-scaling-stroke" />
           {marks.map((mark) => {
@@ -71,7 +72,7 @@ function Plot({ curves, span, marks }: { curves: readonly EquityCurve[]; span: {
         </svg>
         <span className="num absolute top-0 right-0 rounded bg-panel px-1 text-2xs text-faint">{percent(most, 2, true)}</span>
         <span className="num absolute right-0 bottom-0 rounded bg-panel px-1 text-2xs text-faint">{t("performance.drawdown", { deepest: percent(-deepest, 2, true) })}</span>
-      </div>
+      </DragZoom>
       <figcaption className="mt-1 flex flex-wrap justify-between gap-x-3 text-2xs text-faint">
         <span className="num">{dayMinute(span.from)}</span>
         <span className="flex flex-wrap gap-x-3">

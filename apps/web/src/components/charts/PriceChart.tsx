@@ -20,16 +20,18 @@ import type { Annotation, Position, Series } from "@/lib/api/schemas";
 import { chartOptions, toTime } from "@/lib/chart/base";
 import type { ChartSync } from "@/lib/chart/sync";
 import { readColors, type ChartColors } from "@/lib/chart/theme";
-import { lastPerBucket, notTaken, TIMEFRAME_MS, type Candle, type Timeframe } from "@/lib/domain/series";
+import { lastPerBucket, notTaken, TIMEFRAME_MS, type Candle, type PriceScale, type Timeframe } from "@/lib/domain/series";
 import { useText, type Text } from "@/lib/i18n/useText";
 import { usePrefs } from "@/lib/prefs/store";
+
+const MODES = { plain: PriceScaleMode.Normal, log: PriceScaleMode.Logarithmic, percent: PriceScaleMode.Percentage } as const;
 
 export interface PriceChartProps {
   series: Series;
   candles: readonly Candle[];
   timeframe: Timeframe;
   source: "last" | "mark";
-  logScale: boolean;
+  scale: PriceScale;
   showNotTaken: boolean;
   events: readonly Annotation[];
   position: Position | null;
@@ -104,7 +106,7 @@ export function markersOf(series: Series, timeframe: Timeframe, showNotTaken: bo
 }
 
 /** Candles and volume (or the mark), the open position's lines, trades and signals not taken. */
-export function PriceChart({ series, candles, timeframe, source, logScale, showNotTaken, events, position, decimals, sync }: PriceChartProps) {
+export function PriceChart({ series, candles, timeframe, source, scale, showNotTaken, events, position, decimals, sync }: PriceChartProps) {
   const host = useRef<HTMLDivElement>(null);
   const parts = useRef<Parts | null>(null);
   const text = useText();
@@ -143,8 +145,8 @@ export function PriceChart({ series, candles, timeframe, source, logScale, showN
   }, [candles, decimals, events, marks, series, showNotTaken, source, sync, text, theme, rise, timeframe]);
 
   useEffect(() => {
-    parts.current?.chart.priceScale("right").applyOptions({ mode: logScale ? PriceScaleMode.Logarithmic : PriceScaleMode.Normal });
-  }, [logScale, text, theme, rise]);
+    parts.current?.chart.priceScale("right").applyOptions({ mode: MODES[scale] });
+  }, [scale, text, theme, rise]);
 
   useEffect(() => {
     const made = parts.current;

@@ -1,7 +1,7 @@
 "use client";
 
 import { createChart, LineSeries, LineStyle, type IChartApi, type ISeriesApi } from "lightweight-charts";
-import { useEffect, useRef } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import type { Series, Signal } from "@/lib/api/schemas";
 import { chartOptions, toTime } from "@/lib/chart/base";
 import type { ChartSync } from "@/lib/chart/sync";
@@ -35,6 +35,33 @@ interface Parts {
   chart: IChartApi;
   grid: ISeriesApi<"Line">;
   lines: { long: ISeriesApi<"Line">; short: ISeriesApi<"Line"> }[];
+}
+
+/** Each pane's name with its values under the crosshair, wherever it is moved; the newest otherwise. */
+export function Readout({ series, candles, timeframe, sync }: { series: Series; candles: readonly Candle[]; timeframe: Timeframe; sync: ChartSync }) {
+  const { t, fixed } = useText();
+  const [time, setTime] = useState<number | null>(null);
+  useEffect(() => sync.onTime(setTime), [sync]);
+  const values = useMemo(() => {
+    const known = (column: SignalColumn) => new Map(lastPerBucket(series.signals.ts, series.signals[column], timeframe).map(({ ts, value }) => [ts, value]));
+    return PANES.map((pane) => ({ long: known(pane.long), short: known(pane.short) }));
+  }, [series, timeframe]);
+  const at = time ?? candles.at(-1)?.ts ?? 0;
+  return (
+    <div data-testid="series-readout" className="num pointer-events-none absolute inset-0 flex flex-col pb-7">
+      {PANES.map((pane, index) => {
+        const value = (side: "long" | "short") => {
+          const found = values[index]?.[side].get(at);
+          return fixed(found === undefined ? null : found * pane.scale, pane.scale === 1 ? 0 : 1, pane.scale !== 1);
+        };
+        return (
+          <span key={pane.title} className="flex-1 px-2 pt-1 text-2xs font-medium text-faint">
+            {t(pane.title)} <span className="ml-2 text-up">▲ {t("chart.long")} {value("long")}</span> <span className="ml-1 text-down">▼ {t("chart.short")} {value("short")}</span>
+          </span>
+        );
+      })}
+    </div>
+  );
 }
 
 /** What the model expected, minute by minute: five panes under one crosshair, which is also the price chart's. */
@@ -116,18 +143,7 @@ export function SignalSeriesChart({ series, candles, timeframe, current, sync }:
   return (
     <div className="relative h-full w-full">
       <div ref={host} role="group" aria-label={text.t("chart.signals.what")} data-testid="signal-series-chart" className="h-full w-full" />
-      <div aria-hidden className="pointer-events-none absolute inset-0 flex flex-col pb-7">
-        {PANES.map((pane) => (
-          <span key={pane.title} className="flex-1 px-2 pt-1 text-2xs font-medium text-faint">
-            {text.t(pane.title)}
-            {pane === PANES[0] && (
-              <>
-                <span className="ml-2 text-up">▲ {text.t("chart.long")}</span> <span className="ml-1 text-down">▼ {text.t("chart.short")}</span>
-              </>
-            )}
-          </span>
-        ))}
-      </div>
+      <Readout series={series} candles={candles} timeframe={timeframe} sync={sync} />
     </div>
   );
 }

@@ -2,6 +2,7 @@
 
 import type { Execution } from "@/lib/api/schemas";
 import { useText } from "@/lib/i18n/useText";
+import { DragZoom } from "./DragZoom";
 
 const HEIGHT = 96;
 
@@ -20,20 +21,22 @@ export function SlippageChart({ execution }: { execution: Execution }) {
     value === null ? null : <rect x={x} width={width} y={value >= 0 ? zero - value * scale : zero} height={Math.max(0.6, Math.abs(value) * scale)} fill={color} />;
   return (
     <figure data-testid="slippage-chart">
-      <svg viewBox={`0 0 100 ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={t("execution.chart")} className="h-24 w-full">
-        <line x1={0} x2={100} y1={zero} y2={zero} stroke="var(--line-strong)" vectorEffect="non-scaling-stroke" />
-        {ts.map((at, index) => {
-          const middle = step * (index + 0.5);
-          return (
-            <g key={at}>
-              <title>{`${dayMinute(at)} · ${t("execution.actual")} ${bps(actual[index] ?? null, 2)} · ${t("execution.expected")} ${bps(expected[index] ?? null, 2)} ${t("unit.bp")}`}</title>
-              <rect x={step * index} width={step} y={0} height={HEIGHT} fill="transparent" />
-              {bar(actual[index] ?? null, middle - width, "var(--brand)")}
-              {bar(expected[index] ?? null, middle, "var(--violet)")}
-            </g>
-          );
-        })}
-      </svg>
+      <DragZoom timeAt={(x, width) => (ts[0] ?? 0) + Math.round((x / width) * ts.length * execution.bucket_ms)}>
+        <svg viewBox={`0 0 100 ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={t("execution.chart")} className="h-24 w-full">
+          <line x1={0} x2={100} y1={zero} y2={zero} stroke="var(--line-strong)" vectorEffect="non-scaling-stroke" />
+          {ts.map((at, index) => {
+            const middle = step * (index + 0.5);
+            return (
+              <g key={at}>
+                <title>{`${dayMinute(at)} · ${t("execution.actual")} ${bps(actual[index] ?? null, 2)} · ${t("execution.expected")} ${bps(expected[index] ?? null, 2)} ${t("unit.bp")}`}</title>
+                <rect x={step * index} width={step} y={0} height={HEIGHT} fill="transparent" />
+                {bar(actual[index] ?? null, middle - width, "var(--brand)")}
+                {bar(expected[index] ?? null, middle, "var(--violet)")}
+              </g>
+            );
+          })}
+        </svg>
+      </DragZoom>
       <figcaption className="mt-1 flex justify-between text-2xs text-faint">
         <span className="num">{dayMinute(ts[0] ?? null)}</span>
         <span>

@@ -15,6 +15,7 @@ const ACTIONS: readonly { keys: readonly string[]; label: MessageKey }[] = [
   { keys: ["l"], label: "help.language" },
   { keys: ["?"], label: "help.help" },
   { keys: ["Esc"], label: "help.close" },
+  { keys: ["⇧"], label: "help.zoom" },
 ];
 
 function Key({ name }: { name: string }) {

@@ -5,6 +5,7 @@ import dynamic from "next/dynamic";
 import { usePathname, useSearchParams } from "next/navigation";
 import { useMemo, useState } from "react";
 import { ChartLegend } from "@/components/charts/ChartLegend";
+import { DragZoom } from "@/components/charts/DragZoom";
 import { useAccountMode } from "@/components/data/AccountSwitch";
 import { QueryView } from "@/components/data/QueryView";
 import { RangePicker } from "@/components/data/RangePicker";
@@ -12,14 +13,13 @@ import { ExplainPanel } from "@/components/panels/ExplainPanel";
 import { LiveOpsPanel } from "@/components/panels/LiveOpsPanel";
 import { SymbolHeader } from "@/components/panels/SymbolHeader";
 import { WhyPanel } from "@/components/panels/WhyPanel";
-import { WhyNotTable } from "@/components/tables/WhyNotTable";
 import { Button } from "@/components/ui/button";
 import { Card } from "@/components/ui/card";
 import { Segmented } from "@/components/ui/segmented";
 import { Empty, Loading, Skeleton } from "@/components/ui/states";
 import type { Annotation, Series } from "@/lib/api/schemas";
 import { ChartSync } from "@/lib/chart/sync";
-import { aggregate, candlesOf, TIMEFRAMES, type Timeframe } from "@/lib/domain/series";
+import { aggregate, candlesOf, PRICE_SCALES, TIMEFRAMES, type Timeframe } from "@/lib/domain/series";
 import { decimalsOf } from "@/lib/format/number";
 import { useText } from "@/lib/i18n/useText";
 import { positionsQuery, signalsQuery, universeQuery } from "@/lib/queries/live";
@@ -33,6 +33,9 @@ import { setUrlParams } from "@/lib/useUrlState";
 // The chart library is fetched with the first chart, not with the desk.
 const PriceChart = dynamic(() => import("@/components/charts/PriceChart").then((module) => module.PriceChart), { ssr: false, loading: () => <Skeleton className="h-full" /> });
 const SignalSeriesChart = dynamic(() => import("@/components/charts/SignalSeriesChart").then((module) => module.SignalSeriesChart), { ssr: false, loading: () => <Skeleton className="h-full" /> });
+
+// Below the charts, and with a table of its own.
+const WhyNotTable = dynamic(() => import("@/components/tables/WhyNotTable").then((module) => module.WhyNotTable), { ssr: false, loading: () => <Skeleton className="h-40" /> });
 
 const NO_EVENTS: readonly Annotation[] = [];
 
@@ -50,7 +53,7 @@ function useView() {
     window,
     timeframe,
     source: params.get("price") === "mark" ? ("mark" as const) : ("last" as const),
-    logScale: params.get("log") === "1",
+    scale: PRICE_SCALES.find((name) => name === params.get("scale")) ?? ("plain" as const),
     showNotTaken: params.get("skipped") !== "0",
     showEvents: params.get("events") !== "0",
   };
@@ -70,7 +73,7 @@ function Charts({ series, decimals, view }: { series: Series; decimals: number |
   const current = signals.find((signal) => signal.symbol === series.symbol) ?? null;
   if (candles.length === 0) return <Empty title={t("chart.empty")} className="h-96">{t("chart.empty.what")}</Empty>;
   return (
-    <>
+    <DragZoom withShift timeAt={(x) => sync.timeAt(x)}>
       <div className="relative h-[22rem] sm:h-[26rem] xl:h-[46vh]">
         <ChartLegend series={series} candles={candles} timeframe={timeframe} decimals={decimals} sync={sync} />
         <PriceChart {...shown} events={events} series={series} candles={candles} position={position} decimals={decimals} sync={sync} />
@@ -78,7 +81,7 @@ function Charts({ series, decimals, view }: { series: Series; decimals: number |
       <div className="h-[26rem] border-t border-line xl:h-[30rem]">
         <SignalSeriesChart series={series} candles={candles} timeframe={timeframe} current={current} sync={sync} />
       </div>
-    </>
+    </DragZoom>
   );
 }
 
@@ -90,9 +93,7 @@ function Toolbar({ view }: { view: ReturnType<typeof useView> }) {
       <Segmented label={t("symbol.price_source")} testId="price-source" value={view.source} options={[{ value: "last", text: t("symbol.last") }, { value: "mark", text: t("symbol.mark") }]} onChange={(value) => setUrlParams({ price: value === "last" ? null : value })} />
       <Segmented label={t("symbol.timeframe")} testId="timeframe" value={view.timeframe} options={same(TIMEFRAMES)} onChange={(value) => setUrlParams({ tf: value === "1m" ? null : value })} />
       <RangePicker />
-      <Button size="sm" aria-pressed={view.logScale} title={t("chart.log.what")} data-testid="log-scale" className={view.logScale ? "text-brand" : ""} onClick={() => setUrlParams({ log: view.logScale ? null : "1" })}>
-        {t("chart.log")}
-      </Button>
+      <Segmented label={t("chart.scale")} testId="price-scale" value={view.scale} options={PRICE_SCALES.map((value) => ({ value, text: t(`chart.scale.${value}`) }))} onChange={(value) => setUrlParams({ scale: value === "plain" ? null : value })} />
       <Button size="sm" aria-pressed={view.showNotTaken} title={t("chart.markers.what")} data-testid="not-taken" className={view.showNotTaken ? "text-brand" : ""} onClick={() => setUrlParams({ skipped: view.showNotTaken ? "0" : null })}>
         {t("chart.markers")}
       </Button>

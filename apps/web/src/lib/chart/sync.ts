@@ -71,6 +71,13 @@ export class ChartSync {
     return () => this.listeners.delete(listener);
   }
 
+  /** The instant of the bar at `x` pixels from the left, null where there is none. All charts stand under each other. */
+  timeAt(x: number): number | null {
+    const [first] = this.members;
+    const time = first?.chart.timeScale().coordinateToTime(x) ?? null;
+    return time === null ? null : (time as number) * 1_000;
+  }
+
   private others(member: Member, act: (other: Member) => void): void {
     // What we do to the others must not come back as their own movement.
     if (this.busy) return;

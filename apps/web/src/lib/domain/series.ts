@@ -2,6 +2,10 @@
 import type { Series } from "@/lib/api/schemas";
 
 export const MINUTE_MS = 60_000;
+/** What the price axis counts in: the price, its logarithm, or percent from the first bar on screen. */
+export const PRICE_SCALES = ["plain", "log", "percent"] as const;
+export type PriceScale = (typeof PRICE_SCALES)[number];
+
 export type Timeframe = "1m" | "5m" | "1h";
 export const TIMEFRAME_MS: Record<Timeframe, number> = { "1m": MINUTE_MS, "5m": 5 * MINUTE_MS, "1h": 60 * MINUTE_MS };
 export const TIMEFRAMES = Object.keys(TIMEFRAME_MS) as Timeframe[];

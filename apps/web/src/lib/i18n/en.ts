@@ -270,8 +270,11 @@ export const en = {
   "chart.exit": "Exit",
   "chart.not_taken": "not taken",
   "chart.volume": "Vol",
-  "chart.log": "Log",
-  "chart.log.what": "Logarithmic price scale",
+  "chart.scale": "Price axis",
+  "chart.scale.plain": "Price",
+  "chart.scale.log": "Log",
+  "chart.scale.percent": "%",
+  "chart.zoom.what": "Drag to look closer",
   "chart.markers": "Not taken",
   "chart.markers.what": "Mark signals with a positive EV that were not traded",
   "chart.threshold": "limit",
@@ -402,6 +405,7 @@ export const en = {
   "help.language": "Korean or English",
   "help.help": "This sheet",
   "help.close": "Close what is open",
+  "help.zoom": "Drag over the price chart: look closer",
 
   "command.refused": "Refused ({code}):",
 

@@ -272,8 +272,11 @@ export const ko: Catalogue = {
   "chart.exit": "청산",
   "chart.not_taken": "미진입",
   "chart.volume": "거래량",
-  "chart.log": "로그",
-  "chart.log.what": "로그 가격 축",
+  "chart.scale": "가격 축",
+  "chart.scale.plain": "가격",
+  "chart.scale.log": "로그",
+  "chart.scale.percent": "%",
+  "chart.zoom.what": "드래그하여 확대",
   "chart.markers": "미진입",
   "chart.markers.what": "EV가 양수였지만 진입하지 않은 시그널 표시",
   "chart.threshold": "한도",
@@ -404,6 +407,7 @@ export const ko: Catalogue = {
   "help.language": "한국어/영어",
   "help.help": "이 도움말",
   "help.close": "열린 창 닫기",
+  "help.zoom": "가격 차트에서 드래그하여 확대",
 
   "command.refused": "거부되었습니다({code}):",
 
