@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+import orjson
+
 from packages.common.config import Settings
 from packages.common.db import connect
 from packages.common.errors import InvalidInputError
@@ -14,6 +16,17 @@ def enqueue(kind: str, config: Mapping[str, Any], *, settings: Settings) -> str:
     from apps.worker_batch.enqueue import enqueue as put
 
     return put(kind, config, settings=settings)
+
+
+def parameters(text: str) -> dict[str, Any]:
+    """A job's parameters from JSON. Raises InvalidInputError when it is no object."""
+    try:
+        found = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        found = None
+    if not isinstance(found, dict):
+        raise InvalidInputError("--config", text, 'a JSON object, as {"hours": 6}')
+    return found
 
 
 def check_id(job_id: str) -> str:

@@ -280,6 +280,18 @@ def jobs_show(
     report.show(found[0], as_json=True)
 
 
+@jobs.command("run")
+def jobs_run(
+    kind: Annotated[str, typer.Argument(help="What to do; a wrong one is answered with those there are.")],
+    config: Annotated[str, typer.Option(help='Its parameters as a JSON object, as {"hours": 6}.')] = "{}",
+    wait: Annotated[bool, typer.Option("--follow", help="Show its progress until it ends.")] = False,
+) -> None:
+    """Do now what a schedule does later. While an equal request waits or runs, it is that one."""
+    from apps.cli.jobs import parameters
+
+    _run_job(kind, parameters(config), kind, wait=wait)
+
+
 @jobs.command("cancel")
 def jobs_cancel(job_id: str) -> None:
     """Ask a job to stop; it does at its next step."""

@@ -109,9 +109,9 @@ def train_model(context: JobContext) -> Mapping[str, Any]:
     → package of the last fold → row in ``models``.
 
     ``{"symbols": [...], "preset": "swing", "fold_days": [180, 30, 30], "folds": 5, "train": {TrainConfig fields},
-    "promote": "demo", "as_of": …}``. ``folds``: at most so many, the newest; all that fit when left out. A history
-    shorter than one fold is cut 65/15/20 in time, and the result says so (``plan``). ``promote`` sets the demo pointer,
-    valid for shadow only (D40).
+    "promote": "demo", "as_of": …}``. ``folds``: at most so many, the newest; all that fit when left out. Without
+    ``fold_days`` a history shorter than one fold is cut 65/15/20 in time, and the result says so (``plan``).
+    ``promote`` sets the demo pointer, valid for shadow only (D40).
     """
     _known(context.config, _TRAIN_KEYS)
     promote = context.config.get("promote")
@@ -200,7 +200,7 @@ def train_config(
     spec: LabelSpec,
     symbols: tuple[str, ...],
     options: Mapping[str, Any],
-    fold_days: tuple[int, int, int] = FOLD_DAYS,
+    fold_days: tuple[int, int, int] | None = None,
     folds: int | None = None,
 ) -> tuple[TrainConfig, str]:
     """The job's options over defaults that follow the data, and in words how the labelled history was divided."""
@@ -220,14 +220,17 @@ def train_config(
 
 
 def plan_history(
-    first_ms: int, last_ms: int, fold_days: tuple[int, int, int], most: int | None
+    first_ms: int, last_ms: int, asked: tuple[int, int, int] | None, most: int | None
 ) -> tuple[tuple[Span, Span, Span], int, str]:
     """Spans of the newest fold, how many folds there are (at most ``most``), and the same in words. The folds end with
-    the history, so that the package knows the newest market."""
-    train_days, valid_days, test_days = fold_days
+    the history, so that the package knows the newest market. Raises ``InvalidInputError`` when folds of days that were
+    ``asked`` for do not fit; the usual ones then become a single split."""
+    train_days, valid_days, test_days = fold_days = asked or FOLD_DAYS
     shape = "/".join(map(str, fold_days))
     days = (last_ms + MINUTE_MS - first_ms) / DAY_MS
     rest_ms = last_ms + MINUTE_MS - first_ms - sum(fold_days) * DAY_MS
+    if rest_ms < 0 and asked is not None:
+        raise InvalidInputError("fold_days", shape, f"days that add up to at most the {days:.1f} that are labelled")
     if rest_ms < 0:
         plan = f"single split 65/15/20: {days:.1f} days of labels are less than one fold of {shape} days"
         return spans_of_history(first_ms, last_ms), 1, plan
@@ -331,12 +334,14 @@ def _desk(context: JobContext, spec: LabelSpec, symbols: tuple[str, ...], span: 
     )  # fmt: skip
 
 
-def _fold_shape(config: Mapping[str, Any]) -> tuple[tuple[int, int, int], int | None]:
-    shape, most = tuple(config.get("fold_days", FOLD_DAYS)), config.get("folds")
-    if len(shape) != 3 or not all(isinstance(days, int) and days >= 1 for days in shape):
-        raise InvalidInputError("fold_days", list(shape), "three whole numbers of days: train, validation, test")
+def _fold_shape(config: Mapping[str, Any]) -> tuple[tuple[int, int, int] | None, int | None]:
+    shape, most = tuple(config.get("fold_days") or ()), config.get("folds")
     if most is not None and (not isinstance(most, int) or most < 1):
         raise InvalidInputError("folds", most, "at least 1")
+    if config.get("fold_days") is None:
+        return None, most
+    if len(shape) != 3 or not all(isinstance(days, int) and days >= 1 for days in shape):
+        raise InvalidInputError("fold_days", list(shape), "three whole numbers of days: train, validation, test")
     return (shape[0], shape[1], shape[2]), most
 
 

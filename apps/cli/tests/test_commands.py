@@ -25,8 +25,8 @@ COMMANDS = [
     "halt", "resume", "close", "pause", "unpause", "trading live", "trading gate",
     "data bootstrap", "data import", "data check", "data repair",
     "models list", "models show", "models promote", "trading off", "trading shadow",
-    "jobs list", "jobs show", "jobs cancel", "emulator serve", "user list", "user add", "user link", "user role",
-    "user disable", "user enable", "user reset-totp", "user sessions", "user end-sessions", "user tokens",
+    "jobs list", "jobs show", "jobs run", "jobs cancel", "emulator serve", "user list", "user add", "user link",
+    "user role", "user disable", "user enable", "user reset-totp", "user sessions", "user end-sessions", "user tokens",
     "user end-token",
 ]  # fmt: skip
 
@@ -61,6 +61,8 @@ def test_every_command_explains_itself(command):
     [
         (["train", "--promote", "production"], "--promote: got 'production'"),
         (["jobs", "show", "nonsense"], "no desk runs"),
+        (["jobs", "run", "compute_drift"], "no desk runs"),
+        (["jobs", "run", "compute_drift", "--config", "[6]"], "--config: got '[6]'"),
         (["down"], "no desk runs in"),
         (["halt"], "perpilot up"),
         (["resume", "--reason", "r"], "perpilot up"),
