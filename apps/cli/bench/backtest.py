@@ -170,9 +170,10 @@ def measure(plan: Plan) -> Iterator[Figure]:
 
 
 def peers(plan: Plan) -> Iterator[Figure]:
-    """The same candidates, stops and targets by vectorbt, and one symbol of them by backtesting.py, which has one.
+    """The same candidates, stops and targets by vectorbt, and one symbol of them by those that go bar by bar.
 
-    Neither has funding, liquidation, filters, guards or a margin that symbols share as the exchange does.
+    None has policy, guards or a margin that symbols share as the exchange does; funding has freqtrade alone, and none
+    is charged here.
     """
     params, constants = terms(50)
     spec, cost = PRESETS["spec"], 2e-4
@@ -180,6 +181,8 @@ def peers(plan: Plan) -> Iterator[Figure]:
     for driver, n_symbols, n_minutes, limit in (
         ("vectorbt_backtest", 50, plan.size(material.MONTH, 10_000), 5.0),
         ("backtesting_backtest", 1, plan.size(10_000, 5_000), None),
+        ("nautilus_backtest", 1, plan.size(10_000, 5_000), 1_000.0),
+        ("freqtrade_backtest", 1, plan.size(10_000, 5_000), 1_000.0),
     ):
         chunk = market(50, n_minutes)
         arrays = {name: values[:, :n_symbols] for name, values in zip(names, columns(chunk), strict=False)}

@@ -1,8 +1,9 @@
 """Other people's packages on the bench's own material: each a process in an environment of theirs, in turn with ours.
 
-The environment is made below VAR_DIR when ``--peers`` is first asked for, from pinned and hashed requirements
-(``tests/peers``). A driver there reads the arrays, warms up, and does one round for each line it is sent; it answers
-with its CPU seconds, so that reading, importing and compiling count for nobody.
+Environments are made below VAR_DIR when ``--peers`` is first asked for, from pinned and hashed requirements
+(``tests/peers``); those that agree with nobody have their own. A driver there reads the arrays, warms up, and does one
+round for each line it is sent; it answers with its CPU seconds, so that reading, importing and compiling count for
+nobody.
 """
 
 import json
@@ -24,6 +25,7 @@ from apps.cli.bench.measure import Work
 from apps.cli.environments import InstallError, environment
 from packages.common.config import load_settings
 
+_APART = {"nautilus_backtest": "nautilus", "freqtrade_backtest": "freqtrade"}  # environments of their own
 SUITE = Path(__file__).resolve().parents[3] / "tests" / "peers"
 
 
@@ -45,7 +47,8 @@ class Peer:
 @contextmanager
 def peer(driver: str, **material: ArrayLike) -> Iterator[Peer]:
     """The driver of this name with this material, on one thread. Raises InstallError, also when it fails."""
-    python = environment(SUITE / "requirements.txt", load_settings().var_dir / "peers")
+    of = f"-{_APART[driver]}" if driver in _APART else ""
+    python = environment(SUITE / f"requirements{of}.txt", load_settings().var_dir / f"peers{of}")
     one = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "POLARS_MAX_THREADS", "NUMBA_NUM_THREADS"), "1")
     with tempfile.TemporaryDirectory() as folder:
         file, said = Path(folder) / "material.npz", Path(folder) / "errors"

@@ -51,5 +51,5 @@ def test_every_driver_that_the_bench_names_is_there():
         for area in ("labels", "features", "backtest")
     )
     drivers = {path.stem for path in (peers.SUITE / "drivers").glob("*_*.py")}
-    assert len(drivers) == 5
+    assert len(drivers) == 7
     assert all(json.dumps(name) in text for name in drivers)
