@@ -231,6 +231,10 @@ class LiveTrading:
         self._engine: Engine | None = None
         self._row = SwitchRow(link.state)
 
+    def clock_skew_ms(self) -> float | None:
+        """By how many market ms our clock was off the exchange's when last compared; None unknown."""
+        return self._surroundings.clock_skew_ms()
+
     def see(self, item: StreamItem) -> None:
         """Marks for the software stop (rule 8) and for screens."""
         if isinstance(item, MarkTick):

@@ -52,6 +52,7 @@ class StatusView:
         now, speed = self._clock.now_ms(), self._clock.speed
         state, model = self._link.state, self._models.current
         halted = state.kill_switch != "RUNNING"
+        skew = None if self.live is None else self.live.clock_skew_ms()
         status = StatusDTO(
             collector_ok=bool(stream and stream.connected and stream.healthy and not collected.catching_up),
             userstream_ok=self.live is not None and self.live.trader.view().stream_up,
@@ -70,6 +71,7 @@ class StatusView:
                 **{name: round(value, 3) for name, value in progress.timings.items()},
                 "bar_to_decision": float(progress.late_ms),
                 "flush": round(writer.flush_ms, 1),
+                **({} if skew is None else {"clock_skew": round(abs(skew), 1)}),
             },
             ws_connected={"market": bool(stream and stream.connected)},
             error_rates={

@@ -48,7 +48,7 @@ export function Readout({ series, candles, timeframe, sync }: { series: Series; 
   }, [series, timeframe]);
   const at = time ?? candles.at(-1)?.ts ?? 0;
   return (
-    <div data-testid="series-readout" className="num pointer-events-none absolute inset-0 flex flex-col pb-7">
+    <div data-testid="series-readout" className="num pointer-events-none absolute inset-0 z-10 flex flex-col pb-7">
       {PANES.map((pane, index) => {
         const value = (side: "long" | "short") => {
           const found = values[index]?.[side].get(at);

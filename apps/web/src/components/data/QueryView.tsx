@@ -5,13 +5,18 @@ import type { ReactNode } from "react";
 import { Failed, Loading } from "@/components/ui/states";
 import { ApiError, MALFORMED, UNREACHABLE } from "@/lib/api/client";
 import type { MessageKey } from "@/lib/i18n/en";
-import { useText, type Text } from "@/lib/i18n/useText";
+import { useCodes } from "@/lib/i18n/useCodes";
+import { useText } from "@/lib/i18n/useText";
 
-function whatToDo(error: unknown, { t }: Text): string {
+/** Only where something failed: the words for codes are fetched for it. */
+function WhatToDo({ error }: { error: unknown }) {
+  const { t, language } = useText();
+  const inWords = useCodes();
   if (!(error instanceof ApiError)) return String(error);
   if (error.code === UNREACHABLE || error.status >= 502) return t("state.failed.unreachable");
   if (error.code === MALFORMED) return t("state.failed.malformed");
-  return `${t("state.failed.code", { code: error.code })} ${error.detail}`;
+  const told = language === "en" ? null : inWords(error.code);
+  return [t("state.failed.code", { code: error.code }), told, error.detail].filter((part) => part !== null).join(" ");
 }
 
 /**
@@ -25,7 +30,7 @@ export function QueryView<T>({ query, what, rows, children }: { query: UseQueryR
   if (query.isError) {
     return (
       <Failed title={text.t("state.failed", { what: name })} retryLabel={text.t("state.retry")} onRetry={() => void query.refetch()}>
-        {whatToDo(query.error, text)}
+        <WhatToDo error={query.error} />
       </Failed>
     );
   }

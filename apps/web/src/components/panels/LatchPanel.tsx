@@ -2,6 +2,7 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { QueryView } from "@/components/data/QueryView";
+import { AlertLink } from "@/components/data/AlertLink";
 import { SymbolLink } from "@/components/data/SymbolLink";
 import { Badge } from "@/components/ui/badge";
 import { Card, Figure } from "@/components/ui/card";
@@ -22,7 +23,7 @@ function Causes({ live }: { live: LiveState }) {
     <ul className="flex flex-col gap-1.5" data-testid="risk-causes">
       {live.trips.map((trip) => (
         <li key={`${trip.code}:${trip.since}`} className="border-l-2 border-bad pl-2.5 text-xs" data-testid={`trip-${trip.code}`}>
-          <span className="font-medium">{inWords(trip.code) ?? trip.code}</span> <span className="text-2xs text-faint">{trip.code}</span> <Badge tone="bad">{words("kill", trip.latch)}</Badge>
+          <span className="font-medium">{inWords(trip.code) ?? trip.code}</span> <span className="text-2xs text-faint">{trip.code}</span> <Badge tone="bad">{words("kill", trip.latch)}</Badge> <AlertLink code={trip.code} symbol={null} />
           <p className="text-soft">{trip.detail}</p>
           <p className="num text-2xs text-faint">
             {dayMinute(Date.parse(trip.since))} · {trip.by}

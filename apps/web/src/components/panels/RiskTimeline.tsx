@@ -2,7 +2,7 @@
 
 import { CircleAlert, Info, OctagonX, type LucideIcon } from "lucide-react";
 import { QueryView } from "@/components/data/QueryView";
-import { SymbolLink } from "@/components/data/SymbolLink";
+import { AlertLink } from "@/components/data/AlertLink";
 import { Button } from "@/components/ui/button";
 import { Card } from "@/components/ui/card";
 import { Segmented } from "@/components/ui/segmented";
@@ -41,7 +41,7 @@ function Event({ event }: { event: RiskEvent }) {
       </time>
       <div className="col-span-2 min-w-0 sm:col-span-1">
         <span className="mr-2 font-medium">{what}</span>
-        {event.symbol !== null && <SymbolLink symbol={event.symbol} className="mr-2 text-xs" />}
+        <AlertLink code={event.event_type} symbol={event.symbol} />{" "}
         {event.message !== what && <span className="text-xs text-soft">{event.message}</span>}
       </div>
     </li>

@@ -37,6 +37,15 @@ describe("Shell", () => {
     expect(screen.getByTestId("stale-banner")).toHaveTextContent("Reconnecting");
   });
 
+  it("tells how far the clock is off the exchange's, and warns where no entry is made any more", () => {
+    const { unmount } = desk({ status: { ...STATUS, clock_speed: 1, latency_ms: { clock_skew: 41 } } });
+    expect(screen.getAllByTestId("clock-skew")[0]).toHaveTextContent("±41 ms");
+    expect(screen.getAllByTestId("clock-skew")[0]).not.toHaveClass("text-amber");
+    unmount();
+    desk({ status: { ...STATUS, clock_speed: 1, latency_ms: { clock_skew: 501 } } });
+    expect(screen.getAllByTestId("clock-skew")[0]).toHaveClass("text-amber");
+  });
+
   it("trusts numbers that are fresh", () => {
     desk();
     expect(screen.getByTestId("content")).toHaveAttribute("data-stale", "false");

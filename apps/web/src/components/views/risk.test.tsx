@@ -56,6 +56,7 @@ describe("the risk page", () => {
   it("names what latched a live account and what forbids entries, all symbols first", () => {
     page({ ...RISK, live: LIVE });
     expect(screen.getByTestId("trip-LEDGER_MISMATCH")).toHaveTextContent("the wallet differs by 3.1 USDT");
+    expect(screen.getByTestId("trip-LEDGER_MISMATCH").querySelector("a")).toHaveAttribute("href", expect.stringMatching(/^\/orders\/?$/));
     const causes = within(screen.getByTestId("risk-causes")).getAllByRole("listitem").map((item) => item.textContent);
     expect(causes[1]).toContain("every symbol");
     expect(causes[2]).toContain("ETHUSDT");

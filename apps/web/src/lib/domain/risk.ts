@@ -29,6 +29,15 @@ export function stages(funnel: Funnel): Stage[] {
   return (["rows", "traded", "blocked", "flat"] as const).map((name) => ({ name, count: funnel[name], share: share(funnel[name]) }));
 }
 
+/** The page that shows what an alert of the whole account is about; those of a symbol lead to the symbol. */
+export function pageOf(code: string): "data-quality" | "orders" | "positions" | "risk" | "dashboard" {
+  if (/DATA_STALE/.test(code)) return "data-quality";
+  if (/ORDER|ENTRY|EXIT|BOOKED|LEDGER|RUNAWAY/.test(code)) return "orders";
+  if (/POSITION|NAKED|STOP|TARGET|LIQUIDATION|ADL|MARGIN/.test(code)) return "positions";
+  if (/STREAM|CLOCK|STORES|JOURNAL|WATCHDOG/.test(code)) return "dashboard";
+  return "risk";
+}
+
 /** Why entries are forbidden now, of all symbols first. */
 export function entryBlocks(live: LiveState): LiveState["blocks"] {
   return [...live.blocks].sort((a, b) => Number(a.symbol !== null) - Number(b.symbol !== null) || a.since.localeCompare(b.since));

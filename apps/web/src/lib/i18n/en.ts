@@ -43,6 +43,8 @@ export const en = {
   "header.speed.max": "max",
   "header.data_age": "Data age",
   "header.data_age.what": "Market time since the close of the newest decided bar",
+  "header.clock_skew": "Clock skew",
+  "header.clock_skew.what": "How far our clock is off the exchange's",
   "header.exchange": "Exchange",
   "header.search": "Find symbol",
   "header.search.short": "Search",

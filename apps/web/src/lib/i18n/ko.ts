@@ -45,6 +45,8 @@ export const ko: Catalogue = {
   "header.speed.max": "최대",
   "header.data_age": "데이터 경과",
   "header.data_age.what": "가장 최근에 판단한 봉의 마감 이후 흐른 시장 시간",
+  "header.clock_skew": "시계 오차",
+  "header.clock_skew.what": "우리 시계와 거래소 시계의 차이",
   "header.exchange": "거래소",
   "header.search": "심볼 찾기",
   "header.search.short": "검색",
