@@ -18,7 +18,7 @@ from services.emulator.testing import served
 from services.emulator.venue.venue import KEPT_MS, _forget
 from services.execution.canary import Proofs
 from services.execution.core.events import Timer
-from services.execution.core.state import Phase
+from services.execution.core.state import AlgoState, Phase
 from services.execution.journal import JournalError, read_state
 from services.execution.kill_switch import Halt, Resume
 from tests.execution.conftest import SPEED, SYMBOLS, Rows, desk_on
@@ -435,6 +435,37 @@ async def test_24_a_stop_refused_for_a_grid_that_changed_is_placed_on_the_new_on
         assert len(await desk.new("orders")) == 1  # the entry: nobody left
         assert desk.trader.stop_path_proven()
         await close(desk, order)
+
+
+async def test_24_stop_and_target_of_a_short_are_placed_on_a_grid_that_changed(desk):
+    async with desk.scenario(trip="MANUAL"):
+        order = replace(await desk.order(direction=-1, stop=0.05), quantity=D("0.04"))
+        tick = desk.instruments[SYMBOL].tick_size
+        stop = order.stop_price // (10 * tick) * 10 * tick
+        target = order.target_price // (10 * tick) * 10 * tick
+        order = replace(order, stop_price=stop + tick, target_price=target + tick)
+        desk.trader.enter(order)
+        await desk.until(lambda: desk.trader.desk.runners[SYMBOL].state.target.standing)
+        await desk.fault(kind="coarse_rules", size=10, symbols=[SYMBOL])
+        for row in await desk.new("algos"):
+            await desk.hand.cancel_algo(row["client_id"])
+        await desk.until(lambda: desk.trader.killed.trips)
+        await desk.until(lambda: desk.trader.desk.runners[SYMBOL].state.target.state is AlgoState.LIVE)
+        await desk.until(lambda: desk.phase() is Phase.PROTECTED)
+        new = {row["type"]: D(row["trigger"]) for row in await desk.new("algos") if row["status"] == "NEW"}
+        # both on the price that is met earlier
+        assert new == {"STOP_MARKET": stop, "TAKE_PROFIT_MARKET": target + 10 * tick}
+        assert len(await desk.new("orders")) == 1
+        await close(desk, order)
+
+
+async def test_24_a_stop_refused_for_its_grid_though_the_rules_are_what_they_were_ends_flat(desk):
+    async with desk.scenario(trip="STOP_REFUSED"):
+        await desk.fault(kind="order_rejected", leg="stop", code=-4014)
+        order = await desk.enter()
+        await desk.until(lambda: desk.trader.killed.trips)
+        await desk.flat(order.symbol)
+        assert (await desk.audit())["positions"] == []
 
 
 async def test_21_a_halted_market_keeps_the_stop_and_is_left_when_it_opens(desk):
