@@ -51,7 +51,7 @@ function Body({ instruments, signals }: { instruments: readonly Instrument[]; si
   const rows = useMemo(() => signalRows(instruments, signals), [instruments, signals]);
   const columns = useMemo(() => signalColumns(text), [text]);
   // The order is that of all rows, so that filtering takes lines out and moves none.
-  const table = useTable({ id: "signals", columns, rows, rowKey: (row) => row.symbol, defaultSort: { column: "ev", descending: true } });
+  const table = useTable({ id: "signals", columns, rows, rowKey: (row) => row.symbol, defaultSort: { column: "ev", descending: true }, ownFilter: true });
   const { shown, filter, reason, search, setSearch, setFilter } = useFilteredRows([...table.rows]);
   // What is filtered by is shown.
   const visible = useMemo(

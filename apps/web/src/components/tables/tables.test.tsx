@@ -1,4 +1,5 @@
 import { screen, within } from "@testing-library/react";
+import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
 import { renderDesk } from "@/testing/render";
 import { instrument, position, signal, STATUS } from "@/testing/samples";
@@ -23,6 +24,17 @@ describe("PositionsTable", () => {
   it("makes an unprotected position impossible to miss", () => {
     renderDesk(<PositionsTable />, { ...world, positions: [position({ protected: false })] });
     expect(screen.getByTestId("unprotected-BTCUSDT")).toHaveTextContent("No confirmed stop");
+  });
+
+  it("shows the rows that hold what was typed, and keeps it in the address", async () => {
+    renderDesk(<PositionsTable />, { ...world, positions: [position(), position({ symbol: "ETHUSDT" })] });
+    await userEvent.type(screen.getByTestId("positions-find"), "eth");
+    expect(screen.queryByTestId("positions-row-shadow:BTCUSDT")).toBeNull();
+    expect(screen.getByTestId("positions-row-shadow:ETHUSDT")).toBeInTheDocument();
+    expect(window.location.search).toBe("?positions-find=eth");
+    await userEvent.type(screen.getByTestId("positions-find"), "x");
+    await userEvent.click(within(screen.getByTestId("state-empty")).getByRole("button"));
+    expect(screen.getByTestId("positions-row-shadow:BTCUSDT")).toBeInTheDocument();
   });
 
   it("says why there may be none", () => {

@@ -7,6 +7,7 @@ import { download, toCsv, type Cell } from "@/lib/format/csv";
 import { useText } from "@/lib/i18n/useText";
 import type { Column, Table } from "@/lib/table/useTable";
 import { Button } from "./button";
+import { Empty } from "./states";
 import { Menu, MenuCheck, MenuContent, MenuTrigger } from "./menu";
 
 function csvOf<Row>(table: Table<Row>): string {
@@ -23,6 +24,17 @@ export function TableTools<Row>({ table }: { table: Table<Row> }) {
   const { t } = useText();
   return (
     <>
+      {table.wanted !== null && (
+        <input
+          type="search"
+          aria-label={t("table.find")}
+          placeholder={t("table.find")}
+          value={table.wanted}
+          onChange={(event) => table.want(event.target.value)}
+          data-testid={`${table.id}-find`}
+          className="h-6 w-24 rounded border border-line bg-panel-2 px-2 text-xs outline-none placeholder:text-faint focus-visible:border-brand sm:w-32"
+        />
+      )}
       {table.sort !== null && (
         <Button size="sm" variant="ghost" disabled={!table.drifted} onClick={table.resort} title={t("table.resort.what")} data-testid={`${table.id}-resort`}>
           <ListRestart aria-hidden /> <span className="hidden sm:inline">{t("table.resort")}</span>
@@ -110,6 +122,7 @@ const KeptCells = memo(Cells, (drawn: RowProps<unknown>, next: RowProps<unknown>
 
 /** Rows keep their place while their numbers move; the first column stays in sight. */
 export function DataTable<Row>({ table, caption, empty, className, rowClassName }: { table: Table<Row>; caption: string; empty?: ReactNode; className?: string; rowClassName?: (row: Row) => string | undefined }) {
+  const { t } = useText();
   const fixed = table.visible.every(({ width }) => width !== undefined);
   const digits = table.visible.reduce((sum, { width = 0 }) => sum + width, 0);
   return (
@@ -141,7 +154,7 @@ export function DataTable<Row>({ table, caption, empty, className, rowClassName 
           })}
         </tbody>
       </table>
-      {table.rows.length === 0 && empty}
+      {table.rows.length === 0 && (table.wanted ? <Empty title={t("table.none")} action={<Button size="sm" className="mt-1.5" onClick={() => table.want("")}>{t("signals.clear_filter")}</Button>} /> : empty)}
     </div>
   );
 }

@@ -1,26 +1,30 @@
 "use client";
 
+import dynamic from "next/dynamic";
 import { AccountSwitch, useAccountMode } from "@/components/data/AccountSwitch";
 import { RangePicker } from "@/components/data/RangePicker";
 import { ExecutionCard } from "@/components/cards/ExecutionCard";
 import { AttributionChart } from "@/components/charts/AttributionChart";
-import { EquityChart } from "@/components/charts/EquityChart";
-import { TradeAnalysis } from "@/components/charts/TradeAnalysis";
 import { OrderTimeline } from "@/components/panels/OrderTimeline";
 import { AttributionTable } from "@/components/tables/AttributionTable";
 import { FillsTable } from "@/components/tables/FillsTable";
 import { FundingTable } from "@/components/tables/FundingTable";
-import { IntentsTable } from "@/components/tables/IntentsTable";
 import { OpenOrdersTable, OrdersTable } from "@/components/tables/OrdersTable";
 import { PositionsTable } from "@/components/tables/PositionsTable";
 import { ProfitTable } from "@/components/tables/ProfitTable";
 import { TradesTable } from "@/components/tables/TradesTable";
+import { Skeleton } from "@/components/ui/states";
 import { Tabs } from "@/components/ui/tabs";
 import { windowKey } from "@/lib/domain/range";
 import { useText } from "@/lib/i18n/useText";
 import { useWindow } from "@/lib/rangeState";
 import { useUrlParam } from "@/lib/useUrlState";
 import { PageFrame } from "./PageFrame";
+
+// Behind tabs that are not looked at every day: fetched when they are.
+const EquityChart = dynamic(() => import("@/components/charts/EquityChart").then((module) => module.EquityChart), { ssr: false, loading: () => <Skeleton className="h-64" /> });
+const TradeAnalysis = dynamic(() => import("@/components/charts/TradeAnalysis").then((module) => module.TradeAnalysis), { ssr: false, loading: () => <Skeleton className="h-64" /> });
+const IntentsTable = dynamic(() => import("@/components/tables/IntentsTable").then((module) => module.IntentsTable), { ssr: false, loading: () => <Skeleton className="h-40" /> });
 
 /** In the order that exchanges have taught. */
 const TABS = ["positions", "open", "conditional", "orders", "fills", "funding", "intents", "performance", "attribution"] as const;

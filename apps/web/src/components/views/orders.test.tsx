@@ -81,7 +81,7 @@ describe("the orders page", () => {
     const intent = { intent_id: "d1:BTCUSDT", symbol: "BTCUSDT", kind: "entry", state: "lapsed", created_at: "2025-05-26T09:58:00.000Z", updated_at: "2025-05-26T09:58:00.000Z", side: "LONG", qty: 0.5, leverage: 3, reference_price: 100, sl_price: 98, tp_price: 104, reasons: ["NO_ROOM", "PAUSED"], detail: null };
     renderDesk(<OrdersView />, { status: STATUS, account: ACCOUNT, positions: [], universe: [], cache: [...cacheOf("shadow"), [keys.intents(false, "7d"), pages([intent, { ...intent, intent_id: "d2:BTCUSDT", state: "exiting", reasons: [] }])], [keys.intents(true, "7d"), pages([intent])]] });
     await tab("intents");
-    const row = screen.getByTestId("intents-row-d1:BTCUSDT");
+    const row = await screen.findByTestId("intents-row-d1:BTCUSDT");
     await waitFor(() => expect(row).toHaveTextContent(/never sent.*kept its room for stops and exits NO_ROOM.*paused by an operator PAUSED/));
     expect(screen.getByTestId("intents-row-d2:BTCUSDT")).toHaveTextContent("under way");
     await userEvent.click(within(screen.getByTestId("intents-shown")).getByText("Never sent"));

@@ -38,9 +38,9 @@ const page = () => {
 };
 
 describe("performance", () => {
-  it("lays live, shadow and backtest over each other, with drawdown and what happened meanwhile", () => {
+  it("lays live, shadow and backtest over each other, with drawdown and what happened meanwhile", async () => {
     page();
-    expect(within(screen.getByTestId("equity-overlay")).getByRole("img")).toHaveAccessibleName("Growth over the range: shadow +1.00%, backtest +4.00%");
+    expect(within(await screen.findByTestId("equity-overlay")).getByRole("img")).toHaveAccessibleName("Growth over the range: shadow +1.00%, backtest +4.00%");
     expect(screen.getByTestId("equity-overlay")).toHaveTextContent("drawdown −1.00%");
     expect(screen.getByTestId("curve-backtest").querySelectorAll("path")).toHaveLength(2);
     expect(screen.getByTestId("mark-halt")).toHaveTextContent("halt: news ahead");

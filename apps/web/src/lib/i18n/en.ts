@@ -211,6 +211,8 @@ export const en = {
 
   "table.columns": "Columns",
   "table.csv": "CSV",
+  "table.find": "Filter rows",
+  "table.none": "No row holds that",
   "table.csv.what": "Download this table as CSV",
   "table.sort": "Sort by {column}",
   "table.sorted.asc": "sorted ascending",

@@ -213,6 +213,8 @@ export const ko: Catalogue = {
 
   "table.columns": "열",
   "table.csv": "CSV",
+  "table.find": "행 필터",
+  "table.none": "조건에 맞는 행이 없습니다",
   "table.csv.what": "이 표를 CSV로 내려받기",
   "table.sort": "{column} 기준 정렬",
   "table.sorted.asc": "오름차순 정렬됨",

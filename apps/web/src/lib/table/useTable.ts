@@ -2,6 +2,7 @@
 import { useMemo, useState, type ReactNode } from "react";
 import type { Cell } from "@/lib/format/csv";
 import type { MessageKey } from "@/lib/i18n/en";
+import { useUrlParam } from "@/lib/useUrlState";
 import { inOrder, isSorted, sortedKeys, type Sort, type SortValue } from "./order";
 
 export interface Column<Row> {
@@ -30,6 +31,8 @@ export interface TableOptions<Row> {
   rows: readonly Row[];
   rowKey: (row: Row) => string;
   defaultSort?: Sort;
+  /** Where the page has filters of its own. */
+  ownFilter?: boolean;
 }
 
 export interface Table<Row> {
@@ -45,6 +48,9 @@ export interface Table<Row> {
   resort: () => void;
   isShown: (column: string) => boolean;
   show: (column: string, shown: boolean) => void;
+  /** What rows must hold in some column to be shown, whatever its case; null where the page has filters of its own. */
+  wanted: string | null;
+  want: (text: string) => void;
 }
 
 interface Remembered {
@@ -64,7 +70,14 @@ function remember(id: string, change: Remembered): void {
   localStorage.setItem(`perpilot.table.${id}`, JSON.stringify({ ...recall(id), ...change }));
 }
 
-export function useTable<Row>({ id, columns, rows, rowKey, defaultSort }: TableOptions<Row>): Table<Row> {
+/** Whether a row holds `text` in what it would write to a file. */
+function holds<Row>(row: Row, columns: readonly Column<Row>[], text: string): boolean {
+  return columns.some((column) => String((column.csv ?? column.sort)?.(row) ?? "").toLowerCase().includes(text));
+}
+
+export function useTable<Row>({ id, columns, rows, rowKey, defaultSort, ownFilter = false }: TableOptions<Row>): Table<Row> {
+  const [wanted, want] = useUrlParam(`${id}-find`);
+  const text = ownFilter ? "" : (wanted ?? "").trim().toLowerCase();
   const keysFor = (sort: Sort | null): string[] => {
     const value = columns.find((column) => column.id === sort?.column)?.sort;
     return sort === null || value === undefined ? rows.map(rowKey) : sortedKeys(rows, rowKey, value, sort.descending);
@@ -87,9 +100,11 @@ export function useTable<Row>({ id, columns, rows, rowKey, defaultSort }: TableO
     id,
     columns,
     rowKey,
+    wanted: ownFilter ? null : (wanted ?? ""),
+    want,
     isShown: (name) => visible.some((column) => column.id === name),
     visible,
-    rows: ordered,
+    rows: text === "" ? ordered : ordered.filter((row) => holds(row, columns, text)),
     sort: order.sort,
     drifted: order.sort !== null && value !== undefined && !isSorted(ordered, value, order.sort.descending),
     // First the largest, then the smallest, then as it came.
