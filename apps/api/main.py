@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import errno
+import os
 import signal
 import socket
 import sys
@@ -240,6 +241,9 @@ def _family(host: str) -> socket.AddressFamily:
     return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
+BEHIND_THE_TRADER = 5  # screens wait for a decision on a busy machine, never a decision for screens
+
+
 def main() -> None:
     """``python -m apps.api``."""
     try:
@@ -247,6 +251,7 @@ def main() -> None:
         configure_logging(config.log_level)  # the default one prints local variables, and with them passwords
         if config.database_url is None or config.redis_url is None:
             build(config, Metrics())  # says which address is missing
+        os.nice(BEHIND_THE_TRADER)
         serve(config)
     except PlatformError as exc:
         print(f"api: {exc}", file=sys.stderr)
