@@ -65,7 +65,13 @@ async def test_intents_say_why_an_entry_was_not_sent(desk, postgres_url):
     never = (await get(desk, "/api/intents?lapsed=true"))["items"]
     assert [row["reasons"] for row in never] == [["SPREAD_TOO_WIDE", "PAUSED"], ["NO_ROOM"]]
     row = never[0]
-    assert (row["side"], row["qty"], row["sl_price"], row["detail"], row["state"]) == ("LONG", 0.5, 98.0, "by hand", "lapsed")
+    assert (row["side"], row["qty"], row["sl_price"], row["detail"], row["state"]) == (
+        "LONG",
+        0.5,
+        98.0,
+        "by hand",
+        "lapsed",
+    )
     every = await get(desk, "/api/intents?limit=2")
     rest = await get(desk, f"/api/intents?limit=2&cursor={every['next_cursor']}")
     assert sorted(row["state"] for row in every["items"] + rest["items"]) == ["booked", "lapsed", "lapsed"]
