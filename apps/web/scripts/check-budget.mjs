@@ -38,21 +38,24 @@ function topLevel(events) {
 function byUpdate(spans, marks) {
   const updates = marks.map(({ channels }) => ({ channels, cpu: 0 }));
   let beside = 0;
-  let next = 0;
-  let open = null; // the update that is still being drawn
+  let next = 0; // the first mark that has not come yet
+  let open = null; // the update that is being drawn
+  let drawn = false; // React has had its turn for it: the first timer after what was written
+  let laid = false; // and what it changed was laid out
   for (const { ts, dur, name, cpu } of spans) {
     while (next < marks.length && marks[next].ts < ts) next += 1;
-    const here = marks[next]?.ts <= ts + dur ? updates[next] : null;
-    if (here !== null) {
-      here.cpu += cpu;
-      open = here;
-    } else if (LAYOUT.has(name)) {
-      if (open === null) beside += cpu;
-      else open.cpu += cpu;
+    if (marks[next]?.ts <= ts + dur) {
+      open = updates[next];
+      drawn = laid = false;
+      open.cpu += cpu;
+    } else if (open !== null && (LAYOUT.has(name) || (name === "TimerFire" && !drawn))) {
+      drawn ||= name === "TimerFire";
+      laid = drawn && LAYOUT.has(name);
+      open.cpu += cpu;
     } else if (name === "WebSocketReceive" && next < marks.length) updates[next].cpu += cpu;
     else {
       beside += cpu;
-      open = null;
+      if (laid) open = null;
     }
   }
   return { updates, beside };
@@ -93,7 +96,9 @@ try {
   const events = await traced(page, () => page.waitForFunction((wanted) => globalThis.changes >= wanted, SECONDS, { timeout: 0, polling: 250 }));
   const main = events.filter(({ name }) => name === "FireAnimationFrame").map(({ pid, tid }) => `${pid}:${tid}`)[0];
   const ours = topLevel(events.filter(({ ph, name, pid, tid }) => ph === "X" && OURS.has(name) && `${pid}:${tid}` === main));
-  const longest = ours.reduce((most, event) => (event.dur > most.dur ? event : most), { dur: 0, name: "none" });
+  // A task is everything that ran without a pause: a frame's script, style, layout and paint are one.
+  const tasks = events.filter(({ ph, name, pid, tid }) => ph === "X" && name === "RunTask" && `${pid}:${tid}` === main);
+  const longest = tasks.filter(({ ts, dur }) => ours.some((event) => event.ts >= ts && event.ts < ts + dur)).reduce((most, { dur }) => Math.max(most, dur), 0);
   const spans = ours.map((event) => ({ ...event, cpu: (event.tdur ?? event.dur) / 1_000 }));
   const marks = events.filter(({ name }) => name.startsWith("update:")).map(({ ts, name }) => ({ ts, channels: name.slice(7) })).toSorted((a, b) => a.ts - b.ts);
   const { updates, beside } = byUpdate(spans, marks);
@@ -102,7 +107,7 @@ try {
   const [whole, parts] = [true, false].map((all) => updates.filter(({ channels }) => channels.includes("signal_updates") === all).map(({ cpu }) => cpu));
   const figures = [
     ["dashboard interactive, median of 5", median(interactive), LIMITS.interactiveMs],
-    [`longest task of ours (${longest.name})`, longest.dur / 1_000, LIMITS.taskMs],
+    [`longest of ${tasks.length} tasks`, longest / 1_000, LIMITS.taskMs],
     [`script and layout of an update of all symbols, median of ${whole.length}`, median(whole), LIMITS.updateMs],
   ];
   console.log(`${rows} symbols, once a second for ${seconds.toFixed(0)} s; load average ${os.loadavg().map((load) => load.toFixed(1)).join(" ")} on ${os.cpus().length} processors`);
