@@ -2,7 +2,7 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { X } from "lucide-react";
-import { useMemo } from "react";
+import { memo, useMemo } from "react";
 import { QueryView } from "@/components/data/QueryView";
 import { SignalDrawer } from "@/components/panels/SignalDrawer";
 import { Button } from "@/components/ui/button";
@@ -32,9 +32,9 @@ function passes(filter: Filter, row: SignalRow, ranked: ReadonlySet<string>): bo
 }
 
 function useFilteredRows(rows: SignalRow[]) {
-  const [filterParam, setFilter] = useUrlParam("filter");
+  const [filterParam] = useUrlParam("filter");
   const [reason] = useUrlParam("reason");
-  const [search, setSearch] = useUrlParam("q");
+  const [search] = useUrlParam("q");
   const filter: Filter = NAMES.find((name) => name === filterParam) ?? "all";
   const { data: top } = useQuery({ ...rankingQuery(isRanking(filter) ? filter : "ev"), enabled: isRanking(filter) });
   const ranked = new Set(top);
@@ -42,17 +42,41 @@ function useFilteredRows(rows: SignalRow[]) {
   const shown = rows.filter(
     (row) => passes(filter, row, ranked) && (wanted === "" || row.symbol.includes(wanted)) && (reason === null || (row.signal !== null && primaryReason(row.signal) === reason)),
   );
-  return { shown, filter, reason, search: search ?? "", setSearch, setFilter: (name: Filter) => setFilter(name === "all" ? null : name) };
+  return { shown, filter, reason, search: search ?? "" };
 }
+
+/** Drawn again when the choice changes, not with every number below. */
+const Filters = memo(function Filters({ filter, reason, search }: { filter: Filter; reason: string | null; search: string }) {
+  const { t, words } = useText();
+  return (
+    <>
+      <Segmented label={t("signals.filter")} testId="signals-filter" value={filter} onChange={(name) => setUrlParams({ filter: name === "all" ? null : name })} options={NAMES.map((name) => ({ value: name, text: t(`signals.filter.${name}`) }))} />
+      <input
+        type="search"
+        data-testid="signals-search"
+        aria-label={t("signals.filter")}
+        placeholder={t("search.placeholder")}
+        value={search}
+        onChange={(event) => setUrlParams({ q: event.target.value })}
+        className="h-6 w-36 rounded border border-line bg-panel-2 px-2 text-xs outline-none placeholder:text-faint focus-visible:border-brand"
+      />
+      {reason !== null && (
+        <Button size="sm" variant="ghost" className="text-amber" data-testid="signals-reason-filter" title={t("signals.clear_filter")} onClick={() => setUrlParams({ reason: null })}>
+          {words("reason", reason)} <X aria-hidden />
+        </Button>
+      )}
+    </>
+  );
+});
 
 function Body({ instruments, signals }: { instruments: readonly Instrument[]; signals: readonly Signal[] }) {
   const text = useText();
-  const { t, words } = text;
+  const { t } = text;
   const rows = useMemo(() => signalRows(instruments, signals), [instruments, signals]);
   const columns = useMemo(() => signalColumns(text), [text]);
   // The order is that of all rows, so that filtering takes lines out and moves none.
   const table = useTable({ id: "signals", columns, rows, rowKey: (row) => row.symbol, defaultSort: { column: "ev", descending: true }, ownFilter: true });
-  const { shown, filter, reason, search, setSearch, setFilter } = useFilteredRows([...table.rows]);
+  const { shown, filter, reason, search } = useFilteredRows([...table.rows]);
   // What is filtered by is shown.
   const visible = useMemo(
     () => (filter === "funding" ? columns.filter((column) => column.id === "funding_rate" || table.visible.includes(column)) : table.visible),
@@ -63,21 +87,7 @@ function Body({ instruments, signals }: { instruments: readonly Instrument[]; si
   return (
     <>
       <div className="flex flex-wrap items-center gap-1.5 border-b border-line px-2 py-1.5">
-        <Segmented label={t("signals.filter")} testId="signals-filter" value={filter} onChange={setFilter} options={NAMES.map((name) => ({ value: name, text: t(`signals.filter.${name}`) }))} />
-        <input
-          type="search"
-          data-testid="signals-search"
-          aria-label={t("signals.filter")}
-          placeholder={t("search.placeholder")}
-          value={search}
-          onChange={(event) => setSearch(event.target.value)}
-          className="h-6 w-36 rounded border border-line bg-panel-2 px-2 text-xs outline-none placeholder:text-faint focus-visible:border-brand"
-        />
-        {reason !== null && (
-          <Button size="sm" variant="ghost" className="text-amber" data-testid="signals-reason-filter" title={t("signals.clear_filter")} onClick={() => setUrlParams({ reason: null })}>
-            {words("reason", reason)} <X aria-hidden />
-          </Button>
-        )}
+        <Filters filter={filter} reason={reason} search={search} />
         <span className="num label" data-testid="signals-count">
           {t("table.rows", { count: shown.length })}
         </span>
