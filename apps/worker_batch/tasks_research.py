@@ -20,6 +20,7 @@ from packages.common.errors import InvalidInputError
 from packages.common.kernel_sources import sources_hash
 from packages.common.store import ResearchStore
 from packages.common.time import DAY_MS, MINUTE_MS, from_datetime, iso
+from services.backtest.report import ResearchReport
 from services.collector.tiers import LOOK_BACK_MS, instrument_day_rows
 from services.features import kernel as bar
 from services.features import schema
@@ -27,7 +28,7 @@ from services.labeling.report import LabelReport, Thresholds, label_report
 from services.labeling.triple_barrier import PRESETS, LabelSpec
 from services.registry import registry
 from services.registry.instruments import TIERS, load_instruments
-from services.registry.package import load_package
+from services.registry.package import ModelPackage, load_package
 from services.simulator.build import params_from_settings
 from services.training import market
 from services.training.replay import Desk
@@ -170,12 +171,20 @@ def walkforward_backtest(context: JobContext) -> Mapping[str, Any]:
         traded = trade(
             source, run, spec, spans, int(package.manifest["config"]["seed"]), context.scaled(0.3, 1.0),
             kind="walkforward_backtest", title="Walk-forward, traded again",
-            inputs={"model_id": model_id, "run": run}, notes=source.desk.notes, compute=compute,
+            inputs={"model_id": model_id, "run": run}, notes=source.desk.notes, compute=compute, **_learned(package),
         )  # fmt: skip
     files = traded.files()
     key = f"reports/{jobs.digest(files['json'])[:32]}"
     reports = {form: env.store.put_object(f"{key}.{form}", text.encode()) for form, text in files.items()}
     return {"model_id": model_id, "run": run, "trading": traded.headline, "folds": folds, "reports": reports}
+
+
+def _learned(package: ModelPackage) -> dict[str, Any]:
+    """What the report of a model's training says of its folds and models, which trading again does not change."""
+    if "json" not in package.report:
+        return {}
+    told = ResearchReport.model_validate_json(package.report["json"])
+    return {name: getattr(told, name) for name in ("folds", "targets", "importance", "shap", "overfitting")}
 
 
 def promote_model(context: JobContext) -> Mapping[str, Any]:

@@ -349,7 +349,8 @@ def trade_chart(trade: TradeOnPrice, lang: Lang) -> str:
     times = _times([ts + bars.minutes * 30_000 for ts in bars.ts_ms])  # a bar's middle
     up = trade.side == "long"
     earned = _signed(trade.net, "+,.2f")
-    title = f"{trade.symbol} {word(trade.side, lang)} · {trade.reason} · {earned} USDT · {bars.minutes} min"
+    bar_size = f"{bars.minutes}분봉" if lang == "ko" else f"bars of {bars.minutes} min"
+    title = f"{trade.symbol} {word(trade.side, lang)} · {trade.reason} · {earned} USDT · {bar_size}"
 
     def draw(figure: Figure) -> None:
         axes = figure.subplots()

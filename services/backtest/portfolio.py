@@ -107,6 +107,7 @@ def backtest(
         raise InvalidInputError("keep", keep, "KEEP_TRADES, KEEP_COUNTS or KEEP_ROWS")
     if not wallet > 0:
         raise InvalidInputError("wallet", wallet, "quote units > 0")
+    _check(market, params)
     at = new_state(n, wallet) if state is None else state
     start, halts = float(at.account[0]["equity"]), int(at.account[0]["halts"])
     kept = run(at, market, params, constants, keep=keep)
@@ -125,6 +126,18 @@ def backtest(
         block_counts_by_symbol={} if counts is None else {name: _named(counts[:, s]) for s, name in enumerate(symbols)},
         rows=kept.rows if keep == KEEP_ROWS else None,
     )
+
+
+def _check(market: Market, params: Params) -> None:
+    """What ``make_market`` and ``LabelSpec`` hold, for those made without them."""
+    steps = np.diff(market.ts_ms)
+    if (wrong := np.flatnonzero(steps != MINUTE_MS)).size:
+        at = int(market.ts_ms[wrong[0]])
+        raise InvalidInputError("ts_ms", iso(int(market.ts_ms[wrong[0] + 1])), f"the minute after {iso(at)}")
+    for name in ("k_tp", "k_sl", "h_bars"):
+        value = float(getattr(params.barriers, name))
+        if not value > 0:
+            raise InvalidInputError(name, value, "more than 0")
 
 
 def run_walkforward_backtest(

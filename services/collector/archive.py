@@ -82,6 +82,10 @@ class SourceFile:
     names: tuple[str, ...] | None = None
 
 
+class NotMarketDataError(InvalidInputError):
+    """A readable table that holds nothing of what is stored: a list of files, say."""
+
+
 class Table(NamedTuple):
     """``columns`` under our names: ``ts`` int64 ms, the others float64, shape (n,); ``rows`` (n,) counts the file's
     rows of data from 1; ``broken`` are rows with another number of cells."""
@@ -223,12 +227,15 @@ def _check_columns(path: Path, dataset: str, columns: Iterable[str]) -> None:
         raise InvalidInputError(f"columns of {path.name}", name, "one of " + ", ".join(sorted(known)))
 
 
+_TELLING = {"open", "high", "low", "close"}  # bars, but of what
+
+
 def _dataset_by_columns(path: Path, columns: Iterable[str]) -> str:
     have = set(columns)
     for name, dataset in (("funding_rate", FUNDING), ("open_interest", INTEREST), ("volume", CANDLES)):
         if name in have:
             return dataset
-    raise InvalidInputError(
+    raise (InvalidInputError if have & _TELLING else NotMarketDataError)(
         f"columns of {path.name}", sorted(have),
         "volume (candles), funding_rate or open_interest; --dataset says what bars without volume are",
     )  # fmt: skip

@@ -92,7 +92,11 @@ def import_files(
         unit = list(group)
         if progress is not None:
             progress(done / total, f"{key[1] or unit[0].path.name} {key[2]}")
-        report.units += _Unit(store, unit, last_wins=last_wins, dry_run=dry_run).take()
+        named = any(file.path in paths for file in unit)
+        try:
+            report.units += _Unit(store, unit, last_wins=last_wins, dry_run=dry_run, named=named).take()
+        except archive.NotMarketDataError as exc:  # such as a list of the files, found among them
+            report.skipped += [(file.path.name, f"no market data in its columns {exc.value}") for file in unit]
         done += sum(file.path.stat().st_size for file in unit)
     for series in sorted({(u.dataset, u.symbol) for u in report.units if u.status != "refused" and u.dataset in _BARS}):
         found = _gaps(store, *series)
@@ -112,14 +116,17 @@ class _Judged(NamedTuple):
 
 
 class _Unit:
-    def __init__(self, store: ResearchStore, files: list[SourceFile], *, last_wins: bool, dry_run: bool) -> None:
-        self._store, self._files = store, files
+    def __init__(
+        self, store: ResearchStore, files: list[SourceFile], *, last_wins: bool, dry_run: bool, named: bool
+    ) -> None:
+        self._store, self._files, self._named = store, files, named
         self._last_wins, self._dry_run = last_wins, dry_run
         self._names = tuple(file.path.name for file in files)
         self._aside: list[dict[str, Any]] = []
 
     def take(self) -> list[UnitReport]:
-        """Read, judge and store; one report a symbol, in which an error stands as a value."""
+        """Read, judge and store; one report a symbol, in which an error stands as a value; of a file that was named
+        by nobody and holds no market data, ``NotMarketDataError`` is raised."""
         first = self._files[0]
         reports: list[UnitReport] = []
         try:
@@ -141,6 +148,8 @@ class _Unit:
                 self._set_aside()
                 ledger.add(digests, reports)
         except PlatformError as exc:
+            if isinstance(exc, archive.NotMarketDataError) and not self._named:
+                raise
             dataset, symbol = first.dataset or "?", first.symbol or "?"
             where = reports[-1] if reports else UnitReport(dataset, symbol, first.unit, self._names)
             return [UnitReport(where.dataset, where.symbol, first.unit, self._names, "refused", f"{exc.code}: {exc}")]

@@ -1,5 +1,6 @@
 """The face of §10: one trade on a path of bars, with the kernel's own fills, triggers and funding (steps 1-4)."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -22,10 +23,15 @@ _NEVER = 2**40
 
 @dataclass(frozen=True)
 class FillModel:
-    """Taker fee per fill (fraction) and slippage constant (D21)."""
+    """Taker fee per fill (fraction) and slippage constant (D21). ``InvalidInputError`` for what is not one."""
 
     fee_rate: float
     slippage_k: float
+
+    def __post_init__(self) -> None:
+        for name, value in (("fee_rate", self.fee_rate), ("slippage_k", self.slippage_k)):
+            if not (math.isfinite(value) and value >= 0):
+                raise InvalidInputError(name, value, "a finite number, at least 0")
 
     def slippage(self, notional: float, volume: float) -> float:
         """Slippage in 1m ATRs: ``slippage_k * (1 + sqrt(notional / volume))``, the ratio at most 100."""
@@ -55,8 +61,7 @@ def simulate_trade_path(
     are no brackets and no filters; without ``h_bars`` there is no time exit. A position still open after the last bar
     has ``exit_reason`` OPEN, ``exit_ts`` None and the costs so far as its result. Raises ``InvalidInputError``.
     """
-    if side not in (1, -1) or not notional > 0:
-        raise InvalidInputError("side, notional", (side, notional), "+1 or -1, and a notional > 0")
+    _check(side, notional, sl_price, tp_price, h_bars, stop_overshoot, leverage)
     ts, last, extra = _columns(candles, "candles", ("open", "high", "low", "close"), ("quote_volume", "atr", "atr1"))
     mark_ts, mark, rates = _columns(premium, "premium", ("open", "high", "low", "close"), ("funding_rate",))
     at = int(np.searchsorted(ts, _epoch_ms([entry_ts])[0]))
@@ -93,6 +98,24 @@ def simulate_trade_path(
             return _closed(out.events.trades[0], int(ts[i]))
         judge(state, inputs, params, constants, out)
     return _still_open(state.positions[0], params)
+
+
+def _check(
+    side: int, notional: float, sl: float, tp: float, h_bars: int | None, stop_overshoot: float, leverage: int
+) -> None:
+    if side not in (1, -1):
+        raise InvalidInputError("side", side, "+1 (long) or -1 (short)")
+    for name, value in (("notional", notional), ("sl_price", sl), ("tp_price", tp)):
+        if not (math.isfinite(value) and value > 0):
+            raise InvalidInputError(name, value, "a finite number > 0")
+    if side * (tp - sl) <= 0:
+        raise InvalidInputError("sl_price, tp_price", (sl, tp), "the stop on the losing side of the target")
+    if h_bars is not None and h_bars < 1:
+        raise InvalidInputError("h_bars", h_bars, "at least 1 bar, or None")
+    if not 0 <= stop_overshoot <= 1:
+        raise InvalidInputError("stop_overshoot", stop_overshoot, "between 0 and 1")
+    if leverage < 1:
+        raise InvalidInputError("leverage", leverage, "at least 1")
 
 
 def _closed(trade: Any, ts_ms: int) -> dict[str, Any]:
@@ -149,6 +172,6 @@ def _columns(frame: pd.DataFrame, name: str, bars: Sequence[str], more: Sequence
     if missing:
         raise InvalidInputError(name, list(frame.columns), f"also the columns {missing}")
     ts = _epoch_ms(frame["ts"])
-    if np.any(np.diff(ts) <= 0):
-        raise InvalidInputError(f"{name}.ts", None, "strictly increasing times")
+    if (back := np.flatnonzero(np.diff(ts) <= 0)).size:
+        raise InvalidInputError(f"{name}.ts", iso(int(ts[back[0] + 1])), f"later than {iso(int(ts[back[0]]))}")
     return ts, frame[list(bars)].to_numpy(np.float64), frame[list(more)].to_numpy(np.float64)

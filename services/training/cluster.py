@@ -64,7 +64,8 @@ def _fit(
             if len(workers) > 1:
                 options |= {"machines": machines, "num_machines": len(workers), "local_listen_port": ports[worker]}
                 options |= {"tree_learner": "data", "pre_partition": True, "time_out": 2}
-            share = client.scatter(_share(dataset, split, target, rank, len(workers)), workers=[worker], hash=False)
+            # In a list: a dict's own keys would become Dask's keys, the same for every share, target and attempt.
+            [share] = client.scatter([_share(dataset, split, target, rank, len(workers))], workers=[worker], hash=False)
             # A key of its own for each attempt: the task of the one before may still be ending on its worker, and Dask
             # would wait for that one's result, which never comes.
             futures[worker] = client.submit(

@@ -156,7 +156,9 @@ def test_training_from_the_store_to_a_demo_model_that_predicts(conn, settings):
 
     traded = run(conn, settings, "walkforward_backtest", {"model_id": result["model_id"]})
     assert (traded[0], traded[1]["trading"]["net"]) == ("succeeded", result["trading"]["net"])
-    about = json.loads(StoreEnv.from_settings(settings).store.get_object(traded[1]["reports"]["json"]))["notes"]
+    told = json.loads(StoreEnv.from_settings(settings).store.get_object(traded[1]["reports"]["json"]))
+    assert [part for part in ("folds", "targets", "importance") if not told[part]] == []  # of its training
+    about = told["notes"]
     assert "are those of now" in about[0]  # who is gone by now is not in the universe
     assert "not traded: BTCUSDT, ETHUSDT, SOLUSDT" in about[1]
     run_hash = traded[1]["run"]

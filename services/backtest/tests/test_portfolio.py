@@ -94,3 +94,10 @@ def test_nonsense_is_named(made):
     for change in ({"symbols": SYMBOLS[:2]}, {"keep": 9}, {"wallet": 0.0}):
         with pytest.raises(InvalidInputError):
             backtest(market, params, constants, **{"symbols": SYMBOLS, **change})
+    swapped = market.ts_ms.copy()
+    swapped[[3, 4]] = swapped[[4, 3]]
+    with pytest.raises(InvalidInputError, match="the minute after"):
+        run_walkforward_backtest(market._replace(ts_ms=swapped), params, constants, symbols=SYMBOLS)
+    broken = params._replace(barriers=params.barriers._replace(k_sl=0.0))
+    with pytest.raises(InvalidInputError, match="k_sl"):
+        run_walkforward_backtest(market, broken, constants, symbols=SYMBOLS)

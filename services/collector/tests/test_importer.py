@@ -268,6 +268,16 @@ def test_one_refused_file_does_not_stop_the_others(store, tmp_path):
     assert minutes(read(store, symbol="ETHUSDT")) == [0, 1, 2, 3, 4]
 
 
+def test_a_list_found_among_the_files_is_passed_over_and_refused_where_it_is_named(store, tmp_path):
+    put_zip(tmp_path / MONTH, lines([kline(m) for m in range(5)]))
+    (tmp_path / "manifest.csv").write_text("path,rows\nBTCUSDT-1m.zip,5\n")
+    refused(store, tmp_path / "manifest.csv", "open_interest")
+    report = import_files(store, [tmp_path])
+    assert [unit.status for unit in report.units] == ["imported"]
+    [(name, why)] = report.skipped
+    assert (name, "'rows'" in why) == ("manifest.csv", True)
+
+
 def test_paths_that_hold_nothing_are_named(tmp_path):
     with pytest.raises(InvalidInputError, match="nowhere"):
         discover([tmp_path / "nowhere"])

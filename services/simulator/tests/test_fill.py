@@ -127,3 +127,25 @@ def test_nonsense_is_named():
     ):  # fmt: skip
         with pytest.raises(InvalidInputError):
             simulate_trade_path(*arguments, 98.0, 102.0, FILL)
+
+
+@pytest.mark.parametrize(
+    ("field", "change"),
+    [
+        ("sl_price", {"sl_price": np.nan}), ("tp_price", {"tp_price": np.inf}), ("notional", {"notional": np.inf}),
+        ("sl_price, tp_price", {"sl_price": 102.0, "tp_price": 98.0}), ("sl_price, tp_price", {"side": -1}),
+        ("h_bars", {"h_bars": 0}), ("stop_overshoot", {"stop_overshoot": 9.0}), ("leverage", {"leverage": 0}),
+    ],
+)  # fmt: skip
+def test_a_number_that_cannot_be_is_named(field, change):
+    candles, premium = frames([100] * 6, [100] * 6)
+    usual = {"side": 1, "notional": 1e4, "sl_price": 98.0, "tp_price": 102.0}
+    with pytest.raises(InvalidInputError) as told:
+        simulate_trade_path(candles, premium, int(TS[1]), fill=FILL, **(usual | change))
+    assert told.value.field == field
+
+
+def test_costs_that_cannot_be_are_named():
+    for costs in ((-1e-4, 0.15), (5e-4, -0.1), (np.nan, 0.15)):
+        with pytest.raises(InvalidInputError, match="at least 0"):
+            FillModel(*costs)

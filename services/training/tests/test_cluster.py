@@ -5,6 +5,7 @@ import time
 
 import numpy as np
 import pytest
+from distributed import Client
 
 from packages.common.compute import LocalCompute, open_compute
 from packages.common.store import ResearchStore
@@ -14,6 +15,7 @@ from services.backtest.portfolio import backtest
 from services.backtest.stress import stress_table
 from services.backtest.tests import markets as backtest_markets
 from services.training.cluster import WorkerLostError, fit_targets_on_cluster
+from services.training.cluster_part import ARRAYS
 from services.training.dataset import Sampling, build_dataset
 from services.training.fit import FitParams, fit_targets
 from services.training.research import label_symbols
@@ -78,6 +80,17 @@ def test_features_labels_datasets_and_sweeps_of_a_cluster_are_the_local_ones_bit
 
 def quiet(_fraction, _stage):
     pass
+
+
+def test_a_worker_is_given_this_fit_s_rows_whatever_others_have_left_there(rows):
+    """Dask takes a dict's names for keys: a share sent as one would be whatever lies under these names already."""
+    dataset, split = rows
+    with Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as client:
+        others = client.scatter({name: np.zeros(1) for name in ARRAYS}, hash=False)
+        [fitted] = fit_targets_on_cluster(client, dataset, split, TARGETS[:1], PARAMS, quiet)
+        assert len(others) == len(ARRAYS)  # still held
+    [alone] = fit_targets(dataset, split, TARGETS[:1], PARAMS, quiet)
+    assert fitted.text == alone.text
 
 
 def test_a_cluster_fits_as_well_as_one_machine_also_when_a_worker_is_killed(dask_cluster, rows, monkeypatch):
