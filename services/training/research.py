@@ -24,6 +24,7 @@ from services.training.targets import SideLabels, scale_column
 F64 = NDArray[np.float64]
 I64 = NDArray[np.int64]
 BTC = "BTCUSDT"
+_LABELS = 2  # raised when the same minutes are to be labelled otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +45,8 @@ def market_of(store: ResearchStore) -> MarketFeatures:
 
 
 def label_minutes(minutes: Minutes, shared: MarketFeatures, spec: LabelSpec) -> LabelledMinutes:
-    """Fold features from the symbol's first bar and label every bar. Barriers trigger on the mark (D14)."""
+    """Fold features from the symbol's first bar and label every bar whose window lies in one stretch of history: what
+    comes after a gap that resets features is not its future (ADR 0008). Barriers trigger on the mark (D14)."""
     features = compute_symbol(minutes.bars, shared).values
     mark_close = minutes.bars[:, bar.BAR_MARK_CLOSE]
     rates, instants = settlements_by_bar(minutes)
@@ -60,7 +62,28 @@ def label_minutes(minutes: Minutes, shared: MarketFeatures, spec: LabelSpec) -> 
         spec,
         features[:, schema.ATR],
     )
+    across = _across_gaps(minutes.ts_ms, spec.h_bars)
+    if across.any():
+        labels = BothLabels(_without(labels.long, across), _without(labels.short, across))
     return LabelledMinutes(minutes, features, labels)
+
+
+def _across_gaps(ts_ms: I64, h_bars: int) -> NDArray[np.bool_]:
+    """Rows (n,) with a gap among their next ``h_bars`` bars after which features start again."""
+    across = np.zeros(ts_ms.size, np.bool_)
+    for last in np.flatnonzero(np.diff(ts_ms) > (bar.GAP_BARS_MAX + 1) * MINUTE_MS):
+        across[max(0, last - h_bars + 1) : last + 1] = True
+    return across
+
+
+def _without(labels: Labels, rows: NDArray[np.bool_]) -> Labels:
+    floats = ("ret_net", "mae", "mfe", "ret_gross", "fees", "slippage", "funding")
+    return Labels(
+        labelled=labels.labelled & ~rows,
+        y=np.where(rows, 0, labels.y).astype(np.int8),
+        bars=np.where(rows, 0, labels.bars).astype(np.int32),
+        **{name: np.where(rows, np.nan, getattr(labels, name)) for name in floats},
+    )
 
 
 def rows_of(labelled: LabelledMinutes, source: str | None = None) -> SymbolRows:
@@ -145,11 +168,15 @@ def _label_symbol(
     columns = {key: labelled.features[:, i] for i, key in enumerate(schema.KEYS)}
     store.write(FEATURES, FEATURES_VERSION, symbol, {"ts": minutes.ts_ms, **columns})
     for side, labels in (("long", labelled.labels.long), ("short", labelled.labels.short)):
-        if labels.labelled.any():
-            store.write(LABELS[side], spec.hash(), symbol, label_columns(labels, minutes.ts_ms))
+        columns = label_columns(labels, minutes.ts_ms)
+        kept = store.read(LABELS[side], spec.hash(), symbol, ())["ts"]
+        if np.setdiff1d(kept, columns["ts"], assume_unique=True).size:  # labels that have been taken back
+            store.remove(LABELS[side], spec.hash(), symbol)
+        if columns["ts"].size:
+            store.write(LABELS[side], spec.hash(), symbol, columns)
     return int(labelled.labels.long.labelled.sum()), judge(symbol, labelled)
 
 
 def research_hash(env: StoreEnv, symbols: tuple[str, ...]) -> dict[str, Any]:
     """What features and labels of these symbols depend on in the store."""
-    return {"schema": schema.SCHEMA_VERSION, "market": market.market_hashes(env.store, symbols)}
+    return {"schema": schema.SCHEMA_VERSION, "labels": _LABELS, "market": market.market_hashes(env.store, symbols)}
