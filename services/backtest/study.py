@@ -14,7 +14,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from packages.common.compute import Compute, LocalCompute
-from packages.common.time import DAY_MS, MINUTE_MS, iso
+from packages.common.time import DAY_MS, HOUR_MS, MINUTE_MS, iso
 from services.backtest import attribution
 from services.backtest.baselines import baseline_rows
 from services.backtest.evidence import block_length, bootstrap_intervals, days_of, monte_carlo
@@ -151,10 +151,27 @@ def research_report(
         sensitivity=[*moved, *(dict(row) for row in label_sensitivity)],
         overfitting=overfitting or Overfitting(),
         trades=trades_on_price(result.trades, market, symbols, effort.trades_shown),
-        notes=list(notes),
+        notes=[*notes, *funding_notes(market, symbols)],
     )
     told(1.0, "done")
     return result, report
+
+
+def funding_notes(market: Market, symbols: Sequence[str]) -> list[str]:
+    """Where bars lie more than a day from one settlement to the next, none is known, and the kernel charges nothing: no
+    contract settles so seldom."""
+    present = (market.flags & PRESENT) != 0
+    unknown = {}
+    for s, symbol in enumerate(symbols):
+        edges = np.concatenate([[-1], np.flatnonzero(~np.isnan(market.rate[:, s])), [market.ts_ms.size]])
+        holes = [(a + 1, b) for a, b in pairwise(edges.tolist()) if (b - a) * MINUTE_MS > DAY_MS + HOUR_MS]
+        minutes = sum(int(present[a:b, s].sum()) for a, b in holes)
+        if minutes:
+            unknown[symbol] = minutes
+    if not unknown:
+        return []
+    shares = ", ".join(f"{symbol} {minutes / 1440:.1f} days" for symbol, minutes in unknown.items())
+    return [f"no settlement known for more than a day, so funding is missing from the costs of: {shares}"]
 
 
 def thin(values: Floats, points: int = CURVE_POINTS) -> Ints:

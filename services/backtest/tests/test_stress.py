@@ -9,6 +9,7 @@ from services.backtest.baselines import baseline_rows, buy_and_hold, random_entr
 from services.backtest.portfolio import backtest
 from services.backtest.sensitivity import base_value, changed_params, default_grid, kernel_runner, sensitivity
 from services.backtest.stress import Stress, stress_table, stressed
+from services.backtest.study import funding_notes
 from services.backtest.tests import markets
 from services.policy.kernel import BAD_FEATURES, DRIFT
 from services.simulator.tables import TRADE
@@ -219,3 +220,13 @@ def test_sensitivity_moves_one_number(made, result):
 
 def test_trade_dtype_is_what_attribution_reads():
     assert set(attribution.LEDGER) <= set(TRADE.names)
+
+
+def test_costs_that_lack_funding_are_told():
+    market, *_ = markets.make(3, days=4)
+    assert funding_notes(market, markets.SYMBOLS) == []
+    rate = market.rate.copy()
+    rate[1_000:4_000, 1] = np.nan
+    [note] = funding_notes(market._replace(rate=rate), markets.SYMBOLS)
+    assert "ETHUSDT 2." in note
+    assert "BTCUSDT" not in note
