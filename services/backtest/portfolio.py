@@ -1,5 +1,6 @@
 """The face of §11: a portfolio backtest is the kernel folded over history, and what a reader wants to know of it."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from packages.common.errors import InvalidInputError
 from packages.common.reasons import EXIT_REASONS, REASONS
 from packages.common.time import DAY_MS, MINUTE_MS, iso
-from services.policy.kernel import Rows
+from services.policy.kernel import PRESENT, Rows
+from services.simulator.build import check_bars
 from services.simulator.step import KEEP_COUNTS, KEEP_ROWS, KEEP_TRADES, run, used_margin
 from services.simulator.tables import Constants, Market, Params, State, new_state
 
@@ -143,7 +145,19 @@ def _check(market: Market, params: Params) -> None:
 def run_walkforward_backtest(
     market: Market, params: Params, constants: Constants, *, symbols: Sequence[str], wallet: float = 10_000.0
 ) -> dict[str, float]:
-    """Return PF, MDD, expectancy, turnover and the split of costs (``metrics_of``) of one backtest."""
+    """Return PF, MDD, expectancy, turnover and the split of costs (``metrics_of``) of one backtest. Raises
+    ``InvalidInputError`` as ``backtest`` does, and for a symbol twice, a broken bar or a cost that is none."""
+    if len(set(symbols)) != len(symbols):
+        raise InvalidInputError("symbols", list(symbols), "each symbol once")
+    for name, value, floor in (
+        ("fee_now", constants.fee_now, 0.0), ("slippage_k", params.barriers.slippage_k, 0.0),
+        ("ev_min", params.policy.ev_min, -math.inf),
+    ):  # fmt: skip
+        if not floor <= value < math.inf:
+            raise InvalidInputError(name, value, "a finite number" + (", at least 0" if floor == 0.0 else ""))
+    present = (market.flags & PRESENT) != 0
+    check_bars("last", market.last, present)
+    check_bars("mark", market.mark, present)
     return backtest(market, params, constants, symbols=symbols, wallet=wallet).metrics
 
 

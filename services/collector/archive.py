@@ -117,7 +117,8 @@ def discover(paths: Sequence[Path], dataset: str | None = None) -> tuple[list[So
                 if path == root:
                     raise InvalidInputError("path", str(path), "a .zip, .csv or .parquet file, or a folder of them")
                 continue
-            inner = path.relative_to(root).parts[:-1]
+            # Above a file that is named lie folders of whatever name: only the archive's own word is believed there.
+            inner = path.relative_to(root).parts[:-1] or tuple(p for p in path.parts[:-1] if p == "spot")
             others = (why for part in inner for word, why in _OTHER_FOLDERS.items() if part.startswith(word))
             found = next(others, None) or _recognise(path, dataset)
             if isinstance(found, str):

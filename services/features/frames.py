@@ -32,6 +32,9 @@ def bars_from_frames(candles: pd.DataFrame, premium: pd.DataFrame) -> NDArray[np
     """
     _require("candles", candles, ("open", "high", "low", "close"))
     _require("premium", premium, _PREMIUM)
+    for what, frame in (("candles", candles), ("premium", premium)):
+        if "symbol" in frame and frame["symbol"].nunique() > 1:
+            raise InvalidInputError(f"{what}.symbol", sorted(map(str, frame["symbol"].unique())), "rows of one symbol")
     ts_ms, premium_ms = times_ms("candles", candles), times_ms("premium", premium)
     if premium_ms.size and bool(np.any(np.diff(premium_ms) <= 0)):
         at = int(np.flatnonzero(np.diff(premium_ms) <= 0)[0]) + 1

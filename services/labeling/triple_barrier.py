@@ -208,6 +208,8 @@ def _label(
     *,
     wanted: tuple[bool, bool],
 ) -> tuple[Labels | None, Labels | None]:
+    if not isinstance(spec, LabelSpec):
+        raise InvalidInputError("spec", type(spec).__name__, "a LabelSpec")
     ts_ms = _milliseconds("ts_index", ts)
     n = ts_ms.size
     if (missing := np.flatnonzero(pd.isna(ts))).size:
@@ -253,7 +255,10 @@ def _labels(
 
 
 def _floats(name: str, values: F64, n: int) -> F64:
-    array = np.ascontiguousarray(values, dtype=np.float64)
+    try:
+        array = np.ascontiguousarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as exc:
+        raise InvalidInputError(name, getattr(values, "dtype", type(values).__name__), f"numbers ({exc})") from None
     if array.shape != (n,):
         raise InvalidInputError(name, array.shape, f"shape ({n},), as ts_index")
     return array
@@ -269,12 +274,21 @@ def _milliseconds(name: str, values: NDArray[Any], n: int | None = None) -> I64:
         ms = array.astype("datetime64[ms]").astype(np.int64)
         return np.ascontiguousarray(np.where(np.isnat(array), 0, ms))
     if array.dtype.kind == "f":
-        return np.where(np.isfinite(array), array, 0.0).astype(np.int64)
+        return _before_2100(name, np.where(np.isfinite(array), array, 0.0).astype(np.int64))
     if array.dtype.kind not in "iu":
         raise InvalidInputError(name, str(array.dtype), "epoch milliseconds (integers) or datetime64")
-    return np.ascontiguousarray(array, dtype=np.int64)
+    return _before_2100(name, np.ascontiguousarray(array, dtype=np.int64))
 
 
+def _before_2100(name: str, ms: I64) -> I64:
+    """Micro- and nanoseconds are times of the far future, in whose minutes nothing ever settles."""
+    if ms.size and ms.max() >= _YEAR_2100:
+        at = int(ms.argmax())
+        raise InvalidInputError(f"{name}[{at}]", int(ms[at]), "epoch milliseconds, before the year 2100")
+    return ms
+
+
+_YEAR_2100: Final = 4_102_444_800_000
 _FAULTS: Final = {
     k.TS_NOT_GROWING: ("ts_index", "a time after the one before: sorted, no duplicates"),
     k.BAD_HIGH: ("high", "a finite price, at least the close"),

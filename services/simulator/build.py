@@ -204,7 +204,7 @@ def _floats(name: str, value: Any, shape: tuple[int, ...]) -> Floats:
     return array
 
 
-def _check_bars(name: str, bars: Floats, present: NDArray[np.bool_]) -> None:
+def check_bars(name: str, bars: Floats, present: NDArray[np.bool_]) -> None:
     """``bars`` (..., 4, S): open, high, low, close, positive and ordered wherever ``present`` (..., S)."""
     o, h, low, c = (bars[..., k, :] for k in range(4))
     with np.errstate(invalid="ignore"):
@@ -247,8 +247,8 @@ def make_inputs(
         raise InvalidInputError("exit_request", requests.tolist(), f"{n} of 0, AGENT ({AGENT}), OPERATOR ({OPERATOR})")
     last_bars, mark_bars = _floats("last", last, (4, n)), _floats("mark", mark, (4, n))
     present = (np.asarray(flags) & PRESENT) != 0
-    _check_bars("last", last_bars, present)
-    _check_bars("mark", mark_bars, present)
+    check_bars("last", last_bars, present)
+    check_bars("mark", mark_bars, present)
     tiers = _own(tier, np.int64)
     if tiers.shape != (n,):
         raise InvalidInputError("tier", tiers.shape, f"shape {(n,)}")
@@ -303,8 +303,8 @@ def make_market(
         )
     last_bars, mark_bars = _floats("last", last, (t, 4, n)), _floats("mark", mark, (t, 4, n))
     present = (symbol_bits & PRESENT) != 0
-    _check_bars("last", last_bars, present)
-    _check_bars("mark", mark_bars, present)
+    check_bars("last", last_bars, present)
+    check_bars("mark", mark_bars, present)
     days = 1 if beta is None else len(beta)
     always_on = account_flags(trading_on=True, kill_switch=False, stop_path_ok=True)
     rows = np.zeros(t, np.int64) if day_row is None else _own(day_row, np.int64)

@@ -64,8 +64,9 @@ def simulate_trade_path(
     _check(side, notional, sl_price, tp_price, h_bars, stop_overshoot, leverage)
     ts, last, extra = _columns(candles, "candles", ("open", "high", "low", "close"), ("quote_volume", "atr", "atr1"))
     mark_ts, mark, rates = _columns(premium, "premium", ("open", "high", "low", "close"), ("funding_rate",))
-    at = int(np.searchsorted(ts, _epoch_ms([entry_ts])[0]))
-    if at >= ts.size or ts[at] != _epoch_ms([entry_ts])[0]:
+    [entry_ms] = _epoch_ms("entry_ts", [entry_ts])
+    at = int(np.searchsorted(ts, entry_ms))
+    if at >= ts.size or ts[at] != entry_ms:
         raise InvalidInputError("entry_ts", entry_ts, "the open time of one of the candles")
     if at == 0:
         raise InvalidInputError(
@@ -87,6 +88,8 @@ def simulate_trade_path(
         j = int(np.searchsorted(mark_ts, ts[i]))
         if j >= mark_ts.size or mark_ts[j] != ts[i]:
             raise InvalidInputError("premium", iso(int(ts[i])), "a mark bar for every candle")
+        _check_bar("candles", int(ts[i]), last[i])
+        _check_bar("premium", int(ts[i]), mark[j])
         known = _median(extra[max(0, i - 4 * WINDOW) : i + 1, 0])
         inputs = make_inputs(
             int(ts[i]), flags=np.array([PRESENT | TRADABLE], np.uint8), account=trading_off, regime=1,
@@ -160,18 +163,36 @@ def _last_known(values: Any) -> float:
     return float(known[-1])
 
 
-def _epoch_ms(values: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
+def _epoch_ms(name: str, values: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
     series = pd.Series(values)
     if pd.api.types.is_numeric_dtype(series):
         return np.asarray(series, np.int64)
-    return np.asarray(pd.to_datetime(series, utc=True).astype("datetime64[ms, UTC]").astype(np.int64), np.int64)
+    try:
+        times = pd.to_datetime(series, utc=True)
+    except (TypeError, ValueError) as exc:
+        raise InvalidInputError(name, series.iloc[0], f"epoch milliseconds, ISO text or times ({exc})") from None
+    return np.asarray(times.astype("datetime64[ms, UTC]").astype(np.int64), np.int64)
 
 
 def _columns(frame: pd.DataFrame, name: str, bars: Sequence[str], more: Sequence[str]) -> tuple[Any, Any, Any]:
     missing = [column for column in ("ts", *bars, *more) if column not in frame.columns]
     if missing:
         raise InvalidInputError(name, list(frame.columns), f"also the columns {missing}")
-    ts = _epoch_ms(frame["ts"])
+    if "symbol" in frame.columns and frame["symbol"].nunique() > 1:
+        raise InvalidInputError(f"{name}.symbol", sorted(map(str, frame["symbol"].unique())), "rows of one symbol")
+    ts = _epoch_ms(f"{name}.ts", frame["ts"])
     if (back := np.flatnonzero(np.diff(ts) <= 0)).size:
         raise InvalidInputError(f"{name}.ts", iso(int(ts[back[0] + 1])), f"later than {iso(int(ts[back[0]]))}")
-    return ts, frame[list(bars)].to_numpy(np.float64), frame[list(more)].to_numpy(np.float64)
+    try:
+        prices, others = (frame[list(names)].to_numpy(np.float64) for names in (bars, more))
+    except (TypeError, ValueError) as exc:
+        raise InvalidInputError(name, [str(kind) for kind in frame.dtypes], f"columns of numbers ({exc})") from None
+    return ts, prices, others
+
+
+def _check_bar(name: str, ts_ms: int, bar: Any) -> None:
+    o, h, low, c = bar.tolist()
+    if not (0 < low <= min(o, c) and max(o, c) <= h < math.inf):
+        raise InvalidInputError(
+            f"{name} of {iso(ts_ms)}", bar.tolist(), "open, high, low, close: 0 < low <= both <= high"
+        )

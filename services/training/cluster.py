@@ -52,7 +52,9 @@ def _fit(
     from distributed import Event
 
     workers = _workers(client)
-    ports = client.run(free_port, workers=workers)
+    ports: dict[str, int] = {}
+    for rank, worker in enumerate(workers):
+        ports |= client.run(free_port, rank, len(workers), workers=[worker])
     if not workers or set(ports) != set(workers):
         raise WorkerLostError("the cluster lost its workers")
     machines = ",".join(f"{urlsplit(worker).hostname}:{ports[worker]}" for worker in workers)

@@ -31,11 +31,13 @@ class WorkerLostError(StoreUnavailableError):
     """A worker left in the middle of a fit, or its part of it failed."""
 
 
-def free_port() -> int:
-    """A port that nothing listens on now. Workers of one machine begin to look in different places."""
-    begin = os.getpid() * 16 % len(_PORTS)
-    for offset in range(len(_PORTS)):
-        port = _PORTS[(begin + offset) % len(_PORTS)]
+def free_port(rank: int, count: int) -> int:
+    """A port that nothing listens on now and that none of the other ``count`` workers is given, were they all on one
+    machine. A port of a fit that has just ended may still be taken, so each process begins to look elsewhere."""
+    ports = _PORTS[rank::count]
+    begin = os.getpid() * 16 % len(ports)
+    for offset in range(len(ports)):
+        port = ports[(begin + offset) % len(ports)]
         with socket.socket() as probe:
             try:
                 probe.bind(("", port))

@@ -24,6 +24,7 @@ from services.training.validation.er import ErModels, walk_forward_objective
 from services.training.validation.grid import GridTrial, cpcv_evaluate
 
 TEST_GROUPS = 2
+STAGES = 4  # how often a trial of the search is looked at as its models grow
 EV_MIN = (0.0, 0.0005, 0.001)  # fractions of the entry
 
 
@@ -54,13 +55,14 @@ def choose(
     ``journal``: where finished trials are kept, so that a killed job goes on."""
     if n_trials == 0:
         return Choice(params)
+    period_ms = period_of(first.valid_span.length_ms)
     found: SearchResult = search(
-        walk_forward_objective(ErModels(dataset, params), [first], period_ms=period_of(first.valid_span.length_ms)),
+        walk_forward_objective(ErModels(dataset, params), [first], period_ms=period_ms, stages=STAGES),
         MODEL_SPACE,
         n_trials=n_trials,
         seed=params.seed,
         storage=journal,
-        max_steps=1,
+        max_steps=STAGES,
         identity=dataset.manifest["content"],
         progress=lambda fraction, stage: progress(fraction, f"searching: {stage}"),
     )

@@ -8,6 +8,7 @@ matters; barriers already bound the outliers.
 one model pools calm and wild symbols, and in plain fractions the wild ones would be nearly all of the loss.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Literal
 
@@ -82,8 +83,10 @@ def _target(name: str) -> Target:
 ALL = {name: _target(name) for name in TARGETS}
 
 
-def resolve(names: tuple[str, ...]) -> tuple[Target, ...]:
+def resolve(names: Sequence[str]) -> tuple[Target, ...]:
     """The targets of ``names``; an unknown or repeated one raises ``InvalidInputError``."""
+    if isinstance(names, str):
+        raise InvalidInputError("targets", names, "a tuple of names")
     for name in names:
         if name not in ALL:
             raise InvalidInputError("targets", name, "one of " + ", ".join(TARGETS))

@@ -98,6 +98,14 @@ def test_nonsense_is_named(made):
     swapped[[3, 4]] = swapped[[4, 3]]
     with pytest.raises(InvalidInputError, match="the minute after"):
         run_walkforward_backtest(market._replace(ts_ms=swapped), params, constants, symbols=SYMBOLS)
+    nan = market.last.copy()
+    nan[3, 2, 0] = np.nan
+    with pytest.raises(InvalidInputError, match="last"):
+        run_walkforward_backtest(market._replace(last=nan), params, constants, symbols=SYMBOLS)
+    with pytest.raises(InvalidInputError, match="once"):
+        run_walkforward_backtest(market, params, constants, symbols=SYMBOLS[:1] * 6)
+    with pytest.raises(InvalidInputError, match="fee_now"):
+        run_walkforward_backtest(market, params, constants._replace(fee_now=np.nan), symbols=SYMBOLS)
     broken = params._replace(barriers=params.barriers._replace(k_sl=0.0))
     with pytest.raises(InvalidInputError, match="k_sl"):
         run_walkforward_backtest(market, broken, constants, symbols=SYMBOLS)

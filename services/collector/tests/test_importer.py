@@ -278,6 +278,12 @@ def test_a_list_found_among_the_files_is_passed_over_and_refused_where_it_is_nam
     assert (name, "'rows'" in why) == ("manifest.csv", True)
 
 
+def test_a_file_of_the_spot_market_is_passed_over_also_where_it_is_named(store, tmp_path):
+    path = put_zip(tmp_path / "data" / "spot" / "monthly" / MONTH, lines([kline(m) for m in range(5)]))
+    assert import_files(store, [path]).skipped == [(path.name, "another market")]
+    assert store.symbols("candles_1m", VERSION) == ()
+
+
 def test_paths_that_hold_nothing_are_named(tmp_path):
     with pytest.raises(InvalidInputError, match="nowhere"):
         discover([tmp_path / "nowhere"])

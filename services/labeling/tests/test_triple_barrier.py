@@ -234,6 +234,14 @@ def test_bad_arguments_are_refused() -> None:
         label_frame(arrays._replace(ts=arrays.ts.astype(str)), SPEC, 1)
 
 
+def test_times_that_are_no_milliseconds_are_refused() -> None:
+    """In a minute of the year 57000 no rate ever settles, and funding would cost nothing."""
+    arrays = flat(20)
+    for scale in (1_000, 1_000_000):
+        with pytest.raises(InvalidInputError, match=r"ts_index\[19\].*2100"):
+            label_frame(arrays._replace(ts=arrays.ts * scale), SPEC, 1)
+
+
 def test_a_close_that_is_no_price_is_named_as_the_close() -> None:
     arrays = flat(20)
     for bad in (float("nan"), float("inf"), 0.0):

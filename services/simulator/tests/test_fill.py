@@ -145,6 +145,20 @@ def test_a_number_that_cannot_be_is_named(field, change):
     assert told.value.field == field
 
 
+def test_what_is_wrong_with_a_frame_is_named():
+    candles, premium = frames([100] * 6, [100] * 6)
+    broken = candles.copy()
+    broken.loc[2, "low"] = 101.0
+    for frame, at, field in (
+        (broken, int(TS[1]), "candles of 2023-11-15T00:02"), (candles, "foo", "entry_ts"),
+        (candles.assign(symbol=["A"] * 3 + ["B"] * 3), int(TS[1]), "candles.symbol"),
+        (candles.assign(close="x"), int(TS[1]), "candles"),
+    ):  # fmt: skip
+        with pytest.raises(InvalidInputError) as told:
+            simulate_trade_path(frame, premium, at, 1, 1e4, 98.0, 102.0, FILL)
+        assert told.value.field.startswith(field)
+
+
 def test_costs_that_cannot_be_are_named():
     for costs in ((-1e-4, 0.15), (5e-4, -0.1), (np.nan, 0.15)):
         with pytest.raises(InvalidInputError, match="at least 0"):

@@ -85,7 +85,7 @@ def quiet(_fraction, _stage):
 def test_a_worker_is_given_this_fit_s_rows_whatever_others_have_left_there(rows):
     """Dask takes a dict's names for keys: a share sent as one would be whatever lies under these names already."""
     dataset, split = rows
-    with Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as client:
+    with Client(n_workers=1, threads_per_worker=1, processes=False, dashboard_address="127.0.0.1:0") as client:
         others = client.scatter({name: np.zeros(1) for name in ARRAYS}, hash=False)
         [fitted] = fit_targets_on_cluster(client, dataset, split, TARGETS[:1], PARAMS, quiet)
         assert len(others) == len(ARRAYS)  # still held

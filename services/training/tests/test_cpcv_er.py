@@ -112,3 +112,15 @@ def test_the_objective_trades_validation_rows_only(market):
             free[int(data.symbol[row])] = opens + int(side.time_to_event_min[row]) * MINUTE_MS
             total += float(side.ret_net[row]) / 2
     assert outcome.returns.sum() == pytest.approx(total, rel=1e-9)
+
+
+def test_a_model_that_grows_ends_as_one_that_was_fitted_at_once(market):
+    _, dataset = market
+    models = ErModels(dataset, FitParams(num_threads=1, min_data_in_leaf=50), rounds=10)
+    rows = np.arange(len(dataset))
+    train, test = rows[:2_000], rows[2_000:2_500]
+    [whole] = models.fit_predict(train, test, [{"num_leaves": 9}])
+    stages = list(models.grow(train, test, {"num_leaves": 9}, 3))
+    assert len(stages) == 3
+    assert np.array_equal(stages[-1], whole)
+    assert not np.array_equal(stages[0], whole)

@@ -6,7 +6,7 @@ from packages.common.compute import LocalCompute
 from packages.common.errors import InvalidInputError
 from packages.common.store import ResearchStore
 from packages.common.types import TARGETS
-from services.training.selection import choose, overfitting
+from services.training.selection import STAGES, choose, overfitting
 from services.training.tests.markets import SPEC
 from services.training.tests.test_train import Env, config
 from services.training.train import Sampling, run_training_job
@@ -82,3 +82,12 @@ def test_bad_numbers_are_named(name, value, tmp_path):
 
 def test_all_targets_are_known():
     assert set(QUICK["targets"]) <= set(TARGETS)
+
+
+def test_poor_trials_are_not_grown_to_their_end(dataset):
+    cfg = config(**QUICK)
+    choice = choose(dataset, next(cfg.splits(dataset)), cfg.fit_params(), n_trials=14, journal=None, progress=quiet)
+    steps = [trial["steps"] for trial in choice.told["trials"]]
+    assert choice.told["pruned"] == sum(n < STAGES for n in steps) > 0
+    assert choice.told["trials"][choice.told["best"]]["steps"] == STAGES
+    assert choice.trials == 14  # what was given up counts as well

@@ -1,7 +1,8 @@
 """Trials on the target ``er``: fits of both sides that share their bins, and trades read from the labels."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import lightgbm as lgb
 import numpy as np
@@ -40,9 +41,7 @@ class ErModels:
 
     def fit(self, train: IntArray, models: Sequence[Params]) -> list[Boosters]:
         """Both sides of each model, learned from the rows ``train``."""
-        if train.size > self.max_rows:
-            generator = np.random.default_rng([self.params.seed, int(train[0]), train.size])
-            train = np.sort(generator.choice(train, self.max_rows, replace=False))
+        train = self._thinned(train)
         data, binned = self.dataset, bin_rows(self.dataset.inputs, train, self.params)
         out: list[list[tuple[Target, lgb.Booster]]] = [[] for _ in models]
         for target in SIDES:
@@ -50,11 +49,40 @@ class ErModels:
             binned.set_label(learned_values(target, labels, data.scale)[train])
             binned.set_weight(fit_weights(uniqueness, train)[train])
             for model, boosters in zip(models, out, strict=True):
-                own = dict(model)
-                rounds = int(own.pop("rounds", self.rounds))
-                options = replace(self.params, **own).for_target(target)
+                options, rounds = self._options(model, target)
                 boosters.append((target, lgb.train(options, binned, rounds)))
         return [tuple(boosters) for boosters in out]
+
+    def grow(self, train: IntArray, test: IntArray, model: Params, stages: int) -> Iterator[FloatArray]:
+        """As ``fit_predict`` for one model, told ``stages`` times as its trees grow; the last is what that gives."""
+        train, data = self._thinned(train), self.dataset
+        growing: list[tuple[Target, lgb.Booster]] = []
+        for target in SIDES:  # rows binned for each: both grow at once, and a set of rows has one label
+            binned = bin_rows(data.inputs, train, self.params)
+            labels, uniqueness = data.side(target.side)
+            binned.set_label(learned_values(target, labels, data.scale)[train])
+            binned.set_weight(fit_weights(uniqueness, train)[train])
+            options, rounds = self._options(model, target)
+            growing.append((target, lgb.Booster(options, binned)))
+        for stage in range(1, stages + 1):
+            more = rounds * stage // stages - rounds * (stage - 1) // stages
+            for _, booster in growing:
+                for _ in range(more):
+                    if booster.update():  # no split left that is worth one: it stays as it is
+                        break
+            found = predict_inputs(tuple(growing), data.inputs[test], data.scale[test], self.params.num_threads)
+            yield np.column_stack([found[target.name] for target in SIDES])
+
+    def _thinned(self, train: IntArray) -> IntArray:
+        if train.size <= self.max_rows:
+            return train
+        generator = np.random.default_rng([self.params.seed, int(train[0]), train.size])
+        return np.sort(generator.choice(train, self.max_rows, replace=False))
+
+    def _options(self, model: Params, target: Target) -> tuple[dict[str, Any], int]:
+        own = dict(model)
+        rounds = int(own.pop("rounds", self.rounds))
+        return replace(self.params, **own).for_target(target), rounds
 
     def fit_predict(self, train: IntArray, test: IntArray, models: Sequence[Params]) -> list[FloatArray]:
         """Predictions of the test rows per model, (test rows, 2) long and short, fractions of the entry."""
@@ -79,9 +107,12 @@ class ErModels:
         return Booked(exit_ms[taken], net[taken] / len(data.symbols))
 
 
-def walk_forward_objective(models: ErModels, splits: Sequence[Split], *, period_ms: int = DAY_MS) -> Objective:
+def walk_forward_objective(
+    models: ErModels, splits: Sequence[Split], *, period_ms: int = DAY_MS, stages: int = 1
+) -> Objective:
     """What ``search`` maximizes: the Sharpe ratio per period of trading the joined *validation* spans of a walk, told
-    fold by fold; its returns are those of all periods that a validation label touches.
+    fold by fold and, in each, ``stages`` times as the models grow, so that a poor trial need not be grown to its end;
+    its returns are those of all periods that a validation label touches.
 
     Where the walk rolls on, the validation span of a fold is the test span of the one before, so that only the last
     test is untouched by the choice. That is what the number of trials deflates the Sharpe ratio for.
@@ -97,12 +128,13 @@ def walk_forward_objective(models: ErModels, splits: Sequence[Split], *, period_
         predictions = np.full((len(data), len(SIDES)), -np.inf)  # never wanted
         returns, value = np.zeros(periods.size, np.float64), 0.0
         for step, split in enumerate(splits):
-            predictions[split.valid] = models.fit_predict(split.train, split.valid, [model])[0]
-            booked = models.trade(policy, predictions)
-            at = np.searchsorted(periods, booked.ts_ms // period_ms)
-            returns = np.bincount(at, booked.net, periods.size).astype(np.float64)
-            value = float(sharpe_ratios(returns[periods <= seen[step].max(), None])[0])
-            report(step, value)
+            for stage, predicted in enumerate(models.grow(split.train, split.valid, model, stages)):
+                predictions[split.valid] = predicted
+                booked = models.trade(policy, predictions)
+                at = np.searchsorted(periods, booked.ts_ms // period_ms)
+                returns = np.bincount(at, booked.net, periods.size).astype(np.float64)
+                value = float(sharpe_ratios(returns[periods <= seen[step].max(), None])[0])
+                report(step * stages + stage, value)
         return Outcome(value, returns)
 
     return objective
