@@ -124,7 +124,7 @@ async def schedules(conn: Connection) -> list[ScheduleDTO]:
     out = []
     for default in SCHEDULES:
         row: Mapping[str, Any] = there.get(default.kind, {})
-        found = changed_by(default, row.get("enabled", True), row.get("every_ms"), row.get("offset_ms"))
+        found = changed_by(default, row.get("enabled"), row.get("every_ms"), row.get("offset_ms"))
         changed_at: datetime | None = row.get("changed_at")
         out.append(
             ScheduleDTO(

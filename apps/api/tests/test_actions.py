@@ -123,6 +123,7 @@ async def test_a_schedule_is_moved_switched_off_and_followed(server):
     assert set(rows) == {schedule.kind for schedule in SCHEDULES}
     assert (rows["train_model"]["every"], rows["train_model"]["at"]) == ("7d", "40m")
     assert rows["train_model"]["last_job"]["kind"] == "train_model"
+    assert (rows["walkforward_backtest"]["enabled"], rows["walkforward_backtest"]["next_ts"]) == (False, None)
     moved = await call(server, "POST", "/api/schedules/compute_drift", 200, {"every": "30m", "at": "0m"})
     assert (moved["every"], moved["at"], moved["default_every"]) == ("30m", "0m", "1h")
     off = await call(server, "POST", "/api/schedules/train_model", 200, {"enabled": False, "reason": "quiet"})
@@ -138,7 +139,7 @@ async def test_a_schedule_is_moved_switched_off_and_followed(server):
     due = {kind for kind, _ in scheduler.due(now_ms + 30 * 60_000, 1e9)}
     assert "compute_drift" in due
     due = {kind for kind, _ in scheduler.due(now_ms + 30 * 86_400_000, 2e9)}
-    assert "train_model" not in due
+    assert due.isdisjoint({"train_model", "walkforward_backtest"})
     assert "retention" in due
 
 
