@@ -115,18 +115,11 @@ def trained_text(result: dict[str, Any]) -> str:
     lines = [f"model      {result['model_id']}"]
     if "plan" in result:
         lines.append(f"history    {result['plan']}")
-    if trading.get("kind") != "portfolio_backtest":
+    if result.get("summary") is None:
         return "\n".join([*lines, "no portfolio backtest: " + str(trading.get("note", "nothing was traded"))])
-    costs = trading["costs"]
     lines += [
-        f"verdict    {trading['verdict']['en']}",
-        f"span       {trading['start']} and {trading['days']:.1f} days, out of sample",
-        f"trades     {trading['trades']:.0f}, won {_percent(trading['win_rate'])}",
-        f"return     {_percent(trading['total_return'])}, max drawdown {_percent(trading['max_drawdown'])}",
-        f"profit f.  {_number(trading['profit_factor'])}, expectancy {_number(trading['expectancy'])} USDT a trade"
-        f" (95 % {_interval(trading['expectancy_95'])}), {_bps(trading['expectancy_frac'])} of what was traded",
-        f"tail 1 %   {_number(trading['tail_loss'])} USDT, turnover {_number(trading['turnover'])} × the account",
-        "ledger     " + ", ".join(f"{name} {_number(costs[name])}" for name in costs),
+        "",
+        result["summary"],
         "blocked    " + ", ".join(f"{name} {count:,}" for name, count in _most(trading["blocked"])),
     ]
     failed = [check for check in result.get("leak_checks", ()) if not check["passed"]]
@@ -198,19 +191,3 @@ def _desk() -> Any:
 
 def _most(counts: dict[str, int], shown: int = 4) -> list[tuple[str, int]]:
     return sorted(((k, v) for k, v in counts.items() if k != "TRADED"), key=lambda item: -item[1])[:shown]
-
-
-def _number(value: float | None) -> str:
-    return "–" if value is None else f"{value:,.2f}"
-
-
-def _percent(value: float | None) -> str:
-    return "–" if value is None else f"{100 * value:.2f} %"
-
-
-def _bps(value: float | None) -> str:
-    return "–" if value is None else f"{1e4 * value:.2f} bps"
-
-
-def _interval(bounds: list[float] | None) -> str:
-    return "–" if bounds is None else f"{_number(bounds[0])} … {_number(bounds[1])}"

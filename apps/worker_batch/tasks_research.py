@@ -133,6 +133,7 @@ def train_model(context: JobContext) -> Mapping[str, Any]:
             registry.register(context.conn, report["package"], report["artifact_uri"])
         result = {name: report[name] for name in ("model_id", "content_hash", "artifact_uri", "split", "folds")}
         result |= {"plan": plan, "trading": report["metrics"]["trading"]}
+        result["summary"] = report["package"].report.get("txt")
         result["evaluated_on"] = report["metrics"]["evaluated_on"]
         result["leak_checks"] = report["manifest"]["leak_checks"]
     else:
@@ -176,7 +177,8 @@ def walkforward_backtest(context: JobContext) -> Mapping[str, Any]:
     files = traded.files()
     key = f"reports/{jobs.digest(files['json'])[:32]}"
     reports = {form: env.store.put_object(f"{key}.{form}", text.encode()) for form, text in files.items()}
-    return {"model_id": model_id, "run": run, "trading": traded.headline, "folds": folds, "reports": reports}
+    about = {"model_id": model_id, "run": run, "folds": folds, "reports": reports}
+    return about | {"trading": traded.headline, "summary": files["txt"]}
 
 
 def _learned(package: ModelPackage) -> dict[str, Any]:

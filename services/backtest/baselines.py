@@ -29,6 +29,7 @@ _WANTED = 1.0  # an er far above every cost: the entry is meant, whatever the ma
 _UNWANTED = -1.0
 _NEUTRAL = 1e-6  # any finite number: nothing looks at it
 SHARE = 10  # draws that share an array of predictions: what a worker is given at a time
+PILOT_DRAWS = 4  # whose mean is looked at: one alone is off by a tenth
 PILOTS = 6  # at most, to find how many random entries the guards leave
 
 
@@ -127,7 +128,7 @@ def random_entries(
     wanted = count = own.symbol.size
     pilot = play.start()
     for generator in for_pilots.spawn(PILOTS):
-        admitted = pilot(generator, count)["trades"]
+        admitted = float(np.mean([pilot(one, count)["trades"] for one in generator.spawn(PILOT_DRAWS)]))
         if abs(admitted - wanted) <= 0.02 * wanted:
             break
         count = min(max(1, round(count * wanted / max(admitted, 1.0))), 20 * wanted)

@@ -136,14 +136,15 @@ class Traded:
     headline: dict[str, Any]
 
     def files(self) -> dict[str, str]:
-        """What is kept of it, by ending: page, figures, every trade with its ledger, equity of every minute."""
-        from services.backtest.render import render_html, render_json  # pictures: seconds of import, once a job
+        """What is kept of it, by ending: page, figures, one screen of text, every trade with its ledger, equity of every
+        minute."""
+        from services.backtest.render import render_html, render_json, render_text  # pictures: seconds of import
 
         trades, curve = io.StringIO(), io.StringIO()
         self.result.trades.to_csv(trades, index=False)
         pd.DataFrame({"ts_ms": self.result.ts_ms, "equity": self.result.equity}).to_csv(curve, index=False)
-        page, figures = render_html(self.report), render_json(self.report)
-        return {"html": page, "json": figures, "trades.csv": trades.getvalue(), "equity.csv": curve.getvalue()}
+        shown = {"html": render_html(self.report), "json": render_json(self.report), "txt": render_text(self.report)}
+        return shown | {"trades.csv": trades.getvalue(), "equity.csv": curve.getvalue()}
 
 
 def trade(

@@ -38,12 +38,11 @@ def test_labels_tell_what_costs_eat_and_what_thresholds_would_block():
     assert "MAE_ABOVE_MAX" not in text
 
 
-def test_the_interval_of_a_trade_is_in_the_money_of_its_mean():
-    costs = {"net": 578.96, "fees": 278.73}
-    trading = dict.fromkeys(("win_rate", "total_return", "max_drawdown", "profit_factor", "tail_loss", "turnover"), 0.5)
-    trading |= {"kind": "portfolio_backtest", "verdict": {"en": "No edge"}, "start": "2025-06-07", "days": 10.0,
-                "trades": 95.0, "expectancy": 6.09, "expectancy_95": [-6.9, 14.67], "expectancy_frac": 0.00306,
-                "costs": costs, "blocked": {"COOLDOWN": 3}}  # fmt: skip
-    text = trained_text({"model_id": "m", "trading": trading})
-    assert "expectancy 6.09 USDT a trade (95 % -6.90 … 14.67), 30.60 bps of what was traded" in text
+def test_a_training_is_told_by_its_report_s_own_screen():
+    trading = {"kind": "portfolio_backtest", "blocked": {"COOLDOWN": 3, "TRADED": 9}}
+    text = trained_text({"model_id": "m", "summary": "Walk-forward\nNo edge", "trading": trading})
+    assert "Walk-forward\nNo edge" in text
+    assert "TRADED" not in text
     assert "COOLDOWN 3" in text
+    nothing = {"kind": "labels", "note": "no test span"}
+    assert "no test span" in trained_text({"model_id": "m", "summary": None, "trading": nothing})
