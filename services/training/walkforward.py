@@ -136,8 +136,8 @@ class Traded:
     headline: dict[str, Any]
 
     def files(self) -> dict[str, str]:
-        """What is kept of it, by ending: page, figures, one screen of text, every trade with its ledger, equity of every
-        minute."""
+        """What is kept of it, by ending: page, figures, one screen of text, every trade with its ledger, every minute's
+        equity."""
         from services.backtest.render import render_html, render_json, render_text  # pictures: seconds of import
 
         trades, curve = io.StringIO(), io.StringIO()

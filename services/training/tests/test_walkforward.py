@@ -98,7 +98,8 @@ def test_a_stopped_job_goes_on_with_the_missing_fold_and_ends_the_same(done, tmp
 def test_the_report_is_part_of_the_package(done):
     _, report = done
     package = load_package(report["artifact_uri"], expected_hash=report["content_hash"])
-    assert set(package.report) == {"html", "json", "trades.csv", "equity.csv"}
+    assert set(package.report) == {"html", "json", "txt", "trades.csv", "equity.csv"}
+    assert len(package.report["txt"].splitlines()) <= 40
     trades = pd.read_csv(io.StringIO(package.report["trades.csv"]))
     assert trades["net"].sum() == pytest.approx(package.metrics["trading"]["net"], rel=1e-12)
     told = json.loads(package.report["json"])
