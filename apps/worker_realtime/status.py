@@ -1,12 +1,13 @@
 """The worker's share of ``StatusDTO``, from what its parts say of themselves."""
 
 import math
+from collections import deque
 from typing import TYPE_CHECKING, Any
 
 from apps.worker_realtime.quality import Quality
 from packages.common.bus import Bus
 from packages.common.config import Settings
-from packages.common.time import MINUTE_MS, Clock, iso
+from packages.common.time import MINUTE_MS, Clock, iso, monotonic_ms
 from packages.common.types import StatusDTO
 from packages.common.writer import BatchWriter
 from packages.exchange.binance.streams import BinanceStream
@@ -19,6 +20,21 @@ if TYPE_CHECKING:
     from apps.worker_realtime.model_source import ModelSource
     from apps.worker_realtime.settings_source import SettingsSource
     from services.registry.instruments import Instruments
+
+
+class LastMinute:
+    """How much running totals have grown within the last minute of ours."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, dict[str, float]]] = deque()
+
+    def of(self, totals: dict[str, float], now_ms: float) -> dict[str, float]:
+        """By name; nothing that grew before the first call, and nothing below 0 where a total began anew."""
+        self._seen.append((now_ms, totals))
+        while len(self._seen) > 1 and self._seen[1][0] <= now_ms - MINUTE_MS:
+            self._seen.popleft()
+        before = self._seen[0][1]
+        return {name: max(0.0, value - before.get(name, 0.0)) for name, value in totals.items()}
 
 
 class StatusView:
@@ -37,6 +53,7 @@ class StatusView:
         self._settings, self._clock, self._instruments = settings, clock, instruments
         self._collector, self._writer, self._bus, self._streams = collector, writer, bus, streams
 
+        self._errors = LastMinute()
         self.quality = Quality()
         self.live: LiveTrading | None = None
 
@@ -74,12 +91,15 @@ class StatusView:
                 **({} if skew is None else {"clock_skew": round(abs(skew), 1)}),
             },
             ws_connected={"market": bool(stream and stream.connected)},
-            error_rates={
-                "bad_frames": float(stream.bad_frames if stream else 0),
-                "reconnects": float(stream.reconnects if stream else 0),
-                "refused_rows": float(writer.refused_rows),
-                "bus_dropped": float(bus.dropped),
-            },
+            error_rates=self._errors.of(
+                {
+                    "bad_frames": float(stream.bad_frames if stream else 0),
+                    "reconnects": float(stream.reconnects if stream else 0),
+                    "refused_rows": float(writer.refused_rows),
+                    "bus_dropped": float(bus.dropped),
+                },
+                monotonic_ms(),
+            ),
             mode="halted" if halted else state.toggle,
             exchange=self._settings.exchange,
             clock_speed=None if math.isinf(speed) else speed,

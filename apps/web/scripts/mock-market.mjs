@@ -193,7 +193,7 @@ export class Market {
 
   status() {
     const into = Math.min(MINUTE, (Date.now() - this.steppedAt) * this.speed);
-    return { settings_version: 1, settings_at_start: 0, collector_ok: true, userstream_ok: false, latest_candle_ts: iso(this.minute), latest_feature_ts: iso(this.minute), latest_signal_ts: iso(this.minute), queue_lag: { writer: 12, signal_updates: 0 }, latency_ms: { close_to_decision: 212, inference: 9.4 }, ws_connected: { kline: true, mark: true }, error_rates: { rest: 0, stream: 0.2 }, mode: this.mode, exchange: "emulator://generated", clock_speed: this.speed, market_ts: new Date(this.minute + MINUTE + into).toISOString(), data_age_ms: into, symbols_total: 30, symbols_tradable: 28, symbols_fresh: 28, kill_switch: this.killSwitch ?? "RUNNING", trading_version: this.version, model_id: "9b1f4c70-5f52-5c3e-8a74-1f4d6a2b7c11", model_kind: "demo", open_gaps: 1, missing_rate_24h: 0.00021, quality_events_24h: 3 };
+    return { settings_version: 1, settings_at_start: 0, collector_ok: true, userstream_ok: false, latest_candle_ts: iso(this.minute), latest_feature_ts: iso(this.minute), latest_signal_ts: iso(this.minute), queue_lag: { writer_rows: 12, bus_messages: 0 }, latency_ms: { bar_to_decision: 212, decision: 9.4 }, ws_connected: { market: true }, error_rates: { reconnects: 1 }, mode: this.mode, exchange: "emulator://generated", clock_speed: this.speed, market_ts: new Date(this.minute + MINUTE + into).toISOString(), data_age_ms: into, symbols_total: 30, symbols_tradable: 28, symbols_fresh: 28, kill_switch: this.killSwitch ?? "RUNNING", trading_version: this.version, model_id: "9b1f4c70-5f52-5c3e-8a74-1f4d6a2b7c11", model_kind: "demo", open_gaps: 1, missing_rate_24h: 0.00021, quality_events_24h: 3 };
   }
 
   toggle(mode) {

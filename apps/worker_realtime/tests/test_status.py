@@ -5,7 +5,7 @@ from types import SimpleNamespace as Parts
 import numpy as np
 import pytest
 
-from apps.worker_realtime.status import StatusView
+from apps.worker_realtime.status import LastMinute, StatusView
 from packages.common.time import ManualClock
 from packages.common.types import StatusDTO
 
@@ -37,3 +37,12 @@ def test_how_far_the_clock_is_off_is_told_where_it_is_compared(skew, told):
     trader = Parts(view=lambda: Parts(stream_up=True))
     desk.live = Parts(trader=trader, clock_skew_ms=lambda: skew, status=dict)
     assert StatusDTO.model_validate(desk.as_json()).latency_ms.get("clock_skew") == told
+
+
+def test_errors_are_those_of_the_last_minute():
+    errors = LastMinute()
+    totals = [
+        errors.of({"reconnects": total}, at)["reconnects"]
+        for at, total in ((0, 5.0), (1_000, 6.0), (59_000, 6.0), (61_000, 7.0), (200_000, 7.0), (201_000, 0.0))
+    ]
+    assert totals == [0.0, 1.0, 1.0, 1.0, 0.0, 0.0]

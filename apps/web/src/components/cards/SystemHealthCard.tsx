@@ -23,11 +23,12 @@ function Line({ label, title, testId, children }: { label: string; title?: strin
 
 /** Named figures of one kind; those at zero are not worth a word. */
 function Figures({ figures, format, none, alarm }: { figures: Record<string, number | null>; format: (value: number) => string; none: string; alarm?: (value: number) => boolean }) {
+  const { words } = useText();
   const worth = Object.entries(figures).filter((entry): entry is [string, number] => entry[1] !== null && entry[1] !== 0);
   if (worth.length === 0) return <span className="text-soft">{none}</span>;
   return worth.map(([name, value]) => (
     <span key={name} className={cn("whitespace-nowrap", alarm?.(value) && "text-amber")}>
-      <span className="text-2xs text-faint">{name}</span> <span className="num font-medium">{format(value)}</span>
+      <span className="text-2xs text-faint">{words("figure", name)}</span> <span className="num font-medium">{format(value)}</span>
     </span>
   ));
 }
@@ -43,14 +44,15 @@ function Part({ name, up, word }: { name: string; up: boolean; word: string }) {
   );
 }
 
-function Sockets({ status, t }: { status: Status; t: Text["t"] }) {
+function Sockets({ status, text: { t, words } }: { status: Status; text: Text }) {
   const sockets = Object.entries(status.ws_connected);
   if (sockets.length === 0) return <span className="text-soft">{t("health.sockets.none")}</span>;
-  return sockets.map(([name, up]) => <Part key={name} name={name} up={up} word={t(up ? "health.socket.up" : "health.socket.down")} />);
+  return sockets.map(([name, up]) => <Part key={name} name={words("figure", name)} up={up} word={t(up ? "health.socket.up" : "health.socket.down")} />);
 }
 
 function Body({ status }: { status: Status }) {
-  const { t, percent, fixed } = useText();
+  const text = useText();
+  const { t, percent, fixed } = text;
   const missing = status.missing_rate_24h;
   // Without live trading there is no user stream to be wrong.
   const userstreamIdle = status.mode !== "live" && !status.userstream_ok;
@@ -68,7 +70,7 @@ function Body({ status }: { status: Status }) {
         <span className={cn("num font-medium", (missing ?? 0) > MISSING_RATE_LIMIT && "text-bad")}>{percent(missing, 3)}</span>
       </Line>
       <Line label={t("health.sockets")} testId="health-sockets">
-        <Sockets status={status} t={t} />
+        <Sockets status={status} text={text} />
       </Line>
       <Line label={t("health.queue")} testId="health-queue">
         <Figures figures={status.queue_lag} format={(value) => fixed(value)} none={t("health.queue.none")} alarm={(value) => value > 1_000} />
