@@ -7,7 +7,7 @@ export const STATUS: Status = {
   latest_candle_ts: "2025-05-26T10:00:00Z",
   latest_feature_ts: "2025-05-26T10:00:00Z",
   latest_signal_ts: "2025-05-26T10:00:00Z",
-  queue_lag: { writer: 12 },
+  queue_lag: { writer_rows: 12 },
   latency_ms: { decision: 212 },
   ws_connected: { kline: true, mark: false },
   error_rates: { rest: 0 },

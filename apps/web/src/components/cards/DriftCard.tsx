@@ -3,7 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { QueryView } from "@/components/data/QueryView";
 import { Badge, type Tone } from "@/components/ui/badge";
-import { Card } from "@/components/ui/card";
+import { Card, type Alert } from "@/components/ui/card";
 import { Meter } from "@/components/ui/meter";
 import type { Status } from "@/lib/api/schemas";
 import { dataVerdict, MISSING_RATE_LIMIT, type Verdict } from "@/lib/domain/health";
@@ -12,6 +12,7 @@ import { statusQuery } from "@/lib/queries/live";
 import { driftQuery } from "@/lib/queries/records";
 
 const TONE: Record<Verdict, Tone> = { good: "good", watch: "amber", bad: "bad" };
+const ALERT: Record<Verdict, Alert> = { good: null, watch: "amber", bad: "bad" };
 
 /** Mean over the symbols, and the worst of them, at the newest measurement. */
 function Psi() {
@@ -73,7 +74,7 @@ export function DriftCard() {
   const query = useQuery(statusQuery);
   const verdict = query.data && dataVerdict(query.data);
   return (
-    <Card title={t("drift.title")} data-testid="card-drift" aside={verdict && <Badge tone={TONE[verdict]} data-testid="drift-verdict">{t(`drift.verdict.${verdict}`)}</Badge>}>
+    <Card title={t("drift.title")} data-testid="card-drift" alert={verdict ? ALERT[verdict] : null} aside={verdict && <Badge tone={TONE[verdict]} data-testid="drift-verdict">{t(`drift.verdict.${verdict}`)}</Badge>}>
       <QueryView query={query} what="drift.title" rows={6}>
         {(status) => <Body status={status} />}
       </QueryView>

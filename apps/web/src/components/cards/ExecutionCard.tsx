@@ -55,7 +55,7 @@ export function ExecutionCard({ mode, window }: { mode: AccountMode; window: Win
   const { t } = useText();
   const query = useQuery(executionQuery(mode, window));
   return (
-    <Card title={t("execution.title")} data-testid="card-execution">
+    <Card title={t("execution.title")} data-testid="card-execution" alert={(query.data?.failure_rate ?? 0) > FAILURE_LIMIT ? "bad" : null}>
       <QueryView query={query} what="execution.title" rows={5}>
         {(execution) => <Body execution={execution} />}
       </QueryView>

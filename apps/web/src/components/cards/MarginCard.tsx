@@ -3,7 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { QueryView } from "@/components/data/QueryView";
 import { Badge } from "@/components/ui/badge";
-import { Card, Figure } from "@/components/ui/card";
+import { Card, Figure, type Alert } from "@/components/ui/card";
 import { Meter } from "@/components/ui/meter";
 import { Signed } from "@/components/ui/signed";
 import { Sparkline } from "@/components/ui/sparkline";
@@ -62,7 +62,7 @@ function Body({ account, mode }: { account: Account; mode: AccountMode }) {
         </Figure>
         <Figure label={t("margin.ratio")} data-testid={id("ratio")}>
           {percent(account.margin_ratio, 1)}
-          <Meter label={t("margin.ratio")} value={account.margin_ratio} tone={account.margin_ratio > 0.5 ? "bad" : account.margin_ratio > 0.3 ? "amber" : "brand"} className="mt-0.5" />
+          <Meter label={t("margin.ratio")} value={account.margin_ratio} tone={ratioAlert(account) ?? "brand"} className="mt-0.5" />
         </Figure>
         <Figure label={t("margin.fees")}>{money(account.fees)}</Figure>
         <Figure label={t("margin.slippage")}>{money(account.slippage)}</Figure>
@@ -70,6 +70,11 @@ function Body({ account, mode }: { account: Account; mode: AccountMode }) {
       </div>
     </div>
   );
+}
+
+/** Half of the way to liquidation is too far. */
+function ratioAlert({ margin_ratio: ratio }: Account): Alert {
+  return ratio > 0.5 ? "bad" : ratio > 0.3 ? "amber" : null;
 }
 
 /** The shadow account always runs (D33); the one on the exchange stands beside it once there is one. */
@@ -80,7 +85,7 @@ export function MarginCard({ mode = "shadow" }: { mode?: AccountMode }) {
   const exchange = useQuery({ ...liveAccountQuery, enabled: live });
   const query = live ? exchange : shadow;
   return (
-    <Card title={t(live ? "margin.title.live" : "margin.title")} data-testid={live ? "card-margin-live" : "card-margin"} aside={<Badge tone={live ? "good" : "violet"}>{t(live ? "mode.LIVE" : "mode.SHADOW")}</Badge>}>
+    <Card title={t(live ? "margin.title.live" : "margin.title")} data-testid={live ? "card-margin-live" : "card-margin"} alert={query.data ? ratioAlert(query.data) : null} aside={<Badge tone={live ? "good" : "violet"}>{t(live ? "mode.LIVE" : "mode.SHADOW")}</Badge>}>
       <QueryView query={query} what={live ? "margin.title.live" : "margin.title"} rows={7}>
         {(account) =>
           account === null ? (

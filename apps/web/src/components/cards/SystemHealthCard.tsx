@@ -96,6 +96,7 @@ export function SystemHealthCard() {
     <Card
       title={t("health.title")}
       data-testid="card-health"
+      alert={query.data && !healthy ? "amber" : null}
       aside={query.data && <Badge tone={healthy ? "good" : "amber"}>{t(healthy ? "health.ok" : "health.not_ok")}</Badge>}
     >
       <QueryView query={query} what="health.title" rows={7}>

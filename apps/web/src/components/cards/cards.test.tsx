@@ -52,7 +52,7 @@ describe("SystemHealthCard", () => {
     expect(screen.getByTestId("health-delay")).toHaveTextContent("decision 212 ms");
     expect(screen.getByTestId("health-missing")).toHaveTextContent("0.020%");
     expect(screen.getByTestId("health-sockets")).toHaveTextContent("klineupmarkdown");
-    expect(screen.getByTestId("health-queue")).toHaveTextContent("writer 12");
+    expect(screen.getByTestId("health-queue")).toHaveTextContent("rows to write 12");
     expect(screen.getByTestId("health-errors")).toHaveTextContent("none");
     expect(screen.getByTestId("health-userstream")).toHaveTextContent("not in use");
   });

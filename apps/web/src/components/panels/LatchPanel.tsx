@@ -92,7 +92,7 @@ export function LatchPanel() {
   const { t } = useText();
   const query = useQuery(riskQuery("shadow"));
   return (
-    <Card title={t("kill.title")} data-testid="panel-kill-switch">
+    <Card title={t("kill.title")} data-testid="panel-kill-switch" alert={query.data && query.data.kill_switch !== "RUNNING" ? "bad" : null}>
       <QueryView query={query} what="kill.title" rows={4}>
         {(state) => <Body state={state} />}
       </QueryView>

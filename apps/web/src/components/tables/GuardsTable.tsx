@@ -54,5 +54,7 @@ function guardColumns(text: Text): Column<Guard>[] {
 /** Every account guard as value, limit and distance (D23). */
 export function GuardsTable({ mode }: { mode: AccountMode }) {
   const query = useQuery({ ...riskQuery(mode), select: (state) => state.guards });
-  return <SimpleTable id="guards" query={query} columns={guardColumns} rowKey={(guard) => guard.code} words={{ title: "risk.guards", caption: "risk.guards.caption", empty: "risk.guards.empty", emptyWhat: "risk.guards.empty.what" }} />;
+  const states = (query.data ?? []).map(guardState);
+  const alert = states.includes("over") ? "bad" : states.includes("near") ? "amber" : null;
+  return <SimpleTable id="guards" query={query} alert={alert} columns={guardColumns} rowKey={(guard) => guard.code} words={{ title: "risk.guards", caption: "risk.guards.caption", empty: "risk.guards.empty", emptyWhat: "risk.guards.empty.what" }} />;
 }

@@ -45,6 +45,7 @@ export function PositionsTable() {
     <Card
       title={t(both ? "positions.title.live" : "positions.title")}
       data-testid="card-positions"
+      alert={[...live, ...(positions.data ?? [])].some((position) => !position.protected) ? "bad" : null}
       aside={
         <>
           {both && <Badge tone="good">{t("mode.LIVE")}</Badge>}

@@ -63,7 +63,7 @@ function gapColumns(text: Text): Column<Gap>[] {
 export function GapsTable({ window }: { window: Window }) {
   const { query, more } = useGaps(window);
   const marketNow = useMarketNow(60_000);
-  return <SimpleTable id="gaps" height="max-h-96" query={query} more={more} columns={gapColumns} rowKey={(gap) => `${gap.symbol}:${gap.dataset}:${gap.from_ts}`} words={{ title: "quality.gaps", caption: "quality.gaps.caption", empty: "quality.gaps.empty", emptyWhat: "quality.gaps.empty.what" }} aside={<RepairButton {...(marketNow !== null && { now: marketNow })} />} />;
+  return <SimpleTable id="gaps" height="max-h-96" query={query} alert={query.data?.some((gap) => gap.status === "open") ? "amber" : null} more={more} columns={gapColumns} rowKey={(gap) => `${gap.symbol}:${gap.dataset}:${gap.from_ts}`} words={{ title: "quality.gaps", caption: "quality.gaps.caption", empty: "quality.gaps.empty", emptyWhat: "quality.gaps.empty.what" }} aside={<RepairButton {...(marketNow !== null && { now: marketNow })} />} />;
 }
 
 function eventColumns(text: Text): Column<QualityEvent>[] {

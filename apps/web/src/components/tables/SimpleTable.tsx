@@ -4,7 +4,7 @@ import type { UseQueryResult } from "@tanstack/react-query";
 import { useMemo, type ReactNode } from "react";
 import { QueryView } from "@/components/data/QueryView";
 import { Button } from "@/components/ui/button";
-import { Card } from "@/components/ui/card";
+import { Card, type Alert } from "@/components/ui/card";
 import { DataTable, TableTools } from "@/components/ui/data-table";
 import { Empty } from "@/components/ui/states";
 import type { MessageKey } from "@/lib/i18n/en";
@@ -28,6 +28,7 @@ interface SimpleTableProps<Row> {
   words: Words;
   /** At the right of the title. */
   aside?: ReactNode;
+  alert?: Alert;
   /** Between title and rows. */
   children?: ReactNode;
   /** Older rows that have not been asked for. */
@@ -37,10 +38,10 @@ interface SimpleTableProps<Row> {
 }
 
 /** A titled table over one query with all its states. */
-export function SimpleTable<Row>({ id, query, columns, rowKey, words, aside, children, more = null, height }: SimpleTableProps<Row>) {
+export function SimpleTable<Row>({ id, query, columns, rowKey, words, aside, alert = null, children, more = null, height }: SimpleTableProps<Row>) {
   const { t } = useText();
   return (
-    <Card title={t(words.title)} data-testid={`card-${id}`} bodyClassName="p-0" aside={aside}>
+    <Card title={t(words.title)} data-testid={`card-${id}`} bodyClassName="p-0" aside={aside} alert={alert}>
       {children !== undefined && children !== false && children !== null && <div className="border-b border-line p-2">{children}</div>}
       <QueryView query={query} what={words.title} rows={4}>
         {(rows) => <Body id={id} rows={rows} columns={columns} rowKey={rowKey} words={words} more={more} {...(height !== undefined && { height })} />}

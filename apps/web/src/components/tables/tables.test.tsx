@@ -19,11 +19,13 @@ describe("PositionsTable", () => {
     expect(row.getByTestId("distance-BTCUSDT")).toHaveAttribute("aria-valuenow", "60");
     expect(row.getByText("+0.50")).toBeInTheDocument();
     expect(screen.queryByText("No confirmed stop")).toBeNull();
+    expect(screen.getByTestId("card-positions")).not.toHaveAttribute("data-alert");
   });
 
   it("makes an unprotected position impossible to miss", () => {
     renderDesk(<PositionsTable />, { ...world, positions: [position({ protected: false })] });
     expect(screen.getByTestId("unprotected-BTCUSDT")).toHaveTextContent("No confirmed stop");
+    expect(screen.getByTestId("card-positions")).toHaveAttribute("data-alert", "bad");
   });
 
   it("shows the rows that hold what was typed, and keeps it in the address", async () => {

@@ -93,6 +93,7 @@ describe("the orders page", () => {
     window.history.replaceState(null, "", "/orders/?account=live");
     page("live");
     expect(screen.getByTestId("execution-failure")).toHaveTextContent("1.50% 3 of 200");
+    expect(screen.getByTestId("card-execution")).toHaveAttribute("data-alert", "bad");
     expect(screen.getByTestId("execution-actual")).toHaveTextContent("+4.00 bp");
     expect(screen.getByTestId("execution-expected")).toHaveTextContent("+3.00 bp");
     // Only over the trades that have a twin.
