@@ -97,8 +97,8 @@ class Trading:
     def _clocks(self) -> list[int]:
         """What counts as the present."""
         now_ms = self._clock.now_ms()
-        now_ms += self._faults.skew(now_ms)
-        return [now_ms, wall_ms()] if self._wall_stamps else [now_ms]
+        skew_ms = self._faults.skew(now_ms)
+        return [now_ms + skew_ms, wall_ms() + skew_ms] if self._wall_stamps else [now_ms + skew_ms]
 
     async def answer(
         self, request: web.Request, asked: Asking, operation: Operation, headers: dict[str, str], lag_ms: int

@@ -5,6 +5,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import structlog
 
@@ -32,7 +33,7 @@ class Entries:
 
     def __init__(self, desk: Desk, setup: SymbolSetup, stop_path: StopPath, killed: Callable[[], KillState]) -> None:
         self._desk, self._setup, self._stop_path, self._killed = desk, setup, stop_path, killed
-        self._waiting: dict[str, list[asyncio.Future[End]]] = {}
+        self._waiting: dict[str, asyncio.Future[End]] = {}  # by decision
         self.asked: deque[EntryAsked] = deque(maxlen=2_000)
 
     async def enter(self, order: EntryOrder) -> None:
@@ -47,17 +48,16 @@ class Entries:
         finally:
             entering.pop(order.symbol, None)
 
-    def end_of(self, symbol: str) -> "asyncio.Future[End]":
-        """How what is entered next on ``symbol`` ends: ``protected``, ``flat`` or ``lapsed``, and why."""
-        future: asyncio.Future[End] = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(symbol, []).append(future)
+    def end_of(self, decision_id: str) -> "asyncio.Future[End]":
+        """How the entry of this decision ends: ``protected``, ``flat`` or ``lapsed``, and why."""
+        future = self._waiting[decision_id] = asyncio.get_running_loop().create_future()
         return future
 
-    def resolve(self, symbol: str, how: str, reasons: tuple[str, ...] = ()) -> None:
+    def resolve(self, decision_id: str, how: str, reasons: tuple[str, ...] = ()) -> None:
         """It ended so."""
-        for future in self._waiting.pop(symbol, []):
-            if not future.done():
-                future.set_result((how, reasons))
+        future = self._waiting.pop(decision_id, None)
+        if future is not None and not future.done():
+            future.set_result((how, reasons))
 
     async def _try(self, order: EntryOrder) -> None:
         desk = self._desk
@@ -170,7 +170,15 @@ class Entries:
 
     def _lapse(self, order: EntryOrder, reasons: tuple[str, ...], detail: str = "") -> None:
         """It was not sent, and a row says why."""
-        row = {
+        log.info("entry_lapsed", symbol=order.symbol, reasons=reasons)
+        if order.symbol in self._desk.instruments:
+            self._desk.writer.put("order_intents", [self._lapsed_row(order, reasons, detail)])
+        else:  # rows of intents are of known symbols
+            self._desk.risk("UNKNOWN_SYMBOL", order.symbol, "an entry was asked for what has no rules here", 2)
+        self.resolve(order.decision_id, "lapsed", reasons)
+
+    def _lapsed_row(self, order: EntryOrder, reasons: tuple[str, ...], detail: str) -> dict[str, Any]:
+        return {
             "intent_id": f"{order.decision_id}:{order.symbol}",
             "mode": books.MODE,
             "symbol": order.symbol,
@@ -180,6 +188,3 @@ class Entries:
             "state": "lapsed",
             "payload": {"reasons": list(reasons), "detail": detail},
         }
-        self._desk.writer.put("order_intents", [row])
-        log.info("entry_lapsed", symbol=order.symbol, reasons=reasons)
-        self.resolve(order.symbol, "lapsed", reasons)

@@ -123,6 +123,7 @@ class Trader:
         self._buffer: list[wire.UserItem] = []
         self._told: asyncio.Queue[wire.UserEvent] = asyncio.Queue()  # folded, and not in the books yet
         self._seen_ms: dict[str, int] = {}  # since when a position has been seen
+        self._requests = 0  # of ``place``: two in one millisecond are two
         self._naked: deque[float] = deque(maxlen=_KEPT)
         self._not_taken: dict[str, wire.RejectReason] = {}  # why an entry was not, until its lapse is told
         self.running: asyncio.Task[None] | None = None  # ``run``, for whoever has started it
@@ -164,10 +165,9 @@ class Trader:
 
     async def place(self, req: OrderRequest) -> dict[str, Any]:
         """One bracket from request to its end: ``status`` is ``protected``, ``flat`` (opened, and closed again because
-        it could not be protected or had to leave) or ``lapsed``, with ``reasons``. Raises ``InvalidInputError`` for a
-        symbol or a side that there is none of; every other fault of a request is a reason."""
+        it could not be protected or had to leave) or ``lapsed``, with ``reasons``: every fault of a request is one."""
         order = self._order_of(req)
-        ended = self._entries.end_of(req.symbol)
+        ended = self._entries.end_of(order.decision_id)
         self.enter(order)
         status, reasons = await ended
         return {
@@ -260,23 +260,23 @@ class Trader:
         )
 
     def _order_of(self, req: OrderRequest) -> EntryOrder:
-        runner = self.desk.runner(req.symbol)
-        if req.side not in ("BUY", "SELL"):
-            raise InvalidInputError("side", req.side, "BUY or SELL")
-        now, mark = self.desk.clock.now_ms(), runner.mark
-        price = mark if mark is not None else Decimal("NaN")
-        qty = ZERO
-        if price > 0 and math.isfinite(req.notional) and req.notional > 0:
-            qty = filters.floor_quantity(runner.info, Decimal(repr(req.notional)) / price, market=True)
+        """What cannot be is kept as it is: the refusal names it."""
+        runner, now = self.desk.runners.get(req.symbol), self.desk.clock.now_ms()
+        mark = runner.mark if runner is not None else None
+        qty, notional = Decimal(repr(float(req.notional))), float(req.notional)
+        if runner is not None and mark is not None and mark > 0 and math.isfinite(notional) and notional > 0:
+            exact = Decimal(repr(notional)) / mark
+            qty = filters.floor_quantity(runner.info, exact, market=True) or exact
+        self._requests += 1
         return EntryOrder(
-            decision_id=f"request:{req.symbol}:{now}",
+            decision_id=f"request:{req.symbol}:{now}:{self._requests}",
             symbol=req.symbol,
-            direction=1 if req.side == "BUY" else -1,
+            direction={"BUY": 1, "SELL": -1}.get(req.side, 0),
             quantity=qty,
             leverage=req.leverage,
             stop_price=Decimal(repr(float(req.sl_price))),
             target_price=Decimal(repr(float(req.tp_price))),
-            reference_price=price,
+            reference_price=Decimal("NaN") if mark is None else mark,
             decided_ts_ms=now,
             due_ts_ms=now + self.desk.config.hold_ms,
         )
@@ -510,11 +510,11 @@ class Trader:
             elif after.position != 0:
                 desk.put_adopted(self._adopted(symbol), after.phase.value)
             if after.phase is Phase.PROTECTED:
-                self._entries.resolve(symbol, "protected")
+                self._resolve(plan, "protected")
         if before.locked and not after.locked:
             desk.held.pop(symbol, None)
             reason = before.exit_reason
-            self._entries.resolve(symbol, "flat", (reason,) if reason else ())
+            self._resolve(plan, "flat", (reason,) if reason else ())
             now, marks, filled = desk.clock.now_ms(), desk.runners[symbol].marks_seen, before.entry.filled
             what: books.Plan | books.Adopted | None = plan
             if plan is None and symbol in self._seen_ms:
@@ -525,6 +525,10 @@ class Trader:
             if what is not None:
                 life = Life(symbol, what, now, seen_ms, reason, marks, filled)
                 desk.start(self._books.book(life), f"book:{symbol}")
+
+    def _resolve(self, plan: books.Plan | None, how: str, reasons: tuple[str, ...] = ()) -> None:
+        if plan is not None:
+            self._entries.resolve(plan.intent.decision_id, how, reasons)
 
     def _adopted(self, symbol: str, over_ts_ms: int | None = None) -> books.Adopted:
         leverage, stop_price = self._setup.leverage(symbol) or 1, self.desk.runners[symbol].stop_price
@@ -546,7 +550,7 @@ class Trader:
         if plan is not None:
             self.desk.put_intent(plan, "lapsed", reasons=list(reasons))
         log.info("entry_lapsed", symbol=symbol, reasons=reasons)
-        self._entries.resolve(symbol, "lapsed", reasons)
+        self._resolve(plan, "lapsed", reasons)
 
     def answered(self, symbol: str, leg: ev.Leg, outcome: wire.Outcome[Any], took_ms: float) -> None:
         """Count failures, and wait for the stream to tell of what was taken."""

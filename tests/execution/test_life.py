@@ -3,9 +3,6 @@
 import asyncio
 import math
 
-import pytest
-
-from packages.common.errors import InvalidInputError
 from services.execution.ports import OrderRequest
 from services.execution.trader import place_entry_with_brackets
 from tests.execution.conftest import desk_on
@@ -42,7 +39,8 @@ async def test_the_face_of_the_specification_places_and_refuses(exchange_on, tmp
 
         for changes, reason in (
             ({"sl_price": away["tp_price"], "tp_price": away["sl_price"]}, "STOP_WRONG_SIDE"),
-            ({"notional": 0.01}, "NOT_A_NUMBER"),
+            ({"notional": 0.01}, "BELOW_MARKET_LOT"),
+            ({"side": "HOLD"}, "DIRECTION"),
             ({"notional": math.nan}, "NOT_A_NUMBER"),
             ({"sl_price": math.nan}, "NOT_A_NUMBER"),
             ({"leverage": 500}, "LEVERAGE_ABOVE_BRACKET"),
@@ -50,11 +48,15 @@ async def test_the_face_of_the_specification_places_and_refuses(exchange_on, tmp
             refused = await place(**changes)
             assert refused["status"] == "lapsed"
             assert reason in refused["reasons"]
+            rows = desk.rows.of("order_intents", intent_id=f"{refused['decision_id']}:ETHUSDT")
+            assert reason in rows[-1]["payload"]["reasons"]
         assert (await desk.audit())["summary"]["entries"] == 0
-        with pytest.raises(InvalidInputError, match="symbol"):
-            await place(symbol="NOPEUSDT")
-        placed = await place()
-        assert placed["status"] == "protected"
+        unknown = await place(symbol="NOPEUSDT")
+        assert (unknown["status"], "UNKNOWN_SYMBOL" in unknown["reasons"]) == ("lapsed", True)
+        assert [row["symbol"] for row in desk.rows.of("risk_events", event_type="UNKNOWN_SYMBOL")] == ["NOPEUSDT"]
+        placed, refused = await asyncio.gather(place(), place())  # each caller is told of his own
+        assert (placed["status"], refused["status"]) == ("protected", "lapsed")
+        assert refused["reasons"] == ["SYMBOL_LOCKED"]
         assert [row["state"] for row in desk.rows.of("order_intents", intent_id=f"{placed['decision_id']}:ETHUSDT")][
             -1
         ] == "protected"

@@ -35,6 +35,9 @@ SYMBOL = "BTCUSDT"
 async def refused(desk, order):
     """The reasons of an entry that must not reach the wire."""
     desk.trader.enter(order)
+    if order.symbol not in desk.trader.desk.instruments:  # rows of intents are of known symbols
+        await desk.until(lambda: desk.rows.of("risk_events", symbol=order.symbol))
+        return [row["event_type"] for row in desk.rows.of("risk_events", symbol=order.symbol)]
     name = f"{order.decision_id}:{order.symbol}"
     await desk.until(lambda: desk.rows.of("order_intents", intent_id=name, state="lapsed"))
     return desk.rows.of("order_intents", intent_id=name, state="lapsed")[-1]["payload"]["reasons"]

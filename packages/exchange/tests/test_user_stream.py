@@ -250,7 +250,7 @@ async def test_refused_sockets_are_tried_again_and_the_key_is_in_no_reason(caplo
         assert "listen-key-1" not in repr(reader.items) + caplog.text
 
 
-async def test_the_key_is_extended_every_twenty_minutes_and_never_deleted():
+async def test_rule_20_the_key_is_extended_every_twenty_minutes_and_never_deleted():
     async with live() as (exchange, _, reader, clock):
         assert asked(exchange) == ["POST"]
         clock.advance_to(NOW + 20 * MINUTE_MS - 1)
