@@ -46,7 +46,8 @@ check: $(VENV)/.installed ## style, types, import contracts
 test: setup ## every test
 	@mkdir -p .cache; nice -n 15 $(MAKE) --no-print-directory check webtest > .cache/checks.log 2>&1 & checks=$$!; \
 	$(BIN)/python -m pytest -n 2 --dist loadgroup -rs; tests=$$?; \
-	wait $$checks; checks=$$?; cat .cache/checks.log; exit $$((tests | checks))
+	wait $$checks; checks=$$?; cat .cache/checks.log; \
+	$(BIN)/python -m tests.keys_written; exit $$((tests | checks | $$?))
 
 webtest: $(VENV)/.installed ## the pages' style, types and tests
 	$(BIN)/python -m apps.cli.build_web --test
