@@ -13,7 +13,7 @@ from packages.common.math import slippage_atr
 from packages.common.reasons import exit_reason_of
 from packages.common.time import iso
 from services.policy.kernel import PRESENT, TRADABLE, Barriers
-from services.simulator.build import SymbolRules, account_flags, make_constants, make_inputs, make_params
+from services.simulator.build import SymbolRules, account_flags, check_bars, make_constants, make_inputs, make_params
 from services.simulator.step import execute, judge
 from services.simulator.tables import N_TRADES, Params, new_out, new_state
 from services.simulator.volume import WINDOW
@@ -83,13 +83,13 @@ def simulate_trade_path(
     pending["side"], pending["qty"], pending["leverage"] = side, notional / last[at, 0], leverage
     pending["sl"], pending["tp"] = sl_price, tp_price
     trading_off = account_flags(trading_on=False, kill_switch=False, stop_path_ok=True)
-    nothing = np.full((1, 10), np.nan)
+    nothing, there = np.full((1, 10), np.nan), np.array([True])
     for i in range(at, ts.size):
         j = int(np.searchsorted(mark_ts, ts[i]))
         if j >= mark_ts.size or mark_ts[j] != ts[i]:
             raise InvalidInputError("premium", iso(int(ts[i])), "a mark bar for every candle")
-        _check_bar("candles", int(ts[i]), last[i])
-        _check_bar("premium", int(ts[i]), mark[j])
+        for name, bar in (("candles", last[i]), ("premium", mark[j])):
+            check_bars(f"{name} of {iso(int(ts[i]))}", bar[:, None], there)
         known = _median(extra[max(0, i - 4 * WINDOW) : i + 1, 0])
         inputs = make_inputs(
             int(ts[i]), flags=np.array([PRESENT | TRADABLE], np.uint8), account=trading_off, regime=1,
@@ -188,11 +188,3 @@ def _columns(frame: pd.DataFrame, name: str, bars: Sequence[str], more: Sequence
     except (TypeError, ValueError) as exc:
         raise InvalidInputError(name, [str(kind) for kind in frame.dtypes], f"columns of numbers ({exc})") from None
     return ts, prices, others
-
-
-def _check_bar(name: str, ts_ms: int, bar: Any) -> None:
-    o, h, low, c = bar.tolist()
-    if not (0 < low <= min(o, c) and max(o, c) <= h < math.inf):
-        raise InvalidInputError(
-            f"{name} of {iso(ts_ms)}", bar.tolist(), "open, high, low, close: 0 < low <= both <= high"
-        )
