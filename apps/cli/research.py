@@ -115,11 +115,11 @@ def trained_text(result: dict[str, Any]) -> str:
     lines = [f"model      {result['model_id']}"]
     if "plan" in result:
         lines.append(f"history    {result['plan']}")
-    if result.get("summary") is None:
+    if trading.get("kind") != "portfolio_backtest":
         return "\n".join([*lines, "no portfolio backtest: " + str(trading.get("note", "nothing was traded"))])
     lines += [
         "",
-        result["summary"],
+        result.get("summary") or trading["verdict"]["en"],  # a job of an earlier release kept no summary
         "blocked    " + ", ".join(f"{name} {count:,}" for name, count in _most(trading["blocked"])),
     ]
     failed = [check for check in result.get("leak_checks", ()) if not check["passed"]]

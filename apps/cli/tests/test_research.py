@@ -44,5 +44,7 @@ def test_a_training_is_told_by_its_report_s_own_screen():
     assert "Walk-forward\nNo edge" in text
     assert "TRADED" not in text
     assert "COOLDOWN 3" in text
+    earlier = trading | {"verdict": {"en": "No edge after costs"}}
+    assert "No edge after costs" in trained_text({"model_id": "m", "trading": earlier})
     nothing = {"kind": "labels", "note": "no test span"}
     assert "no test span" in trained_text({"model_id": "m", "summary": None, "trading": nothing})
