@@ -4,10 +4,15 @@ Offline folds it over arrays (``fold``), online calls it once a minute for all s
 state is one flat float64 vector of ``STATE_SIZE``, the market's (BTCUSDT's shared features) one of ``MARKET_SIZE``; a
 vector of zeros is the state before the first bar. Recursive averages follow TA-Lib's conventions.
 
-Windows are rings written twice, ``size`` apart, so that their last values always lie in a row, oldest first. Their sums
-are taken anew on every bar, in time order, from the values of the window and nothing else, so they carry no rounding
-history and do not depend on where the fold began. All of them being multiples of ten bars long, they are taken in two
-levels: every bar sums up the last ten values once (a *tile*), a window adds its tiles; 22 terms instead of 120.
+A bar is folded as a run of one, history in runs of up to ``RUN`` bars. Within a run the stages follow one another, each
+a loop over the run's bars: what waits for the bar before keeps its averages in registers, what does not (windows,
+returns, distances) works on several bars at once. A run's length therefore decides speed and never a bit: each bar's
+value comes from the same operations in the same order.
+
+A window's sums are taken anew on every bar, in time order, from the values of the window and nothing else, so they
+carry no rounding history and do not depend on where the fold began. All windows being multiples of ten bars long, they
+are taken in two levels: every bar sums up the last ten values once (a *tile*), a window adds its tiles; 22 terms
+instead of 120.
 """
 
 import math
@@ -17,6 +22,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from packages.common.errors import InvalidInputError
 from packages.common.jit import inlined, kernel
 from services.features import schema
 
@@ -41,6 +47,11 @@ BAR_FIELDS: Final = (
     *("ts_ms", "open", "high", "low", "close", "quote_volume"),
     *("mark_open", "mark_high", "mark_low", "mark_close", "index_close", "settled_rate"),
 )
+_PRICE: Final = "a finite price > 0 with low <= close <= high"
+BAR_EXPECTED: Final = (
+    *("a minute in epoch milliseconds", _PRICE, _PRICE, _PRICE, _PRICE, "a finite volume >= 0"),
+    *(_PRICE, _PRICE, _PRICE, _PRICE, "a finite price > 0, or NaN", "a finite rate, or NaN"),
+)
 
 # --- what a step answers ---------------------------------------------------------------------------------------------
 
@@ -56,11 +67,13 @@ MINUTE_MS: Final = 60_000
 HOUR_MS: Final = 3_600_000
 TS_END: Final = 2.0**53  # times are whole numbers below it
 GAP_BARS_MAX: Final = 60  # missing bars after which the state starts again
+LONGEST_STEP: Final = (GAP_BARS_MAX + 1) * MINUTE
 N_WILDER: Final = 14
 N_EMA: Final = 60
 N_FAST: Final = 12
 N_SLOW: Final = 26
 N_SIGNAL: Final = 9
+FIRST_HIST: Final = N_SLOW + N_SIGNAL - 2  # bars before the first value of the histogram
 TILE: Final = 10
 N_BB: Final = 20
 N_HIST: Final = 120
@@ -72,6 +85,7 @@ N_REGIME: Final = 1440
 REGIME_ALPHA: Final = 1.0 - 0.5 ** (1.0 / N_REGIME)
 CALM_BELOW: Final = -0.5
 WILD_ABOVE: Final = 1.5
+RUN: Final = 256  # bars folded at a time: their columns stay in the nearest caches
 NO_DEVIATION: Final = 1e-12  # relative to the largest magnitude of the window
 NOTHING: Final = 1e-290  # a Wilder average that has decayed below this never moved: stops short of denormal arithmetic
 
@@ -104,12 +118,19 @@ HOUR_TR_MEAN: Final = 23
 FUNDING: Final = 24
 FUNDING_DEV: Final = 25  # its z
 SETTLEMENTS: Final = 26
-RING_CLOSE: Final = 27
-N_CLOSE: Final = 16  # ret_15 looks furthest back
-WINDOW_BB: Final = RING_CLOSE + 2 * N_CLOSE
-WINDOW_HIST: Final = WINDOW_BB + 2 * TILE + 4 * N_BB
-WINDOW_VOL: Final = WINDOW_HIST + 2 * TILE + 4 * N_HIST
-RING_FUNDING: Final = WINDOW_VOL + 2 * TILE + 4 * N_VOL
+CLOSES: Final = 27  # the last ones, oldest first (as every history here)
+N_CLOSES: Final = 15  # ret_15 looks furthest back
+
+
+def _history(size: int) -> int:
+    """Slots of what a window of ``size`` values keeps: nine values, then means and squared distances of its tiles."""
+    return TILE - 1 + 2 * (size - TILE)
+
+
+HISTORY_BB: Final = CLOSES + N_CLOSES
+HISTORY_HIST: Final = HISTORY_BB + _history(N_BB)
+HISTORY_VOL: Final = HISTORY_HIST + _history(N_HIST)
+RING_FUNDING: Final = HISTORY_VOL + _history(N_VOL)
 STATE_SIZE: Final = RING_FUNDING + 2 * N_FUNDING
 
 # --- the market's state ----------------------------------------------------------------------------------------------
@@ -119,88 +140,103 @@ LOG_VOL_MEAN: Final = 3
 LOG_VOL_VAR: Final = 4
 LOG_VOLS: Final = 5
 REGIME: Final = 6  # last value; NaN is kept out of the state by LOG_VOLS
-RING_BTC: Final = 7
-WINDOW_LOG_RET: Final = RING_BTC + 2 * (N_BTC + 1)
-MARKET_SIZE: Final = WINDOW_LOG_RET + 2 * TILE + 4 * N_BTC
+BTC_CLOSES: Final = 7
+HISTORY_LOG_RET: Final = BTC_CLOSES + N_BTC
+MARKET_SIZE: Final = HISTORY_LOG_RET + _history(N_BTC)
 
 BTC_SIZE: Final = 3  # btc_ret_60, btc_vol_60, btc_regime
 
 
-@inlined
-def _push(state: F64, ring: int, size: int, count: int, value: float) -> int:
-    """Write the ``count``-th value (from 0) of a ring; returns its slot in the second copy: k before is k ago."""
-    slot = ring + int(np.uintp(count) % np.uintp(size))
-    state[slot] = value
-    state[slot + size] = value
-    return slot + size
+# --- what a run works with: columns of the run's bars, and histories with the run behind them -------------------------
+
+_HIST: Final = schema.N_FEATURES  # rows of ``work`` (WORK_ROWS, run) after the features' own
+_LOG_VOLUME: Final = _HIST + 1
+_MEAN: Final = _HIST + 2
+_DEVIATION: Final = _HIST + 3
+WORK_ROWS: Final = _HIST + 4
+_VALUES: Final = 0  # rows of ``past`` (PAST_ROWS, N_HIST + run)
+_MEANS: Final = 1
+_SQUARES: Final = 2
+_CLOSES: Final = 3
+PAST_ROWS: Final = 4
 
 
-def _window(tiles: int) -> Callable[[F64, int, int, float], tuple[float, float]]:
-    """Make the compiled window of ``10 * tiles`` values (``tiles`` even), which takes ``20 + 40 * tiles`` slots.
-
-    Layout: ten values twice; then per phase (count mod 10) the means of its ``tiles`` disjoint tiles twice, then the
-    same of their sums of squared distances. Made per size so that the compiler knows it; indices are unsigned, which
-    spares the test for negative ones; together they halve the time of a bar.
-    """
-    size, half = TILE * tiles, np.uintp(tiles // 2)
-    row, means, squares = np.uintp(tiles), np.uintp(2 * TILE), np.uintp(2 * TILE * tiles)
-    one, ten = np.uintp(1), np.uintp(TILE)
-    per_value, per_tile, per_window = 1.0 / TILE, 1.0 / tiles, 1.0 / size  # a bar waits for each division in turn
+def _window(size: int) -> Callable[[F64, int, F64, F64, F64, F64], None]:
+    """Make the compiled window of ``size`` values, an even number of tiles; made per size so that the compiler knows
+    it."""
+    behind, half = size - TILE, size // TILE // 2
+    means_at, squares_at = TILE - 1, TILE - 1 + behind
+    per_value, per_tile, per_window = 1.0 / TILE, 1.0 / (2 * half), 1.0 / size  # a bar waits for each division in turn
 
     @inlined
-    def window(state: F64, ring: int, count: int, value: float) -> tuple[float, float]:
-        """Mean and population deviation of the last values, the ``count``-th (from 0) coming in; NaN until full.
+    def window(history: F64, count: int, values: F64, past: F64, mean: F64, deviation: F64) -> None:
+        """Mean and population deviation (n,) of the last values at each of ``values`` (n,); NaN until full.
 
-        Distances are taken from the oldest value, so equal values give a deviation of exactly 0.
+        ``count`` values came in before; ``history`` is what the window keeps of them, and is left after the last of
+        ``values``. Distances are taken from the oldest value, so equal values give a deviation of exactly 0.
         """
-        base, turn, phase = np.uintp(ring), np.uintp(count) // ten, np.uintp(count) % ten
-        slot = base + phase
-        state[slot] = value
-        state[slot + ten] = value
-        if count < TILE - 1:
-            return math.nan, math.nan
-        slot += one
-        first = state[slot]
-        x_1, x_2, x_3 = state[slot + one] - first, state[slot + np.uintp(2)] - first, state[slot + np.uintp(3)] - first
-        x_4, x_5 = state[slot + np.uintp(4)] - first, state[slot + np.uintp(5)] - first
-        x_6, x_7 = state[slot + np.uintp(6)] - first, state[slot + np.uintp(7)] - first
-        x_8, x_9 = state[slot + np.uintp(8)] - first, value - first
-        total = ((x_1 + x_2) + (x_3 + x_4)) + ((x_5 + x_6) + (x_7 + x_8)) + x_9
-        square = ((x_1 * x_1 + x_2 * x_2) + (x_3 * x_3 + x_4 * x_4)) + (
-            ((x_5 * x_5 + x_6 * x_6) + (x_7 * x_7 + x_8 * x_8)) + x_9 * x_9
-        )
-        mean = total * per_value
-        square = max(square - total * mean, 0.0)
-        mean += first
-        slot = base + means + phase * (row + row) + turn % row
-        state[slot] = mean
-        state[slot + row] = mean
-        state[slot + squares] = square
-        state[slot + squares + row] = square
-        if count < size - 1:
-            return math.nan, math.nan
-        slot += one
-        first = state[slot]
-        sum_0 = square_0 = within_0 = sum_1 = square_1 = within_1 = 0.0
-        for i in range(half):
-            x_0, x_1 = state[slot + i] - first, state[slot + half + i] - first
-            sum_0 += x_0
-            sum_1 += x_1
-            square_0 += x_0 * x_0
-            square_1 += x_1 * x_1
-            within_0 += state[slot + squares + i]
-            within_1 += state[slot + squares + half + i]
-        total = sum_0 + sum_1
-        mean = total * per_tile
-        between = max((square_0 + square_1) - total * mean, 0.0)
-        return first + mean, math.sqrt(between * per_tile + (within_0 + within_1) * per_window)
+        n = values.shape[0]
+        recent = past[_VALUES, : TILE - 1 + n]
+        means, squares = past[_MEANS, : behind + n], past[_SQUARES, : behind + n]
+        _copy(recent, 0, history, 0, means_at)
+        _copy(recent, TILE - 1, values, 0, n)
+        _copy(means, 0, history, means_at, behind)
+        _copy(squares, 0, history, squares_at, behind)
+        for i in range(n):
+            first = recent[i]
+            x_1, x_2, x_3 = recent[i + 1] - first, recent[i + 2] - first, recent[i + 3] - first
+            x_4, x_5, x_6 = recent[i + 4] - first, recent[i + 5] - first, recent[i + 6] - first
+            x_7, x_8, x_9 = recent[i + 7] - first, recent[i + 8] - first, recent[i + 9] - first
+            total = ((x_1 + x_2) + (x_3 + x_4)) + ((x_5 + x_6) + (x_7 + x_8)) + x_9
+            square = ((x_1 * x_1 + x_2 * x_2) + (x_3 * x_3 + x_4 * x_4)) + (
+                ((x_5 * x_5 + x_6 * x_6) + (x_7 * x_7 + x_8 * x_8)) + x_9 * x_9
+            )
+            away = total * per_value
+            means[behind + i] = away + first
+            squares[behind + i] = max(square - total * away, 0.0)
+        _copy(history, 0, recent, n, means_at)
+        _copy(history, means_at, means, n, behind)
+        _copy(history, squares_at, squares, n, behind)
+        for i in range(n):
+            first = means[i]
+            sum_0 = square_0 = within_0 = sum_1 = square_1 = within_1 = 0.0
+            for j in range(half):
+                x_0, x_1 = means[i + TILE * j] - first, means[i + TILE * (half + j)] - first
+                sum_0 += x_0
+                sum_1 += x_1
+                square_0 += x_0 * x_0
+                square_1 += x_1 * x_1
+                within_0 += squares[i + TILE * j]
+                within_1 += squares[i + TILE * (half + j)]
+            total = sum_0 + sum_1
+            away = total * per_tile
+            between = max((square_0 + square_1) - total * away, 0.0)
+            mean[i] = first + away
+            deviation[i] = math.sqrt(between * per_tile + (within_0 + within_1) * per_window)
+        _blank(mean, size - 1 - count)
+        _blank(deviation, size - 1 - count)
 
     return window
 
 
-_window_bb = _window(N_BB // TILE)
-_window_hist = _window(N_HIST // TILE)
-_window_60 = _window(N_VOL // TILE)  # volume, and BTC's log returns
+@inlined
+def _copy(to: F64, at: int, values: F64, first: int, n: int) -> None:
+    """``n`` values from ``first`` on; a plain loop, which compiles to better code than an assignment of slices."""
+    target, source = to[at : at + n], values[first : first + n]
+    for i in range(n):
+        target[i] = source[i]
+
+
+@inlined
+def _blank(column: F64, n: int) -> None:
+    """NaN in the first ``n`` rows, of which there may be fewer; nothing when ``n`` is negative."""
+    for i in range(min(n, column.shape[0])):
+        column[i] = math.nan
+
+
+_window_bb = _window(N_BB)
+_window_hist = _window(N_HIST)
+_window_60 = _window(N_VOL)  # volume, and BTC's log returns
 
 
 @kernel
@@ -225,30 +261,30 @@ def _z(value: float, mean: float, deviation: float) -> float:
 
 
 @inlined
-def _seeded(state: F64, slot: int, count: int, n: int, value: float) -> None:
+def _z_column(out: F64, values: F64, mean: F64, deviation: F64) -> None:
+    for i in range(values.shape[0]):
+        out[i] = _z(values[i], mean[i], deviation[i])
+
+
+@inlined
+def _seeded(mean: float, count: int, n: int, value: float) -> float:
     """Sum the first ``n`` values, then their mean; ``count`` values are already in (< n)."""
-    state[slot] += value
-    if count == n - 1:
-        state[slot] /= n
+    return (mean + value) / n if count == n - 1 else mean + value
 
 
 @inlined
-def _ema(state: F64, slot: int, count: int, n: int, value: float) -> None:
-    """EMA with alpha 2 / (n + 1); it is one from ``count`` = n - 1 on."""
-    if count < n:
-        _seeded(state, slot, count, n, value)
-    else:
-        state[slot] += (value - state[slot]) * (2.0 / (n + 1))
+def _ema(mean: float, count: int, n: int, value: float) -> float:
+    """EMA with alpha 2 / (n + 1) after ``count`` values and this one; it is one from ``count`` = n - 1 on."""
+    return mean + (value - mean) * (2.0 / (n + 1)) if count >= n else _seeded(mean, count, n, value)
 
 
 @inlined
-def _wilder(state: F64, slot: int, count: int, value: float) -> None:
-    """Wilder average of 14; it is one from ``count`` = 13 on."""
+def _wilder(mean: float, count: int, value: float) -> float:
+    """Wilder average of 14 after ``count`` values and this one; it is one from ``count`` = 13 on."""
     if count < N_WILDER:
-        _seeded(state, slot, count, N_WILDER, value)
-    else:
-        mean = (state[slot] * (N_WILDER - 1) + value) / N_WILDER
-        state[slot] = mean if mean > NOTHING else 0.0
+        return _seeded(mean, count, N_WILDER, value)
+    mean = (mean * (N_WILDER - 1) + value) / N_WILDER
+    return mean if mean > NOTHING else 0.0
 
 
 @inlined
@@ -256,56 +292,115 @@ def _true_range(high: float, low: float, previous_close: float) -> float:
     return max(high - low, abs(high - previous_close), abs(low - previous_close))
 
 
-@inlined
-def _mark_average_range(state: F64, bars: int, high: float, low: float, true_range: float) -> None:
-    """ATR and ADX of the mark; ``bars`` >= 1 bars came before."""
-    _wilder(state, TR_MEAN, bars - 1, true_range)
-    up, down = high - state[MARK_HIGH], state[MARK_LOW] - low
-    plus = up if up > 0.0 and up > down else 0.0
-    minus = down if down > 0.0 and down > up else 0.0
-    if bars < N_WILDER:  # 13 plain values
-        state[DM_PLUS] += plus
-        state[DM_MINUS] += minus
-        state[TR_SUM] += true_range
-        return
-    state[DM_PLUS] = state[DM_PLUS] - state[DM_PLUS] / N_WILDER + plus
-    state[DM_MINUS] = state[DM_MINUS] - state[DM_MINUS] / N_WILDER + minus
-    state[TR_SUM] = state[TR_SUM] - state[TR_SUM] / N_WILDER + true_range
-    directed = state[DM_PLUS] + state[DM_MINUS]
-    dx = 0.0
-    if directed > NOTHING and state[TR_SUM] > NOTHING:
-        dx = 100.0 * (abs(state[DM_PLUS] - state[DM_MINUS]) / directed)
-    _wilder(state, DX_MEAN, bars - N_WILDER, dx)
+# --- stages of a run -------------------------------------------------------------------------------------------------
 
 
 @inlined
-def _hour(state: F64, ts: float, high: float, low: float, close: float) -> None:
-    """Clock-aligned 60m bars of the mark. An hour with a missing minute is as if it had not been."""
-    start = float(
-        np.uint64(ts) // np.uint64(HOUR_MS) * np.uint64(HOUR_MS)
-    )  # whole numbers divide in a fifth of the time
-    if start != state[HOUR_START] or state[HOUR_BARS] == 0.0:
-        state[HOUR_START] = start
-        state[HOUR_BARS] = 0.0
-        state[HOUR_HIGH] = high
-        state[HOUR_LOW] = low
-    state[HOUR_BARS] += 1.0
-    state[HOUR_HIGH] = max(state[HOUR_HIGH], high)
-    state[HOUR_LOW] = min(state[HOUR_LOW], low)
-    if state[HOUR_BARS] == 60.0:
-        hours = int(state[HOURS])
-        if hours > 0:
-            true_range = _true_range(state[HOUR_HIGH], state[HOUR_LOW], state[HOUR_CLOSE])
-            _wilder(state, HOUR_TR_MEAN, hours - 1, true_range)
-        state[HOURS] += 1.0
-        state[HOUR_CLOSE] = close
-        state[HOUR_BARS] = 0.0  # nothing of this hour can follow
+def _mark(state: F64, before: int, bars: F64, atr: F64, ema_dist: F64, adx: F64) -> None:
+    """ATR, ADX and distance from the EMA of the mark; ``before`` bars came before the run."""
+    last_high, last_low, last_close = state[MARK_HIGH], state[MARK_LOW], state[MARK_CLOSE]
+    tr_mean, tr_sum, dm_plus, dm_minus = state[TR_MEAN], state[TR_SUM], state[DM_PLUS], state[DM_MINUS]
+    dx_mean, ema = state[DX_MEAN], state[EMA_MARK]
+    for i in range(bars.shape[0]):
+        count = before + i
+        high, low, close = bars[i, BAR_MARK_HIGH], bars[i, BAR_MARK_LOW], bars[i, BAR_MARK_CLOSE]
+        if count > 0:
+            true_range = _true_range(high, low, last_close)
+            tr_mean = _wilder(tr_mean, count - 1, true_range)
+            up, down = high - last_high, last_low - low
+            plus = up if up > 0.0 and up > down else 0.0
+            minus = down if down > 0.0 and down > up else 0.0
+            if count < N_WILDER:  # 13 plain values
+                dm_plus += plus
+                dm_minus += minus
+                tr_sum += true_range
+            else:
+                dm_plus = dm_plus - dm_plus / N_WILDER + plus
+                dm_minus = dm_minus - dm_minus / N_WILDER + minus
+                tr_sum = tr_sum - tr_sum / N_WILDER + true_range
+                directed = dm_plus + dm_minus
+                dx = 0.0
+                if directed > NOTHING and tr_sum > NOTHING:
+                    dx = 100.0 * (abs(dm_plus - dm_minus) / directed)
+                dx_mean = _wilder(dx_mean, count - N_WILDER, dx)
+        ema = _ema(ema, count, N_EMA, close)
+        last_high, last_low, last_close = high, low, close
+        atr[i] = tr_mean
+        ema_dist[i] = (close - ema) / tr_mean if tr_mean > 0.0 else math.nan
+        adx[i] = dx_mean
+    _blank(atr, N_WILDER - before)
+    _blank(ema_dist, N_EMA - 1 - before)
+    _blank(adx, 2 * N_WILDER - 1 - before)
+    state[MARK_HIGH], state[MARK_LOW], state[MARK_CLOSE] = last_high, last_low, last_close
+    state[TR_MEAN], state[TR_SUM], state[DM_PLUS], state[DM_MINUS] = tr_mean, tr_sum, dm_plus, dm_minus
+    state[DX_MEAN], state[EMA_MARK] = dx_mean, ema
+
+
+@inlined
+def _hours(state: F64, bars: F64, atr_60: F64) -> None:
+    """ATR of clock-aligned 60m bars of the mark. An hour with a missing minute is as if it had not been."""
+    start, minutes, high, low = state[HOUR_START], state[HOUR_BARS], state[HOUR_HIGH], state[HOUR_LOW]
+    hours, last_close, tr_mean = state[HOURS], state[HOUR_CLOSE], state[HOUR_TR_MEAN]
+    for i in range(bars.shape[0]):
+        mark_high, mark_low = bars[i, BAR_MARK_HIGH], bars[i, BAR_MARK_LOW]
+        ts = np.uint64(bars[i, BAR_TS])  # whole numbers divide in a fifth of the time
+        hour = float(ts // np.uint64(HOUR_MS) * np.uint64(HOUR_MS))
+        if hour != start or minutes == 0.0:
+            start, minutes, high, low = hour, 0.0, mark_high, mark_low
+        minutes += 1.0
+        high, low = max(high, mark_high), min(low, mark_low)
+        if minutes == 60.0:
+            if hours > 0.0:
+                tr_mean = _wilder(tr_mean, int(hours) - 1, _true_range(high, low, last_close))
+            hours += 1.0
+            last_close = bars[i, BAR_MARK_CLOSE]
+            minutes = 0.0  # nothing of this hour can follow
+        atr_60[i] = tr_mean if hours > N_WILDER else math.nan
+    state[HOUR_START], state[HOUR_BARS], state[HOUR_HIGH], state[HOUR_LOW] = start, minutes, high, low
+    state[HOURS], state[HOUR_CLOSE], state[HOUR_TR_MEAN] = hours, last_close, tr_mean
+
+
+@inlined
+def _last_price(state: F64, before: int, closes: F64, rsi: F64, hist: F64) -> None:
+    """RSI and the MACD's histogram; ``closes`` (N_CLOSES + n,) ends with the run's."""
+    gain, loss = state[GAIN], state[LOSS]
+    fast, slow, signal = state[EMA_FAST], state[EMA_SLOW], state[EMA_SIGNAL]
+    for i in range(rsi.shape[0]):
+        count = before + i
+        close = closes[N_CLOSES + i]
+        if count > 0:
+            change = close - closes[N_CLOSES - 1 + i]
+            gain = _wilder(gain, count - 1, max(change, 0.0))
+            loss = _wilder(loss, count - 1, max(-change, 0.0))
+        moved = gain + loss
+        rsi[i] = 100.0 * (gain / moved) if moved > 0.0 else 50.0
+        fast = _ema(fast, count, N_FAST, close)
+        slow = _ema(slow, count, N_SLOW, close)
+        macd = fast - slow
+        if count >= N_SLOW - 1:
+            signal = _ema(signal, count - (N_SLOW - 1), N_SIGNAL, macd)
+        hist[i] = macd - signal  # one from the FIRST_HIST-th bar on
+    _blank(rsi, N_WILDER - before)
+    state[GAIN], state[LOSS] = gain, loss
+    state[EMA_FAST], state[EMA_SLOW], state[EMA_SIGNAL] = fast, slow, signal
+
+
+@inlined
+def _return(closes: F64, kept: int, ago: int, before: int, out: F64) -> None:
+    """Simple return over ``ago`` bars; ``closes`` (kept + n,) ends with the run's."""
+    now, then = closes[kept:], closes[kept - ago :]
+    for i in range(out.shape[0]):
+        out[i] = now[i] / then[i] - 1.0
+    _blank(out, ago - before)
 
 
 @kernel
 def _settle(state: F64, rate: float) -> None:
     count = int(state[SETTLEMENTS])
-    now = _push(state, RING_FUNDING, N_FUNDING, count, rate)
+    now = RING_FUNDING + count % N_FUNDING  # a ring written twice: its last values always lie in a row
+    state[now] = rate
+    now += N_FUNDING
+    state[now] = rate
     window = min(count + 1, N_FUNDING)
     mean, deviation = _spread(state, now - window + 1, window)
     state[FUNDING] = rate
@@ -314,163 +409,167 @@ def _settle(state: F64, rate: float) -> None:
 
 
 @inlined
+def _funding(state: F64, bars: F64, rate: F64, z: F64) -> None:
+    now = now_z = math.nan
+    if state[SETTLEMENTS] > 0.0:
+        now, now_z = state[FUNDING], state[FUNDING_DEV]
+    for i in range(bars.shape[0]):
+        if not math.isnan(bars[i, BAR_SETTLED_RATE]):
+            _settle(state, bars[i, BAR_SETTLED_RATE])
+            now, now_z = state[FUNDING], state[FUNDING_DEV]
+        rate[i], z[i] = now, now_z
+
+
+@inlined
+def _run(state: F64, bars: F64, btc: F64, out: F64, work: F64, past: F64) -> None:
+    """Fold well-formed closed bars (n, BAR_SIZE) into a symbol's state, in place, and write their feature rows.
+
+    The bars follow what the state holds without a long gap. ``btc`` (n, 3) are the market's features of the same
+    minutes, ``out`` (n, 17) in the order of ``schema.KEYS``, NaN where not yet valid or undefined (a mark that never
+    moved has no ``ema_dist_atr``). ``work`` (WORK_ROWS, >= n) and ``past`` (PAST_ROWS, >= N_HIST + n) are scratch.
+    """
+    n = bars.shape[0]
+    before = int(state[BARS])
+    mean, deviation = work[_MEAN, :n], work[_DEVIATION, :n]
+    closes, log_volume = past[_CLOSES, : N_CLOSES + n], work[_LOG_VOLUME, :n]
+    _copy(closes, 0, state, CLOSES, N_CLOSES)
+    basis = work[schema.BASIS]
+    for i in range(n):
+        close, index_close = bars[i, BAR_CLOSE], bars[i, BAR_INDEX_CLOSE]
+        closes[N_CLOSES + i] = close
+        basis[i] = (close - index_close) / index_close
+        log_volume[i] = math.log(1.0 + bars[i, BAR_QUOTE_VOLUME])
+    _copy(state, CLOSES, closes, n, N_CLOSES)
+    _mark(state, before, bars, work[schema.ATR, :n], work[schema.EMA_DIST_ATR, :n], work[schema.ADX, :n])
+    _hours(state, bars, work[schema.ATR_60, :n])
+    _last_price(state, before, closes, work[schema.RSI, :n], work[_HIST, :n])
+    _funding(state, bars, work[schema.FUNDING_RATE, :n], work[schema.FUNDING_Z, :n])
+    _return(closes, N_CLOSES, 1, before, work[schema.RET_1, :n])
+    _return(closes, N_CLOSES, 5, before, work[schema.RET_5, :n])
+    _return(closes, N_CLOSES, 15, before, work[schema.RET_15, :n])
+    _window_bb(state[HISTORY_BB:HISTORY_HIST], before, closes[N_CLOSES:], past, mean, deviation)
+    _z_column(work[schema.BB_Z], closes[N_CLOSES:], mean, deviation)
+    _window_60(state[HISTORY_VOL:RING_FUNDING], before, log_volume, past, mean, deviation)
+    _z_column(work[schema.VOL_Z], log_volume, mean, deviation)
+    _blank(work[schema.MACD_Z, :n], FIRST_HIST - before)
+    begun = min(max(FIRST_HIST - before, 0), n)
+    hist = work[_HIST, begun:n]
+    _window_hist(state[HISTORY_HIST:HISTORY_VOL], before + begun - FIRST_HIST, hist, past, mean, deviation)
+    _z_column(work[schema.MACD_Z, begun:n], hist, mean, deviation)
+    for i in range(n):
+        for j in range(schema.BTC_RET_60):
+            out[i, j] = work[j, i]
+        for j in range(BTC_SIZE):
+            out[i, schema.BTC_RET_60 + j] = btc[i, j]
+    state[BARS] += n
+    state[LAST_TS] = bars[n - 1, BAR_TS]
+
+
+@inlined
 def _begin(state: F64, ts: float) -> bool:
-    """Note the bar's time, starting again after a long gap; False when the bar is not newer than the state."""
+    """Make a state ready for a bar, starting again after a long gap; False when the bar is not newer than the state."""
     if state[BARS] > 0.0:
         if ts <= state[LAST_TS]:
             return False
-        if ts - state[LAST_TS] > (GAP_BARS_MAX + 1) * MINUTE:
+        if ts - state[LAST_TS] > LONGEST_STEP:
             state[:] = 0.0
     if state[BARS] == 0.0:
         state[ORIGIN_TS] = ts
-    state[LAST_TS] = ts
     return True
 
 
 @inlined
-def btc_step(market: F64, ts: float, close: float, out: F64) -> int:
-    """Fold BTCUSDT's closed bar into the market's state; ``out`` (3,) gets btc_ret_60, btc_vol_60, btc_regime.
-
-    ``market`` (MARKET_SIZE,) is changed in place. A NaN close is a missing bar: the state stays and the row is NaN, so
-    that every symbol's minute without BTC's bar is FEATURE_NAN. Returns a step code; NaN row unless ADVANCED.
-    """
-    out[0] = out[1] = out[2] = math.nan
-    if math.isnan(close):
-        return ABSENT
-    if not (close > 0.0 and close < math.inf):
-        return REFUSED
-    if not _begin(market, ts):
-        return NOT_NEWER
-    bars = int(market[BARS])
-    now = _push(market, RING_BTC, N_BTC + 1, bars, close)
-    market[BARS] += 1.0
-    if bars > 0:
-        _mean, deviation = _window_60(market, WINDOW_LOG_RET, bars - 1, math.log(close / market[now - 1]))
-        if bars >= N_BTC:
-            out[0] = close / market[now - N_BTC] - 1.0
-            out[1] = deviation
-            _regime(market, deviation)
-    if market[LOG_VOLS] >= N_REGIME:
-        out[2] = market[REGIME]
-    return ADVANCED
+def _follows(ts: float, previous_ts: float) -> bool:
+    """Whether a bar belongs to the run of the bar before."""
+    return 0.0 < ts - previous_ts <= LONGEST_STEP
 
 
 @inlined
-def _regime(market: F64, volatility: float) -> None:
-    """Fold a volatility into its exponentially weighted mean and variance; 0 changes nothing."""
-    if volatility == 0.0:
-        return
-    v = math.log(volatility)
-    if market[LOG_VOLS] == 0.0:
-        market[LOG_VOL_MEAN] = v
-        market[LOG_VOL_VAR] = 0.0
-    else:
-        delta = v - market[LOG_VOL_MEAN]
-        market[LOG_VOL_MEAN] += REGIME_ALPHA * delta
-        market[LOG_VOL_VAR] = (1.0 - REGIME_ALPHA) * (market[LOG_VOL_VAR] + REGIME_ALPHA * delta * delta)
-    market[LOG_VOLS] += 1.0
-    mean, deviation = market[LOG_VOL_MEAN], math.sqrt(market[LOG_VOL_VAR])
-    away = v - mean if deviation > NO_DEVIATION * max(abs(v), abs(mean)) else 0.0
-    market[REGIME] = 0.0 if away < CALM_BELOW * deviation else (2.0 if away > WILD_ABOVE * deviation else 1.0)
+def _btc_run(market: F64, ts: float, close: F64, out: F64, work: F64, past: F64) -> None:
+    """Fold BTCUSDT's closes (n,), the last of them at ``ts``, into the market's state; ``out`` (n, 3)."""
+    n = close.shape[0]
+    before = int(market[BARS])
+    closes, log_ret, mean, deviation = past[_CLOSES, : N_BTC + n], work[0, :n], work[1, :n], work[2, :n]
+    _copy(closes, 0, market, BTC_CLOSES, N_BTC)
+    _copy(closes, N_BTC, close, 0, n)
+    _copy(market, BTC_CLOSES, closes, n, N_BTC)
+    _return(closes, N_BTC, N_BTC, before, work[3, :n])
+    begun = 1 if before == 0 else 0  # the first bar has no return
+    for i in range(begun, n):
+        log_ret[i] = math.log(closes[N_BTC + i] / closes[N_BTC - 1 + i])
+    _window_60(
+        market[HISTORY_LOG_RET:MARKET_SIZE], before + begun - 1, log_ret[begun:], past, mean[begun:], deviation[begun:]
+    )
+    _blank(deviation, N_BTC - before)
+    for i in range(n):
+        out[i, 0] = work[3, i]
+        out[i, 1] = deviation[i]
+    _regime(market, deviation, mean, out)
+    market[BARS] += n
+    market[LAST_TS] = ts
 
 
 @inlined
-def step(state: F64, bar: F64, btc: F64, out: F64) -> int:
-    """Fold one closed bar into a symbol's state, in place, and write its feature row.
+def _regime(market: F64, volatility: F64, logs: F64, out: F64) -> None:
+    """Fold volatilities (n,) into their logarithm's exponentially weighted mean and variance; 0 changes nothing, nor
+    does NaN. ``logs`` (n,) is scratch."""
+    mean, variance, count, regime = market[LOG_VOL_MEAN], market[LOG_VOL_VAR], market[LOG_VOLS], market[REGIME]
+    for i in range(volatility.shape[0]):
+        logs[i] = math.log(volatility[i])
+    for i in range(volatility.shape[0]):
+        if volatility[i] > 0.0:
+            v = logs[i]
+            if count == 0.0:
+                mean, variance = v, 0.0
+            else:
+                delta = v - mean
+                mean += REGIME_ALPHA * delta
+                variance = (1.0 - REGIME_ALPHA) * (variance + REGIME_ALPHA * delta * delta)
+            count += 1.0
+            deviation = math.sqrt(variance)
+            away = v - mean if deviation > NO_DEVIATION * max(abs(v), abs(mean)) else 0.0
+            regime = 0.0 if away < CALM_BELOW * deviation else (2.0 if away > WILD_ABOVE * deviation else 1.0)
+        out[i, 2] = regime if count >= N_REGIME else math.nan
+    market[LOG_VOL_MEAN], market[LOG_VOL_VAR], market[LOG_VOLS], market[REGIME] = mean, variance, count, regime
 
-    ``state`` (STATE_SIZE,), ``bar`` (BAR_SIZE,) well formed (``bar_fault``), ``btc`` (3,) the market's features of the
-    same minute, ``out`` (17,) in the order of ``schema.KEYS``, NaN where not yet valid or undefined (a mark that never
-    moved has no ``ema_dist_atr``). A gap of up to 60 missing bars since the last bar keeps the state, a longer one
-    starts it again. Returns ADVANCED, or NOT_NEWER with state and ``out`` untouched.
-    """
-    ts = bar[BAR_TS]
-    if not _begin(state, ts):
-        return NOT_NEWER
-    bars = int(state[BARS])
-    close = bar[BAR_CLOSE]
-    mark_high, mark_low, mark_close = bar[BAR_MARK_HIGH], bar[BAR_MARK_LOW], bar[BAR_MARK_CLOSE]
-    out[:] = math.nan
 
-    # Mark: ranges, direction, hours, distance from the EMA.
-    if bars > 0:
-        true_range = _true_range(mark_high, mark_low, state[MARK_CLOSE])
-        _mark_average_range(state, bars, mark_high, mark_low, true_range)
-    _hour(state, ts, mark_high, mark_low, mark_close)
-    _ema(state, EMA_MARK, bars, N_EMA, mark_close)
-    state[MARK_HIGH] = mark_high
-    state[MARK_LOW] = mark_low
-    state[MARK_CLOSE] = mark_close
-    if bars >= N_WILDER:
-        out[schema.ATR] = state[TR_MEAN]
-        if bars >= N_EMA - 1 and state[TR_MEAN] > 0.0:
-            out[schema.EMA_DIST_ATR] = (mark_close - state[EMA_MARK]) / state[TR_MEAN]
-    if bars >= 2 * N_WILDER - 1:
-        out[schema.ADX] = state[DX_MEAN]
-    if state[HOURS] > N_WILDER:
-        out[schema.ATR_60] = state[HOUR_TR_MEAN]
-
-    # Last price: returns, RSI, bands, MACD.
-    now = _push(state, RING_CLOSE, N_CLOSE, bars, close)
-    if bars >= 1:
-        change = close - state[now - 1]
-        _wilder(state, GAIN, bars - 1, max(change, 0.0))
-        _wilder(state, LOSS, bars - 1, max(-change, 0.0))
-        out[schema.RET_1] = close / state[now - 1] - 1.0
-    if bars >= 5:
-        out[schema.RET_5] = close / state[now - 5] - 1.0
-    if bars >= 15:
-        out[schema.RET_15] = close / state[now - 15] - 1.0
-    if bars >= N_WILDER:
-        moved = state[GAIN] + state[LOSS]
-        out[schema.RSI] = 100.0 * (state[GAIN] / moved) if moved > 0.0 else 50.0
-    mean, deviation = _window_bb(state, WINDOW_BB, bars, close)
-    out[schema.BB_Z] = _z(close, mean, deviation)
-    _ema(state, EMA_FAST, bars, N_FAST, close)
-    _ema(state, EMA_SLOW, bars, N_SLOW, close)
-    if bars >= N_SLOW - 1:
-        macd = state[EMA_FAST] - state[EMA_SLOW]
-        macds = bars - (N_SLOW - 1)
-        _ema(state, EMA_SIGNAL, macds, N_SIGNAL, macd)
-        if macds >= N_SIGNAL - 1:
-            hists = macds - (N_SIGNAL - 1)
-            hist = macd - state[EMA_SIGNAL]
-            mean, deviation = _window_hist(state, WINDOW_HIST, hists, hist)
-            out[schema.MACD_Z] = _z(hist, mean, deviation)
-
-    # Volume, funding, basis, the market.
-    log_volume = math.log(1.0 + bar[BAR_QUOTE_VOLUME])
-    mean, deviation = _window_60(state, WINDOW_VOL, bars, log_volume)
-    out[schema.VOL_Z] = _z(log_volume, mean, deviation)
-    if not math.isnan(bar[BAR_SETTLED_RATE]):
-        _settle(state, bar[BAR_SETTLED_RATE])
-    if state[SETTLEMENTS] > 0.0:
-        out[schema.FUNDING_RATE] = state[FUNDING]
-        out[schema.FUNDING_Z] = state[FUNDING_DEV]
-    index_close = bar[BAR_INDEX_CLOSE]
-    out[schema.BASIS] = (close - index_close) / index_close
-    out[schema.BTC_RET_60] = btc[0]
-    out[schema.BTC_VOL_60] = btc[1]
-    out[schema.BTC_REGIME] = btc[2]
-    state[BARS] += 1.0
-    return ADVANCED
+# --- folds -----------------------------------------------------------------------------------------------------------
 
 
 def fold(bars: F64, btc_features: F64, state: F64) -> F64:
-    """``step`` over well-formed bars ``(n, BAR_SIZE)`` in time order; ``btc_features`` (n, 3) of the same minutes.
+    """Fold bars ``(n, BAR_SIZE)`` in time order; ``btc_features`` (n, 3) of the same minutes.
 
-    Returns features ``(n, 17)`` and leaves ``state`` after the last bar. A bar that is not newer gives a NaN row.
+    Returns features ``(n, 17)``, NaN where not yet valid or undefined (a mark that never moved has no
+    ``ema_dist_atr``), and leaves ``state`` (STATE_SIZE,) after the last bar. A gap of up to 60 missing bars keeps the
+    state, a longer one starts it again. A bar that is not newer gives a NaN row. Raises InvalidInputError naming row
+    and field of the first malformed bar (``bar_fault``); ``state`` is worth nothing then.
     """
     # numpy asks for huge pages, the kernels' own allocator does not: that is a quarter of a year's fold in page faults
     out = np.empty((bars.shape[0], schema.N_FEATURES))
-    _fold(bars, btc_features, state, out)
+    row = _fold(bars, btc_features, state, out)
+    if row >= 0:
+        field = bar_fault(bars[row])
+        raise InvalidInputError(f"bars[{row}].{BAR_FIELDS[field]}", float(bars[row, field]), BAR_EXPECTED[field])
     return out
 
 
 @kernel
-def _fold(bars: F64, btc_features: F64, state: F64, out: F64) -> None:
-    for i in range(bars.shape[0]):
-        if step(state, bars[i], btc_features[i], out[i]) != ADVANCED:
-            out[i] = math.nan
+def _fold(bars: F64, btc_features: F64, state: F64, out: F64) -> int:
+    n, work, past = bars.shape[0], np.empty((WORK_ROWS, RUN)), np.empty((PAST_ROWS, N_HIST + RUN))
+    start = 0
+    while start < n:
+        if bar_fault(bars[start]) >= 0:
+            return start
+        stop = start + 1
+        if not _begin(state, bars[start, BAR_TS]):
+            out[start] = math.nan
+        else:
+            last = min(n, start + RUN)
+            while stop < last and _follows(bars[stop, BAR_TS], bars[stop - 1, BAR_TS]) and bar_fault(bars[stop]) < 0:
+                stop += 1
+            _run(state, bars[start:stop], btc_features[start:stop], out[start:stop], work, past)
+        start = stop
+    return -1
 
 
 def btc_fold(ts: F64, close: F64, market: F64) -> F64:
@@ -482,8 +581,42 @@ def btc_fold(ts: F64, close: F64, market: F64) -> F64:
 
 @kernel
 def _btc_fold(ts: F64, close: F64, market: F64, out: F64) -> None:
-    for i in range(ts.shape[0]):
-        btc_step(market, ts[i], close[i], out[i])
+    n, work, past = ts.shape[0], np.empty((WORK_ROWS, RUN)), np.empty((PAST_ROWS, N_HIST + RUN))
+    start = 0
+    while start < n:
+        stop = start + 1
+        if not _is_price(close[start]) or not _begin(market, ts[start]):
+            out[start] = math.nan
+        else:
+            last = min(n, start + RUN)
+            while stop < last and _follows(ts[stop], ts[stop - 1]) and _is_price(close[stop]):
+                stop += 1
+            _btc_run(market, ts[stop - 1], close[start:stop], out[start:stop], work, past)
+        start = stop
+
+
+@inlined
+def _is_price(value: float) -> bool:
+    return (value > 0.0) & (value < math.inf)
+
+
+@kernel
+def btc_step(market: F64, ts: float, close: float, out: F64) -> int:
+    """Fold BTCUSDT's closed bar into the market's state; ``out`` (3,) gets btc_ret_60, btc_vol_60, btc_regime.
+
+    ``market`` (MARKET_SIZE,) is changed in place. A NaN close is a missing bar: the state stays and the row is NaN, so
+    that every symbol's minute without BTC's bar is FEATURE_NAN. Returns a step code; NaN row unless ADVANCED.
+    """
+    out[:] = math.nan
+    if math.isnan(close):
+        return ABSENT
+    if not _is_price(close):
+        return REFUSED
+    if not _begin(market, ts):
+        return NOT_NEWER
+    work, past = np.empty((WORK_ROWS, 1)), np.empty((PAST_ROWS, N_HIST + 1))
+    _btc_run(market, ts, np.full(1, close), out.reshape(1, BTC_SIZE), work, past)
+    return ADVANCED
 
 
 @inlined
@@ -527,33 +660,28 @@ def _fault_of(bar: F64) -> int:
 
 
 @kernel
-def first_fault(bars: F64) -> tuple[int, int]:
-    """Row and field of the first malformed bar, or (-1, -1)."""
-    for i in range(bars.shape[0]):
-        field = bar_fault(bars[i])
-        if field >= 0:
-            return i, field
-    return -1, -1
-
-
-@kernel
 def step_many(
     states: F64, bars: F64, present: NDArray[np.bool_], ts: float, btc: F64, out: F64, codes: NDArray[np.int64]
 ) -> None:
-    """One minute of all symbols: ``step`` where ``present``.
+    """Fold one minute of all symbols: a run of one bar for each that is ``present``.
 
     ``states`` (S, STATE_SIZE) is changed in place; ``bars`` (S, BAR_SIZE); ``btc`` (3,) the market's row of minute
     ``ts``; ``out`` (S, 17) gets the rows, NaN where the symbol did not advance; ``codes`` (S,) says ADVANCED, ABSENT,
     NOT_NEWER or REFUSED (malformed, or a bar of another minute), so that one bad bar never touches a state.
     """
+    work, past, shared = np.empty((WORK_ROWS, 1)), np.empty((PAST_ROWS, N_HIST + 1)), btc.reshape(1, BTC_SIZE)
     for s in range(states.shape[0]):
-        out[s, :] = math.nan
         if not present[s]:
             codes[s] = ABSENT
         elif bars[s, BAR_TS] != ts or bar_fault(bars[s]) >= 0:
             codes[s] = REFUSED
+        elif not _begin(states[s], ts):
+            codes[s] = NOT_NEWER
         else:
-            codes[s] = step(states[s], bars[s], btc, out[s])
+            _run(states[s], bars[s : s + 1], shared, out[s : s + 1], work, past)
+            codes[s] = ADVANCED
+        if codes[s] != ADVANCED:
+            out[s, :] = math.nan
 
 
 def warm() -> None:
@@ -565,8 +693,6 @@ def warm() -> None:
     states, market = np.zeros((2, STATE_SIZE)), np.zeros(MARKET_SIZE)
     btc = np.empty(BTC_SIZE)
     btc_step(market, MINUTE, 1.0, btc)
-    step(states[0], bars[0], btc, out[0])
     step_many(states, bars, np.ones(2, dtype=np.bool_), MINUTE, btc, out, codes)
     fold(bars, btc_fold(bars[:, BAR_TS].copy(), bars[:, BAR_CLOSE].copy(), np.zeros(MARKET_SIZE)), states[0])
     bar_fault(bars[0])
-    first_fault(bars)

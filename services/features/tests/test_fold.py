@@ -44,6 +44,29 @@ def test_live_fold_equals_batch_fold_bit_for_bit(market: tuple[np.ndarray, np.nd
     assert not states[2].any()
 
 
+@given(st.lists(st.tuples(st.integers(1, N - 1), st.integers(1, 130)), max_size=6))
+@settings(max_examples=15, deadline=None, derandomize=True)
+def test_runs_are_cut_at_gaps_and_change_no_bit(gaps: list[tuple[int, int]]) -> None:
+    rng = np.random.default_rng(24)
+    bars = random_bars(N, rng, settle_every=31)
+    kept = np.ones(N, dtype=bool)
+    for at, missing in gaps:
+        kept[at : at + missing] = False
+    bars = np.concatenate([bars[kept], bars[kept][-3:]])  # the last ones are not newer
+    market, alone, whole = (np.zeros(size) for size in (k.MARKET_SIZE, k.STATE_SIZE, k.STATE_SIZE))
+    shared = k.btc_fold(bars[:, k.BAR_TS].copy(), bars[:, k.BAR_CLOSE].copy(), market)
+    rows = k.fold(bars, shared, whole)
+    state, row, out, code = np.zeros(k.MARKET_SIZE), np.empty(3), np.empty((1, 17)), np.empty(1, dtype=np.int64)
+    for i, bar in enumerate(bars):
+        k.btc_step(state, bar[k.BAR_TS], bar[k.BAR_CLOSE], row)
+        k.step_many(alone[None, :], bar[None, :], np.ones(1, dtype=bool), bar[k.BAR_TS], row, out, code)
+        assert bits(row) == bits(shared[i])
+        assert bits(out[0]) == bits(rows[i])
+        assert code[0] == (k.ADVANCED if i < len(bars) - 3 else k.NOT_NEWER)
+    assert bits(alone) == bits(whole)
+    assert bits(state) == bits(market)
+
+
 @given(st.lists(st.integers(1, N - 1), max_size=4))
 @settings(max_examples=15, deadline=None, derandomize=True)
 def test_restart_from_a_checkpoint_changes_no_bit(cuts: list[int]) -> None:
