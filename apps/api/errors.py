@@ -25,6 +25,14 @@ log = structlog.get_logger(__name__)
 
 PROBLEM_TYPE = "application/problem+json"
 _ECHO_MAX = 100  # characters of a refused value that are shown back
+_EXPECTED = {  # in our words where the checker's do not go on from "expected"
+    "missing": "a value",
+    "extra_forbidden": "no field of this name",
+    "model_attributes_type": "an object",
+    "model_type": "an object",
+    "dict_type": "an object",
+    "list_type": "a list",
+}
 _SECRET = frozenset({"password", "current", "code", "token"})  # fields whose values never are
 
 
@@ -190,11 +198,13 @@ def from_exception(exc: Exception, path: str) -> Problem:
 
 def _field_error(error: dict[str, Any]) -> FieldError:
     where = [str(part) for part in error["loc"] if part not in ("query", "body", "path", "header")]
+    if error["type"] == "json_invalid":  # its place is a position in the text, its input what was read so far
+        return FieldError(field="body", value="<hidden>", expected=f"JSON; {error['ctx']['error']} at {where[-1]}")
     missing = error["type"] == "missing"
     return FieldError(
         field=".".join(where) or "body",
         value="nothing" if missing else _echo(where, error.get("input")),
-        expected="a value" if missing else _expectation(error),
+        expected=_EXPECTED.get(error["type"]) or _expectation(error),
     )
 
 

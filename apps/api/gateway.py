@@ -3,11 +3,16 @@
 The reader hands each message to every subscriber by reference and never waits. A subscriber keeps at most one
 unsent message a channel (or one bounded list of events); its own sender task takes it when its socket is writable. A
 slow screen therefore skips states, and a stuck one is closed.
+
+A frame's ``seq`` counts what one socket got of a channel. Its ``at`` names the place in the channel itself: a screen
+that comes back with it gets what it missed, or a snapshot where that is no longer known.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Container
+import secrets
+from collections import deque
+from collections.abc import Awaitable, Callable, Container, Mapping
 from dataclasses import dataclass, field
 
 import orjson
@@ -16,6 +21,7 @@ from psycopg import Error as DatabaseError
 from psycopg_pool import PoolClosed, PoolTimeout
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from apps.api import filters
 from apps.api.auth.errors import AuthError
 from apps.api.auth.identity import Identity
 from apps.api.auth.identity import Kind as CallerKind
@@ -28,7 +34,7 @@ log = structlog.get_logger(__name__)
 
 MESSAGE_MAX = 4096  # bytes of a client's message
 CLIENTS_MAX = 1000
-EVENTS_MAX = 256  # unsent events of a channel; beyond them the screen gets a fresh snapshot instead
+EVENTS_MAX = 256  # unsent or missed messages of a channel of events; beyond them the screen gets a snapshot instead
 REPLIES_MAX = 32  # unsent answers; a client that asks without reading is closed
 BAD_MAX = 20  # bad messages before the socket is closed
 SEND_TIMEOUT_S = 30.0
@@ -49,6 +55,8 @@ class Subscription:
     """What one screen has still to get of one channel."""
 
     seq: int = 0
+    place: int = 0  # of the newest message that was offered, in the hub's count
+    wanted: filters.Filter = filters.EVERYTHING
     wants_snapshot: bool = True
     state: str | None = None
     events: list[str] = field(default_factory=list)
@@ -87,9 +95,15 @@ class Client:
         self._wake = asyncio.Event()
         self._bad = 0
 
-    def offer(self, channel: str, data: str) -> None:
+    def wanted(self, channel: str) -> filters.Filter:
+        """What this screen wants of ``channel``."""
+        return self.subscriptions[channel].wanted
+
+    def offer(self, channel: str, data: str, place: int) -> None:
         """Called by the reader of the bus: never waits."""
-        if self.subscriptions[channel].offer(CHANNELS[channel], data):
+        held = self.subscriptions[channel]
+        held.place = place
+        if held.offer(CHANNELS[channel], data):
             self._hub.metrics.conflated.labels(channel).inc()
         self._wake.set()
 
@@ -130,14 +144,24 @@ class Client:
             for channel in request.channels:
                 self.caller.obey(CHANNEL_RULES[channel])
             for channel in request.channels:
-                held = self.subscriptions.setdefault(channel, Subscription())
-                held.wants_snapshot = True  # asked again: a screen that lost its place
-                self._hub.join(channel, self)
+                self._subscribe(channel, request)
         else:
             for channel in request.channels:
                 self.subscriptions.pop(channel, None)
                 self._hub.leave(channel, self)
         self._wake.set()
+
+    def _subscribe(self, channel: str, request: "Request") -> None:
+        """Begin with what was missed since the named place, else with a snapshot: also for one that asks again."""
+        held = self.subscriptions.setdefault(channel, Subscription())
+        held.wanted, held.state = request.wanted, None
+        held.events.clear()
+        held.place = self._hub.place(channel)
+        missed = self._hub.missed(channel, request.resume.get(channel))
+        held.wants_snapshot = missed is None
+        for data in missed or ():
+            held.offer(CHANNELS[channel], filters.keep(data, held.wanted) if held.wanted else data)
+        self._hub.join(channel, self)
 
     def _reply(self, value: dict[str, str]) -> None:
         self._replies.append(orjson.dumps(value).decode())
@@ -175,20 +199,22 @@ class Client:
         sent = 0
         if held.wants_snapshot:
             held.wants_snapshot = False  # before reading: events from now on come after the snapshot
+            held.place = place = self._hub.place(channel)
             data = await self._snapshot(channel, held)
             if data is None or self.subscriptions.get(channel) is not held:
                 return 0
-            await self._send_frame(channel, "snapshot", held, data)
+            await self._send_frame(channel, "snapshot", held, data, place)
             sent += 1
         update = held.take()
         if update is not None:
-            await self._send_frame(channel, "update", held, update)
+            await self._send_frame(channel, "update", held, update, held.place)
             sent += 1
         return sent
 
     async def _snapshot(self, channel: str, held: Subscription) -> str | None:
         try:
-            return await self._hub.snapshot(channel)
+            data = await self._hub.snapshot(channel)
+            return filters.keep(data, held.wanted) if held.wanted else data
         except (DatabaseError, PoolTimeout, PoolClosed) as exc:
             log.warning("snapshot_failed", channel=channel, error=str(exc))
             held.wants_snapshot = True
@@ -197,10 +223,11 @@ class Client:
             await self._send(orjson.dumps({"type": "error", "code": "STORE_UNAVAILABLE", "message": message}).decode())
             return None
 
-    async def _send_frame(self, channel: str, kind: str, held: Subscription, data: str) -> None:
+    async def _send_frame(self, channel: str, kind: str, held: Subscription, data: str, place: int) -> None:
         held.seq += 1
+        at = f"{self._hub.life}-{place}"
         # by hand: the data is JSON already, and the same string for every screen
-        await self._send(f'{{"channel":"{channel}","type":"{kind}","seq":{held.seq},"data":{data}}}')
+        await self._send(f'{{"channel":"{channel}","type":"{kind}","seq":{held.seq},"at":"{at}","data":{data}}}')
         self._hub.metrics.sent.labels(channel, kind).inc()
 
     async def _send(self, text: str) -> None:
@@ -220,6 +247,8 @@ class Request:
 
     op: str
     channels: tuple[str, ...] = ()
+    wanted: filters.Filter = filters.EVERYTHING
+    resume: Mapping[str, str] = field(default_factory=dict)
 
 
 def parse(text: str | None) -> Request:
@@ -235,6 +264,9 @@ def parse(text: str | None) -> Request:
     if not isinstance(value, dict):
         raise BadMessageError("message: expected a JSON object")
     op, channels = value.get("op"), value.get("channels")
+    for name in value:
+        if name not in ("op", "channels", "filters", "resume"):
+            raise BadMessageError(f"{name[:40]}: expected op, channels, filters and resume only")
     if op == "ping":
         return Request("ping")
     if op not in ("subscribe", "unsubscribe"):
@@ -244,7 +276,15 @@ def parse(text: str | None) -> Request:
     for channel in channels:
         if not isinstance(channel, str) or channel not in CHANNELS:
             raise BadMessageError(f"channels: got {str(channel)[:40]!r}, expected one of {', '.join(CHANNELS)}")
-    return Request(op, tuple(dict.fromkeys(channels)))
+    channels = tuple(dict.fromkeys(channels))
+    try:
+        wanted = filters.read(value.get("filters", {}), channels)
+    except filters.FilterError as exc:
+        raise BadMessageError(str(exc)) from exc
+    resume = value.get("resume", {})
+    if not isinstance(resume, dict) or not all(isinstance(at, str) for at in resume.values()):
+        raise BadMessageError('resume: expected the "at" of the last frame by channel, such as {"risk_events": "…-7"}')
+    return Request(op, channels, wanted, resume)
 
 
 class Hub:
@@ -255,6 +295,9 @@ class Hub:
         self._clients: set[Client] = set()
         self._channels: dict[str, set[Client]] = {channel: set() for channel in CHANNELS}
         self._newest: dict[str, str] = {}
+        self.life = secrets.token_hex(4)  # places of another life mean nothing
+        self._places = dict.fromkeys(CHANNELS, 0)
+        self._past: dict[str, deque[str]] = {channel: deque(maxlen=EVENTS_MAX) for channel in CHANNELS}
         self._snapshots = BodyCache(ttl_ms=250.0)
 
     @property
@@ -274,12 +317,34 @@ class Hub:
         """``client`` no longer wants ``channel``."""
         self._channels[channel].discard(client)
 
+    def place(self, channel: str) -> int:
+        """How many messages ``channel`` has had."""
+        return self._places[channel]
+
+    def missed(self, channel: str, at: str | None) -> list[str] | None:
+        """Messages of ``channel`` after the place ``at``, as a frame named it; None where only a snapshot helps."""
+        life, _, number = (at or "").rpartition("-")
+        if life != self.life or not number.isdecimal() or channel in ALWAYS_READ:
+            return None
+        behind = self._places[channel] - int(number)
+        if CHANNELS[channel] is not Kind.EVENTS:  # the newest says everything
+            return None if behind < 0 else [self._newest[channel]] if behind else []
+        past = self._past[channel]
+        return None if not 0 <= behind <= len(past) else list(past)[len(past) - behind :]
+
     def publish(self, channel: str, data: str) -> None:
         """Hand JSON ``data`` to every subscriber of ``channel``. Never waits."""
-        if CHANNELS[channel] is not Kind.EVENTS:
+        self._places[channel] += 1
+        if CHANNELS[channel] is Kind.EVENTS:
+            self._past[channel].append(data)
+        else:
             self._newest[channel] = data
+        shares = {filters.EVERYTHING: data}  # one for all who want the same
         for client in self._channels[channel]:
-            client.offer(channel, data)
+            wanted = client.wanted(channel)
+            if wanted not in shares:
+                shares[wanted] = filters.keep(data, wanted)
+            client.offer(channel, shares[wanted], self._places[channel])
 
     async def snapshot(self, channel: str) -> str:
         """The current state of ``channel``: the bus's last word on it where that is complete, else the tables'."""

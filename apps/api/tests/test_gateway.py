@@ -4,6 +4,7 @@
 import asyncio
 import contextlib
 import json
+import re
 import struct
 from datetime import UTC, datetime, timedelta
 
@@ -13,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from apps.api import filters
 from apps.api.channels import CHANNELS, Kind
 from apps.api.gateway import EVENTS_MAX, MESSAGE_MAX, BadMessageError, Subscription, parse
 from apps.api.keyed import NewestRows
@@ -31,6 +33,13 @@ async def connect(server, *channels):
 
 async def frame(socket, seconds=60.0):
     return json.loads(await socket.receive_str(timeout=seconds))
+
+
+async def plain(socket):
+    """A frame without its place, which differs from one start of the API to the next."""
+    found = await frame(socket)
+    found.pop("at", None)
+    return found
 
 
 async def tell(server, channel, value):
@@ -78,6 +87,39 @@ def test_too_many_events_become_a_snapshot_and_not_a_queue():
         held.offer(Kind.EVENTS, json.dumps({"i": i}))
     assert held.wants_snapshot
     assert held.take() is None
+
+
+def test_filters_keep_rows_and_name_what_is_wrong():
+    wanted = parse(
+        '{"op":"subscribe","channels":["order_updates"],"filters":{"symbol":["A","B"],"mode":["live"]}}'
+    ).wanted
+    rows = [{"symbol": s, "mode": m} for s in ("A", "B", "C", None) for m in ("live", "shadow")]
+    assert json.loads(filters.keep(json.dumps(rows), wanted)) == [rows[0], rows[2]]
+    assert json.loads(filters.keep(json.dumps(rows[0]), wanted)) == [rows[0]]
+    assert json.loads(filters.keep('{"mode":"live"}', wanted)) == []
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ({"filters": {"mode": ["live"]}}, "'mode', expected for signal_updates one of: symbol"),
+        ({"filters": {"symbol": "BTCUSDT"}}, "filters.symbol: expected a list of 1 to 100 texts"),
+        ({"filters": {"symbol": []}}, "filters.symbol"),
+        ({"filters": {"symbol": [1]}}, "filters.symbol"),
+        ({"filters": {"symbol": ["A"] * 101}}, "filters.symbol"),
+        ({"filters": []}, "filters: expected an object"),
+        ({"resume": ["x"]}, "resume: expected"),
+        ({"resume": {"signal_updates": 7}}, "resume: expected"),
+        ({"symbols": ["A"]}, "symbols: expected op, channels, filters and resume only"),
+    ],
+)
+def test_a_wish_that_is_not_understood_is_refused(extra, said):
+    with pytest.raises(BadMessageError, match=re.escape(said)):
+        parse(json.dumps({"op": "subscribe", "channels": ["signal_updates"], **extra}))
+
+
+def test_every_channel_says_what_it_can_be_filtered_by():
+    assert filters.FIELDS.keys() == CHANNELS.keys()
 
 
 def test_late_symbols_complete_the_picture():
@@ -146,9 +188,9 @@ async def test_updates_follow_with_a_growing_seq_per_channel(desk):
     assert {(await frame(socket))["type"] for _ in range(2)} == {"snapshot"}
     for i in range(2, 6):
         await tell(desk, "position_updates", [{"i": i}])
-        assert await frame(socket) == {"channel": "position_updates", "type": "update", "seq": i, "data": [{"i": i}]}
+        assert await plain(socket) == {"channel": "position_updates", "type": "update", "seq": i, "data": [{"i": i}]}
     await tell(desk, "risk_events", {"event_type": "X"})
-    assert await frame(socket) == {"channel": "risk_events", "type": "update", "seq": 2, "data": [{"event_type": "X"}]}
+    assert await plain(socket) == {"channel": "risk_events", "type": "update", "seq": 2, "data": [{"event_type": "X"}]}
     await tell(desk, "order_updates", {})  # not asked for
     await socket.send_json({"op": "unsubscribe", "channels": ["position_updates"]})
     await socket.send_json({"op": "ping"})
@@ -161,13 +203,64 @@ async def test_updates_follow_with_a_growing_seq_per_channel(desk):
 
 
 @integration
+async def test_a_screen_gets_only_what_it_filters_for(desk):
+    socket, all_of_it = await connect(desk), await connect(desk, "signal_updates", "risk_events")
+    await socket.send_json({"op": "subscribe", "channels": ["signal_updates"], "filters": {"symbol": ["BTCUSDT"]}})
+    await socket.send_json({"op": "subscribe", "channels": ["risk_events"], "filters": {"symbol": ["ETHUSDT"]}})
+    first = {f["channel"]: f for f in [await frame(socket), await frame(socket)]}
+    assert [row["symbol"] for row in first["signal_updates"]["data"]] == ["BTCUSDT"]
+    assert first["risk_events"]["data"] == []
+    for _ in range(2):
+        await frame(all_of_it)
+    ts = NEWEST + timedelta(minutes=1)
+    events = [{"event_id": i, "symbol": s, "event_type": "X"} for i, s in enumerate(("BTCUSDT", None, "ETHUSDT"))]
+    for event in events:
+        await tell(desk, "risk_events", event)
+    await tell(desk, "signal_updates", [signal(s, ts.isoformat()) for s in ("BTCUSDT", "ETHUSDT")])
+    got = [await frame(socket), await frame(socket)]
+    assert [event["event_id"] for f in got if f["channel"] == "risk_events" for event in f["data"]] == [2]
+    assert {row["symbol"] for f in got if f["channel"] == "signal_updates" for row in f["data"]} == {"BTCUSDT"}
+    await socket.close()
+    await all_of_it.close()
+
+
+@integration
+async def test_a_screen_that_comes_back_goes_on_where_it_was(desk):
+    channels = ["position_updates", "risk_events", "status_updates"]
+    socket = await connect(desk, *channels)
+    at = {f["channel"]: f["at"] for f in [await frame(socket) for _ in channels]}
+    await socket.close()
+    events = [{"event_id": i, "symbol": None, "event_type": "X"} for i in range(3)]
+    for event in events:
+        await tell(desk, "risk_events", event)
+    watcher = await connect(desk, "risk_events")  # its frames tell when the bus has been read
+    seen = 0
+    while seen < 3:
+        seen = int((await frame(watcher))["at"].rpartition("-")[2]) - int(at["risk_events"].rpartition("-")[2])
+    back = await connect(desk)
+    await back.send_json({"op": "subscribe", "channels": channels, "resume": at})
+    frames = {f["channel"]: f for f in [await frame(back), await frame(back)]}
+    assert frames.keys() == {"risk_events", "status_updates"}  # of positions there is no news
+    assert (frames["risk_events"]["type"], frames["risk_events"]["data"]) == ("update", events)
+    assert frames["status_updates"]["type"] == "snapshot"  # health is always asked anew
+    for stale in ("00000000-3", at["risk_events"][:-1] + "9999", "x", ""):
+        await back.send_json({"op": "subscribe", "channels": ["risk_events"], "resume": {"risk_events": stale}})
+        answer = await frame(back)
+        while answer["channel"] != "risk_events":
+            answer = await frame(back)
+        assert answer["type"] == "snapshot", stale
+    await back.close()
+    await watcher.close()
+
+
+@integration
 async def test_who_comes_later_gets_the_last_word_of_the_bus(desk):
     first = await connect(desk, "position_updates")
     await frame(first)
     await tell(desk, "position_updates", [{"symbol": "NEW"}])
     await frame(first)
     second = await connect(desk, "position_updates")
-    assert await frame(second) == {
+    assert await plain(second) == {
         "channel": "position_updates",
         "type": "snapshot",
         "seq": 1,

@@ -122,6 +122,7 @@ export const frameSchema = z.object({
   channel: z.optional(z.string()),
   type: z.string(),
   seq: z.optional(z.number()),
+  at: z.optional(z.string()),
   data: z.optional(z.unknown()),
   code: z.optional(z.string()),
   message: z.optional(z.string()),

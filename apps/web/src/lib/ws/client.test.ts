@@ -88,7 +88,7 @@ describe("GatewayClient", () => {
   it("subscribes to its channels once the socket is open", () => {
     expect(last().sent).toEqual([]);
     last().accept();
-    expect(last().sent).toEqual([{ op: "subscribe", channels: ["status_updates", "signal_updates"] }]);
+    expect(last().sent).toEqual([{ op: "subscribe", channels: ["status_updates", "signal_updates"], resume: {} }]);
     expect(states).toEqual(["connecting", "open"]);
   });
 
@@ -109,6 +109,20 @@ describe("GatewayClient", () => {
     last().deliver(frame(2));
     expect(data).toHaveLength(2);
     expect(problems).toEqual([]);
+  });
+
+  it("goes on after a break where it was, but not where it lost its place", () => {
+    last().accept();
+    last().deliver({ ...frame(1, "snapshot"), at: "a-7" });
+    last().deliver({ ...frame(2), at: "a-8" });
+    last().deliver({ ...frame(1, "snapshot", "signal_updates"), at: "a-3" });
+    last().deliver({ ...frame(3, "update", "signal_updates"), at: "a-5" });
+    last().onclose?.({});
+    timers.advance(20_000);
+    last().accept();
+    expect(last().sent[0]).toEqual({ op: "subscribe", channels: ["status_updates", "signal_updates"], resume: { status_updates: "a-8" } });
+    last().deliver({ ...frame(1), at: "a-9" });
+    expect(data.at(-1)).toEqual(["status_updates", "update", { n: 1 }]);
   });
 
   it("asks for a new snapshot after a gap and shows nothing from beyond it", () => {

@@ -57,6 +57,10 @@ export class GatewayClient {
   private attempt = 0;
   private stopped = true;
   private seqs = new Map<string, number>();
+  /** The place in each channel up to which everything was delivered: what to go on from after a break. */
+  private places = new Map<string, string>();
+  /** Channels with a gap, until their snapshot is here. */
+  private broken = new Set<string>();
   private retryTimer: unknown = null;
   private pingTimer: unknown = null;
   private heardSincePing = true;
@@ -99,10 +103,11 @@ export class GatewayClient {
     }
     this.socket = socket;
     socket.onopen = () => {
-      // A new connection counts from one again and sends a snapshot of each channel first.
+      // A new connection counts from one again and sends what was missed, or a snapshot where that is not known.
       this.seqs.clear();
+      this.broken.clear();
       this.heardSincePing = true;
-      this.send({ op: "subscribe", channels: [...this.options.channels] });
+      this.send({ op: "subscribe", channels: [...this.options.channels], resume: Object.fromEntries(this.places) });
       this.options.onConnection("open");
       this.armPing();
     };
@@ -129,19 +134,23 @@ export class GatewayClient {
     // Only a connection that delivers resets the backoff; one that opens and dies at once keeps backing off.
     this.attempt = 0;
     if (!this.inOrder(frame, frame.channel)) return;
+    if (frame.at !== undefined) this.places.set(frame.channel, frame.at);
     this.options.onData(frame.channel, frame.type, frame.data);
   }
 
   /** A snapshot restarts the count; a gap asks for a new snapshot and drops what came after it. */
   private inOrder(frame: Frame, channel: string): boolean {
     if (frame.seq === undefined) return true;
+    if (frame.type === "snapshot") this.broken.delete(channel);
+    else if (this.broken.has(channel)) return false;
     const last = this.seqs.get(channel);
     if (frame.type === "snapshot" || last === undefined || frame.seq === last + 1) {
       this.seqs.set(channel, frame.seq);
       return true;
     }
     if (frame.seq <= last) return false;
-    this.seqs.delete(channel);
+    this.broken.add(channel);
+    this.places.delete(channel);
     this.options.onProblem?.(`gap on ${channel}: ${last} to ${frame.seq}`);
     this.send({ op: "unsubscribe", channels: [channel] });
     this.send({ op: "subscribe", channels: [channel] });
