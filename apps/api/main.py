@@ -17,7 +17,7 @@ from fastapi import Depends, FastAPI
 from psycopg import Error as DatabaseError
 from psycopg_pool import PoolTimeout
 
-from apps.api import errors, examples
+from apps.api import errors, examples, params
 from apps.api.auth import policy
 from apps.api.auth.caller import authorise
 from apps.api.channels import CHANNELS
@@ -127,8 +127,9 @@ def create_app(config: Settings, web_out: Path = WEB_OUT) -> FastAPI:
     errors.install(app)
     for module in ROUTERS:
         policy.check(module.router.routes, CHANNELS)
-        app.include_router(module.router, dependencies=[Depends(authorise)])
+        app.include_router(module.router, dependencies=[Depends(authorise), Depends(params.only_known)])
     examples.install(app)
+    app.state.queries = params.known_queries(app.openapi())
     app.router.default = desk  # what no route takes; a mount would hide 405
     app.add_middleware(Compression)
     app.add_middleware(Measure, metrics=metrics)

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import Depends, Path, Query
+from starlette.requests import HTTPConnection
 
 from packages.common.errors import InvalidInputError
 from packages.common.symbol_map import validate_internal
@@ -33,6 +34,34 @@ SymbolPath = Annotated[str, Path(max_length=60, description="Internal name.", ex
 SymbolFilter = Annotated[
     str | None, Query(alias="symbol", max_length=60, description="Only this symbol.", examples=["BTCUSDT"])
 ]
+
+
+def known_queries(document: dict[str, Any]) -> dict[str, dict[str, bool]]:
+    """Query parameters of each operation of an OpenAPI document, and whether each may be given several times."""
+    return {
+        operation["operationId"]: {
+            one["name"]: "array" in str(one["schema"])
+            for one in operation.get("parameters", ())
+            if one["in"] == "query"
+        }
+        for item in document["paths"].values()
+        for operation in item.values()
+    }
+
+
+def only_known(connection: HTTPConnection) -> None:
+    """Refuse a query parameter that the operation does not have, or one given twice: a misspelt bound would count for
+    nothing, and the answer look like what was asked for."""
+    known = connection.app.state.queries.get(getattr(connection.scope["route"], "operation_id", None))
+    if known is None:  # the socket, and what is for machines
+        return
+    seen: set[str] = set()
+    for name, value in connection.query_params.multi_items():
+        if name not in known:
+            raise InvalidInputError(name[:40], value, f"one of the parameters {', '.join(sorted(known)) or '(none)'}")
+        if name in seen and not known[name]:
+            raise InvalidInputError(name, value, "one value")
+        seen.add(name)
 
 
 class Span(NamedTuple):

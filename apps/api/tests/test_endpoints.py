@@ -310,3 +310,44 @@ async def test_metrics_count_by_route_and_not_by_symbol(shared_desk):
         text = await answer.text()
     assert 'perpilot_api_requests_total{method="GET",route="/api/symbol/{symbol}/series",status="200"}' in text
     assert "BTCUSDT" not in text
+
+
+@pytest.mark.parametrize(
+    ("path", "field", "expected"),
+    [
+        (
+            "/api/orders?form=2026-01-01T00:00:00Z",
+            "form",
+            "one of the parameters cursor, from, limit, mode, symbol, to",
+        ),
+        ("/api/orders?limit=5&limit=6", "limit", "one value"),
+        ("/api/status?x=1", "x", "one of the parameters (none)"),
+    ],
+)
+async def test_a_parameter_that_is_not_known_is_refused(shared_api, path, field, expected):
+    async with shared_api.client.get(path) as answer:
+        assert answer.status == 422
+        (error,) = (await answer.json())["errors"]
+        assert (error["field"], error["expected"]) == (field, expected)
+
+
+async def test_a_parameter_that_is_a_list_may_be_given_often(shared_api):
+    async with shared_api.client.get("/api/annotations?kind=promotion&kind=halt") as answer:
+        assert answer.status == 200, await answer.text()
+
+
+@pytest.mark.parametrize(
+    ("body", "field", "expected"),
+    [
+        ("{", "body", "JSON"),
+        ("[]", "body", "an object"),
+        ('{"mode": "off", "reason": "a look", "x": 1}', "x", "no field of this name"),
+    ],
+)
+async def test_a_body_that_cannot_be_read_is_told_in_words(shared_api, body, field, expected):
+    headers = {"Content-Type": "application/json"}
+    async with shared_api.client.post("/api/trading/toggle", data=body, headers=headers) as answer:
+        assert answer.status == 422
+        (error,) = (await answer.json())["errors"]
+        assert error["field"] == field
+        assert error["expected"].startswith(expected)
