@@ -35,7 +35,8 @@ export function DragZoom({ timeAt, withShift = false, className, children }: { t
       title={withShift ? undefined : t("chart.zoom.what")}
       className={cn("relative", !withShift && "cursor-crosshair", className)}
       onPointerDown={(event) => {
-        // A finger scrolls the page.
+        // A finger scrolls the page, and what is pressed upon keeps its press.
+        if ((event.target as Element).closest("a, button") !== null) return;
         if (event.pointerType === "touch" || event.button !== 0 || event.shiftKey !== withShift) return;
         const { x } = placeOf(event);
         begun.current = x;

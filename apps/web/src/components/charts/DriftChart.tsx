@@ -7,7 +7,9 @@ import { Empty } from "@/components/ui/states";
 import type { Drift } from "@/lib/api/schemas";
 import { PSI_BAD, PSI_WATCH } from "@/lib/domain/quality";
 import { useText } from "@/lib/i18n/useText";
-import { driftQuery } from "@/lib/queries/records";
+import type { Window } from "@/lib/domain/range";
+import { driftSeriesQuery } from "@/lib/queries/records";
+import { DragZoom } from "./DragZoom";
 
 const WIDTH = 600;
 const HEIGHT = 140;
@@ -40,12 +42,14 @@ function Lines({ drift }: { drift: Drift }) {
   const level = (value: number, color: string) => <line x1={0} x2={WIDTH} y1={y(value)} y2={y(value)} stroke={color} strokeDasharray="4 4" vectorEffect="non-scaling-stroke" />;
   return (
     <figure>
+      <DragZoom timeAt={(place, width) => Math.round(first + (place / width) * (last - first))}>
       <svg viewBox={`0 0 ${WIDTH} ${HEIGHT}`} preserveAspectRatio="none" role="img" aria-label={t("quality.drift.chart", { mean: fixed(mean.at(-1) ?? null, 3), worst: fixed(worst.at(-1) ?? null, 3) })} className="h-36 w-full" data-testid="drift-chart">
         {level(PSI_WATCH, "var(--amber)")}
         {level(PSI_BAD, "var(--red)")}
         <path d={path(ts, worst, x, y)} fill="none" stroke="var(--violet)" strokeWidth={1.5} vectorEffect="non-scaling-stroke" />
         <path d={path(ts, mean, x, y)} fill="none" stroke="var(--brand)" strokeWidth={2} vectorEffect="non-scaling-stroke" />
       </svg>
+      </DragZoom>
       <figcaption className="mt-1 flex flex-wrap justify-between gap-x-3 text-2xs text-faint">
         <span className="num">{dayMinute(first)}</span>
         <span>
@@ -59,9 +63,9 @@ function Lines({ drift }: { drift: Drift }) {
 }
 
 /** How far the model's inputs have moved from its training rows, with the thresholds it is read by. */
-export function DriftChart() {
+export function DriftChart({ window }: { window: Window }) {
   const { t } = useText();
-  const query = useQuery(driftQuery);
+  const query = useQuery(driftSeriesQuery(window));
   return (
     <Card title={t("quality.drift")} data-testid="card-drift-chart">
       <QueryView query={query} what="quality.drift" rows={4}>

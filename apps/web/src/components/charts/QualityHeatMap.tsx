@@ -1,7 +1,7 @@
 "use client";
 
 import { useQuery } from "@tanstack/react-query";
-import { memo } from "react";
+import { memo, useRef } from "react";
 import { QueryView } from "@/components/data/QueryView";
 import { SymbolLink } from "@/components/data/SymbolLink";
 import { Button } from "@/components/ui/button";
@@ -15,6 +15,7 @@ import { download, toCsv } from "@/lib/format/csv";
 import { duration } from "@/lib/format/time";
 import { useText } from "@/lib/i18n/useText";
 import { qualityMapQuery } from "@/lib/queries/records";
+import { DragZoom } from "./DragZoom";
 
 const FILL: Record<Shade, string> = { none: "", whole: "bg-good-soft", late: "bg-amber-soft text-amber", some: "bg-bad-soft text-bad", many: "bg-bad text-panel font-semibold" };
 const SHADES = ["whole", "late", "some", "many", "none"] as const;
@@ -29,13 +30,20 @@ const Grid = memo(function Grid({ map }: { map: QualityMap }) {
   const { t, dayMinute, minute } = useText();
   // As many times as fit without running into each other.
   const every = Math.max(1, Math.ceil(map.ts.length / 12));
+  const names = useRef<HTMLTableCellElement>(null);
+  const timeAt = (x: number, width: number) => {
+    const left = names.current?.offsetWidth ?? 0;
+    const share = Math.max(0, x - left) / Math.max(1, width - left);
+    return (map.ts[0] ?? 0) + Math.round(share * map.ts.length * map.bucket_ms);
+  };
   return (
     <div className="relative overflow-auto" tabIndex={0} role="region" aria-label={t("quality.map.caption")}>
+      <DragZoom timeAt={timeAt} className="w-full min-w-max">
       <table className="w-full table-fixed border-separate border-spacing-px text-center" style={{ minWidth: `${7 + map.ts.length * 1.15}rem` }} data-testid="quality-map">
         <caption className="sr-only">{t("quality.map.caption")}</caption>
         <thead>
           <tr>
-            <th scope="col" className="sticky left-0 w-28 bg-panel text-left text-2xs font-medium text-faint">
+            <th ref={names} scope="col" className="sticky left-0 w-28 bg-panel text-left text-2xs font-medium text-faint">
               {t("col.symbol")}
             </th>
             {map.ts.map((ts, index) => (
@@ -65,6 +73,7 @@ const Grid = memo(function Grid({ map }: { map: QualityMap }) {
           ))}
         </tbody>
       </table>
+      </DragZoom>
     </div>
   );
 });

@@ -1,5 +1,5 @@
-import { screen, within } from "@testing-library/react";
-import { describe, expect, it } from "vitest";
+import { fireEvent, screen, within } from "@testing-library/react";
+import { describe, expect, it, vi } from "vitest";
 import { shadeOf } from "@/lib/domain/quality";
 import { keys } from "@/lib/queries/keys";
 import { fakeNetwork, renderDesk } from "@/testing/render";
@@ -30,6 +30,7 @@ const page = (found: object = map) =>
       [keys.qualityMap("1d"), found],
       [keys.quality, quality],
       [keys.drift, drift],
+      [[...keys.drift, "7d"], drift],
       [keys.latency("1d"), latency],
       [keys.gaps("1d"), pages([gap])],
       [keys.qualityEvents("1d"), pages([event])],
@@ -52,6 +53,26 @@ describe("the data quality page", () => {
     expect(screen.getByTestId("gaps-row-BTCUSDT:candles_1m:2025-05-26T09:00:00Z")).toHaveTextContent("open");
     expect(screen.getByTestId("quality-events-table")).toHaveTextContent("NAN_PRICE");
     expect(screen.getByTestId("drift-chart")).toHaveAccessibleName("Population stability index, mean 0.120, worst symbol 0.310");
+  });
+
+  it("takes a stretch of the map or of the drift for the range of the page, but no press on a symbol", () => {
+    vi.spyOn(HTMLElement.prototype, "getBoundingClientRect").mockReturnValue({ left: 0, width: 1_000 } as DOMRect);
+    const drag = (find: () => Element) => {
+      window.history.replaceState(null, "", "/data-quality/");
+      sessionStorage.clear();
+      const { unmount } = page();
+      const target = find();
+      for (const [type, clientX] of [["pointerdown", 250], ["pointermove", 750], ["pointerup", 750]] as const) fireEvent(target, Object.assign(new MouseEvent(type, { bubbles: true, clientX }), { pointerId: 1, pointerType: "mouse" }));
+      unmount();
+      return Object.fromEntries(new URLSearchParams(window.location.search));
+    };
+    const middle = (length: number) => ({ from: new Date(T0 + 0.25 * length).toISOString(), to: new Date(T0 + 0.75 * length).toISOString() });
+    expect(drag(() => screen.getByTestId("cell-BTCUSDT-1"))).toEqual(middle(2 * HOUR));
+    expect(drag(() => screen.getByTestId("drift-chart"))).toEqual(middle(HOUR));
+    expect(drag(() => within(screen.getByTestId("quality-map")).getByRole("link", { name: /BTCUSDT/ }))).toEqual({});
+    sessionStorage.clear();
+    window.history.replaceState(null, "", "/data-quality/");
+    vi.restoreAllMocks();
   });
 
   it("draws how long minutes took, by stage", () => {

@@ -109,7 +109,14 @@ export const qualityMapQuery = (window: Window) =>
     refetchInterval: every(30_000),
   });
 
-/** Measured once an hour. */
+export const driftSeriesQuery = (window: Window) =>
+  queryOptions({
+    queryKey: [...keys.drift, windowKey(window)],
+    queryFn: async ({ signal, client }) => get(driftSchema, `/api/drift?${await spanParams(client, window)}`, signal),
+    refetchInterval: every(60_000),
+  });
+
+/** Measured once an hour; the newest week. */
 export const driftQuery = queryOptions({
   queryKey: keys.drift,
   queryFn: ({ signal }) => get(driftSchema, "/api/drift", signal),
