@@ -17,6 +17,18 @@ def step_minutes(span_ms: int, points_max: int = POINTS_MAX) -> int:
     return STEPS_MIN[-1]
 
 
+def significant(values: NDArray[np.float64], digits: int) -> NDArray[np.float64]:
+    """``values`` rounded to so many significant digits; NaN, infinities and 0 stay."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        exponent = np.floor(np.log10(np.abs(values)))
+    exponent = np.clip(np.where(np.isfinite(exponent), exponent, 0.0), -300.0, 300.0)
+    up = 10.0 ** np.maximum(digits - 1 - exponent, 0.0)  # powers of ten are whole: dividing by them rounds once
+    down = 10.0 ** np.maximum(exponent + 1 - digits, 0.0)
+    with np.errstate(invalid="ignore"):
+        rounded: NDArray[np.float64] = np.round(values * up / down) / up * down
+    return rounded
+
+
 def min_max(values: NDArray[np.float64], points_max: int = POINTS_MAX) -> NDArray[np.int64]:
     """Indices to keep of ``values``, shape (n,): ends, and the lowest and highest of each of equal buckets.
 

@@ -124,7 +124,8 @@ class PositionSpan(BaseModel):
 
 
 class SeriesOut(BaseModel):
-    """History of a symbol as columns; ``interval_min`` is the length of a bar, above 1 when the span is long (D37)."""
+    """History of a symbol as columns; ``interval_min`` is the length of a bar, above 1 when the span is long (D37):
+    what the exchange did not round is rounded then, prices to 7 significant digits, volumes and predictions to 4."""
 
     symbol: str
     mode: str

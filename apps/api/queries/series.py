@@ -3,11 +3,14 @@
 from typing import Any, LiteralString
 
 from apps.api.db import Connection
-from apps.api.downsample import step_minutes
+from apps.api.downsample import significant, step_minutes
 from apps.api.params import Span
 from apps.api.queries.columns import Columns, fetch_columns, millis_sql, text_sql, texts
 from apps.api.queries.rows import ms_of, number
 from packages.common.time import MINUTE_MS, to_datetime
+
+_PRICE_DIGITS = 7  # significant ones, of what the exchange did not round itself
+_OTHER_DIGITS = 4  # of volumes and predictions: a tenth of a basis point
 
 # S608: only literals of this module are put together; what was asked for goes in as parameters.
 _CANDLES: LiteralString = f"""
@@ -111,6 +114,11 @@ async def series(conn: Connection, symbol: str, mode: str, span: Span) -> dict[s
     signals = await fetch_columns(conn, _LONG_SIGNALS if step > 1 else _SIGNALS, params, _SIGNAL_KINDS)
     if step > 1:
         signals["ts"] = signals["ts"] - signals["ts"] % (step * MINUTE_MS)
+        # A long span is a picture: more digits than it can show would make a year of it too heavy for the wire.
+        mark["close"] = significant(mark["close"], _PRICE_DIGITS)
+        candles["volume"] = significant(candles["volume"], _OTHER_DIGITS)
+        for name in (*_FLOATS, *_HOLDS):
+            signals[name] = significant(signals[name], _OTHER_DIGITS)
     rows = await (await conn.execute(_POSITIONS, params)).fetchall()
     return {
         "symbol": symbol,
@@ -121,7 +129,7 @@ async def series(conn: Connection, symbol: str, mode: str, span: Span) -> dict[s
         "candles": candles,
         "mark": mark,
         "signals": _named(signals),
-        "positions": [_position(row) for row in reversed(rows)],
+        "positions": [_position(row, _PRICE_DIGITS if step > 1 else None) for row in reversed(rows)],
     }
 
 
@@ -130,12 +138,18 @@ def _named(signals: Columns) -> dict[str, Any]:
     return {**signals, **words}
 
 
-def _position(row: dict[str, Any]) -> dict[str, Any]:
+def _told(value: object, digits: int | None) -> float | None:
+    """A number of a row, rounded to ``digits`` significant ones unless None."""
+    found = number(value)
+    return found if found is None or digits is None else float(f"{found:.{digits}g}")
+
+
+def _position(row: dict[str, Any], digits: int | None) -> dict[str, Any]:
     prices = ("entry_price", "exit_price", "sl_price", "tp_price", "liquidation_price", "net")
     return {
         "side": row["side"],
         "from_ts": ms_of(row["entry_ts"]),
         "to_ts": ms_of(row["exit_ts"]),
         "exit_reason": row["exit_reason"],
-        **{name: number(row[name]) for name in prices},
+        **{name: _told(row[name], digits) for name in prices},
     }

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from apps.api.downsample import STEPS_MIN, min_max, step_minutes
+from apps.api.downsample import STEPS_MIN, min_max, significant, step_minutes
 from packages.common.time import DAY_MS, MINUTE_MS
 
 values = arrays(np.float64, st.integers(0, 400), elements=st.floats(-1e6, 1e6) | st.just(math.nan))
@@ -48,3 +48,15 @@ def test_a_series_never_has_more_points_than_a_screen_shows(span_ms):
     step = step_minutes(span_ms)
     assert step in STEPS_MIN
     assert span_ms / (step * MINUTE_MS) <= 3000
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True), st.integers(1, 9))
+def test_significant_digits_are_those_that_python_prints(value, digits):
+    (rounded,) = significant(np.array([value]), digits)
+    if not np.isfinite(value):
+        assert str(rounded) == str(value)
+    elif value == 0 or 1e-200 < abs(value) < 1e200:
+        assert rounded == pytest.approx(float(f"{value:.{digits - 1}e}"), rel=1.01 * 10.0 ** (1 - digits))
+        assert float(f"{rounded:.{digits - 1}e}") == pytest.approx(rounded, rel=1e-15)
+        if 1e-9 < abs(value) < 1e9:
+            assert len(repr(abs(float(rounded))).replace(".", "").split("e")[0].strip("0")) <= digits

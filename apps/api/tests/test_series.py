@@ -1,8 +1,10 @@
+# ruff: noqa: E501 - statements stay statements
 """Columns of a symbol: exact, aligned, thinned when long, and not sent twice."""
 
 import asyncio
 import itertools
 
+import aiohttp
 import numpy as np
 import psycopg
 import pytest
@@ -10,8 +12,10 @@ import pytest
 from apps.api import cache
 from apps.api.queries import series as queries
 from apps.api.queries.columns import fetch_columns, text_sql
-from apps.api.tests.seed import BARS, NEWEST_MS, START_MS, prices
-from packages.common.time import DAY_MS, MINUTE_MS
+from apps.api.tests.conftest import fresh_database
+from apps.api.tests.running import running, settings_for
+from apps.api.tests.seed import BARS, MODEL, MONTHLY, NEWEST_MS, START_MS, prices
+from packages.common.time import DAY_MS, MINUTE_MS, to_datetime
 
 pytestmark = [pytest.mark.integration, pytest.mark.asyncio(loop_scope="module")]
 
@@ -180,3 +184,56 @@ async def test_who_keeps_asking_never_waits_for_the_table(monkeypatch):
     gate.set()
     assert (await late).data == b"2"
     assert reads == [0.0, 250.0]
+
+
+async def test_a_year_on_screen_stays_under_200_kb(postgres_server, redis_server):
+    """Where every bar has a signal with all its digits, and three trades a day."""
+    end, year = NEWEST_MS - 60 * DAY_MS, 365 * DAY_MS
+    span = {"from": to_datetime(end - year), "to": to_datetime(end - MINUTE_MS)}
+    url = fresh_database(postgres_server, seeded=True)
+    with psycopg.connect(url, autocommit=True, options="-c timezone=UTC") as conn:
+        for table in MONTHLY:
+            for month in range(14):
+                conn.execute(
+                    "SELECT ensure_month(%s, (%s - %s * interval '1 month')::date)", (table, span["to"], month)
+                )
+        conn.execute(
+            "INSERT INTO candles_1m (symbol, ts, open, high, low, close, volume, quote_volume) SELECT 'BTCUSDT', t, p, "
+            "round(p * 1.003, 1), round(p * 0.997, 1), round(p * 1.001, 1), round((1e5 * random())::numeric, 3), 1e9 FROM (SELECT t, "
+            "round((60000 + 5000 * random())::numeric, 1) AS p FROM generate_series(%(from)s, %(to)s, interval '240 min') t) x",
+            span,
+        )
+        conn.execute(
+            "INSERT INTO mark_candles_1m (symbol, ts, open, high, low, close) SELECT symbol, ts, open, high, low, "
+            "close + random() FROM candles_1m WHERE symbol = 'BTCUSDT' AND ts < %(to)s",
+            span,
+        )
+        conn.execute(
+            "INSERT INTO signals (symbol, ts, model_id, mode, ev_long, ev_short, er_long, er_short, q05_long, q05_short, "
+            "e_mae_long, e_mae_short, e_hold_long_min, e_hold_short_min, decision, block_reason_codes) SELECT symbol, ts, %(model)s, "
+            "'shadow', random() / 100, random() / 100, random() / 100, random() / 100, -random() / 100, -random() / 100, random() / 100, "
+            "random() / 100, 300 * random(), 300 * random(), 'FLAT', '[{\"code\": \"EV_BELOW_MIN\"}]' "
+            "FROM candles_1m WHERE symbol = 'BTCUSDT' AND ts < %(to)s",
+            {**span, "model": MODEL},
+        )
+        conn.execute(
+            "INSERT INTO trades (mode, symbol, entry_ts, exit_ts, side, qty, entry_ref, entry_price, exit_ref, exit_price, exit_reason, "
+            "gross, slippage, fees, liquidation_fee, funding, absorbed, net, mae, mfe, leverage, sl_price, tp_price, model_id) SELECT "
+            "'shadow', 'BTCUSDT', t, t + interval '2 hours', 'LONG', 2, 1, 60000 * random(), 1, 60000 * random(), 'TP', 6, 0.5, 0.25, 0, "
+            "0.25, 0, random(), 0.01, 0.03, 3, 60000 * random(), 60000 * random(), %(model)s "
+            "FROM generate_series(%(from)s, %(to)s, interval '8 hours') t",
+            {**span, "model": MODEL},
+        )
+    query = f"?from={end - year}&to={end}"
+    async with running(settings_for(url, redis_server.url)) as server:
+        who = {"headers": server.client.headers, "cookie_jar": server.client.cookie_jar}
+        async with aiohttp.ClientSession(server.base, auto_decompress=False, **who) as raw:
+            for encoding in ("gzip", "zstd"):
+                wanted = {"Accept-Encoding": encoding}
+                async with raw.get(f"/api/symbol/BTCUSDT/series{query}", headers=wanted) as answer:
+                    body = await answer.read()
+                    assert (answer.status, answer.headers["Content-Encoding"]) == (200, encoding), body[:500]
+                    assert len(body) < 200_000, encoding
+        found = await series(server, query=query)
+    assert (found["interval_min"], len(found["candles"]["ts"]), len(found["signals"]["ts"])) == (240, 2190, 2190)
+    assert len(found["positions"]) == 1095

@@ -1142,7 +1142,7 @@ export const SignalColumns = z.object({
 });
 export type SignalColumns = z.infer<typeof SignalColumns>;
 
-/** History of a symbol as columns; ``interval_min`` is the length of a bar, above 1 when the span is long (D37). */
+/** History of a symbol as columns; ``interval_min`` is the length of a bar, above 1 when the span is long (D37): what the exchange did not round is rounded then, prices to 7 significant digits, volumes and predictions to 4. */
 export const SeriesOut = z.object({
   candles: CandleColumns,
   from_ts: z.number(),
