@@ -2,12 +2,15 @@ import "@testing-library/jest-dom/vitest";
 import { cleanup, configure } from "@testing-library/react";
 import { afterEach, beforeEach, vi } from "vitest";
 import { resetDoor } from "./src/lib/api/session";
+import { loadLanguage } from "./src/lib/i18n/translate";
 import { resetPrefs } from "./src/lib/prefs/store";
 import { navigation } from "./src/testing/navigation";
 
 vi.mock("next/navigation", async () => (await import("./src/testing/navigation")).navigation);
 
 configure({ asyncUtilTimeout: 60_000 }); // what must appear may take its time on a busy machine
+
+await loadLanguage("ko"); // who reads Korean has fetched it before anything is on the screen
 
 beforeEach(() => window.history.replaceState(null, "", "/dashboard/"));
 

@@ -77,6 +77,26 @@ try {
   await id("range").getByText("1d").click();
   step("one range and one refresh rate for all pages, in the address");
 
+  await admin.go("symbol/BTCUSDT/");
+  await id("price-chart").waitFor();
+  for (const [what, chosen] of [["price-source", "price=mark"], ["price-scale", "scale=log"], ["timeframe", "tf=5m"]]) {
+    await id(what).locator("button").nth(1).click();
+    await page.waitForURL(`**${chosen}**`);
+  }
+  for (const [what, chosen] of [["not-taken", "skipped=0"], ["chart-events", "events=0"]]) {
+    await id(what).click();
+    await page.waitForURL(`**${chosen}**`);
+  }
+  await page.reload();
+  await id("price-chart").waitFor();
+  assert.equal(await id("not-taken").getAttribute("aria-pressed"), "false");
+  step("price, scale, timeframe, markers and events of a chart, kept in the address");
+
+  await admin.go("orders/");
+  const [file] = await Promise.all([page.waitForEvent("download"), id("orders-csv").click()]);
+  assert.equal(file.suggestedFilename(), "perpilot-orders.csv");
+  step("a table as CSV");
+
   await admin.go("settings/");
   await admin.confirmed("trading-to-off", { reason: "a look" });
   await page.locator('[data-testid="mode-badge"][data-mode="OFF"]').waitFor();

@@ -1,12 +1,13 @@
 "use client";
 
 import { useQuery } from "@tanstack/react-query";
+import { useState } from "react";
 import { QueryView } from "@/components/data/QueryView";
 import { Card } from "@/components/ui/card";
 import { Empty } from "@/components/ui/states";
 import type { Signal } from "@/lib/api/schemas";
 import { cn } from "@/lib/cn";
-import { countReasons, decisionOf } from "@/lib/domain/signals";
+import { countReasons, decisionOf, heldOrder } from "@/lib/domain/signals";
 import { useText } from "@/lib/i18n/useText";
 import { signalsQuery } from "@/lib/queries/live";
 import { useUrlParam } from "@/lib/useUrlState";
@@ -16,7 +17,11 @@ const SHOWN = 7;
 function Bars({ signals }: { signals: readonly Signal[] }) {
   const { t, words, why } = useText();
   const [reason, setReason] = useUrlParam("reason");
-  const counts = countReasons(signals);
+  const found = countReasons(signals);
+  const [order, setOrder] = useState<readonly string[]>([]);
+  const held = heldOrder(order, found);
+  if (held !== order) setOrder(held);
+  const counts = held.flatMap((code) => found.find((one) => one.code === code) ?? []);
   const entered = signals.filter((signal) => decisionOf(signal) !== "FLAT").length;
   if (counts.length === 0) return <Empty title={t("blockers.empty")}>{t("blockers.empty.what")}</Empty>;
   return (

@@ -10,7 +10,8 @@ import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Card } from "@/components/ui/card";
 import type { Settings } from "@/lib/api/actions";
-import { asText, differences, grouped, universeOf, type Difference } from "@/lib/domain/settings";
+import { asText, differences, grouped, readSetting, unitOf, universeOf, type Difference } from "@/lib/domain/settings";
+import { useSettingWords } from "@/lib/i18n/useCodes";
 import { useText } from "@/lib/i18n/useText";
 import { useRestart, useSettingsChange } from "@/lib/queries/actions";
 import { universeQuery } from "@/lib/queries/live";
@@ -22,6 +23,14 @@ export function SettingValue({ value }: { value: unknown }) {
   if (typeof value === "boolean") return <>{t(value ? "risk.yes" : "risk.no")}</>;
   // As it stands in the file: a setting is compared with what was written, not read as prose.
   return <>{Array.isArray(value) ? value.join(", ") : typeof value === "object" ? JSON.stringify(value) : String(value)}</>;
+}
+
+/** What it is counted in; of a share, what it is in percent. */
+function Unit({ name, value }: { name: string; value: unknown }) {
+  const { t, percent } = useText();
+  const unit = unitOf(name);
+  if (unit === null || unit === "plain" || typeof value !== "number") return null;
+  return <span className="ml-1 font-normal text-faint">{unit === "fraction" ? `(${percent(value, value < 0.01 ? 2 : value < 0.1 ? 1 : 0)})` : t(`settings.unit.${unit}`)}</span>;
 }
 
 /** What a change changes, one setting a line. */
@@ -43,7 +52,7 @@ export function DifferenceList({ changes, effects }: { changes: readonly Pick<Di
           <tr key={name} className="border-t border-line/60 align-top" data-testid={`diff-${name}`}>
             <th scope="row" className="num py-1 pr-2 text-left font-normal">{name}</th>
             <td className="num py-1 pr-2 break-words text-soft line-through"><SettingValue value={before} /></td>
-            <td className="num py-1 pr-2 font-semibold break-words"><SettingValue value={after} /></td>
+            <td className="num py-1 pr-2 font-semibold break-words"><SettingValue value={after} /><Unit name={name} value={after} /></td>
             <td className="py-1 text-soft">{words("effect", effects[name] ?? "")}</td>
           </tr>
         ))}
@@ -70,14 +79,16 @@ function Input({ name, value, text, onWrite }: { name: string; value: unknown; t
 function Body({ settings, editing, onDone }: { settings: Settings; editing: boolean; onDone: () => void }) {
   const { t } = useText();
   const { values, effects } = settings;
+  const meaning = useSettingWords();
   const [written, setWritten] = useState<Record<string, string>>({});
   const change = useSettingsChange();
   const changes = differences(values, written);
   const invalid = changes.filter((one) => one.invalid);
   const row = (name: string, value: unknown) => (
     <div key={name} className="flex flex-wrap items-baseline justify-between gap-x-4 border-b border-line/60 py-1 text-xs" data-testid={`setting-${name}`}>
-      <dt className="num truncate text-soft">
-        {name}
+      <dt className="min-w-0 text-soft">
+        <span className="block truncate">{meaning(name) ?? name}</span>
+        <span className="num text-2xs text-faint">{name}</span>
         {settings.restart_needed.includes(name) && (
           <Badge tone="amber" className="ml-1.5">
             {t("settings.restart_needed")}
@@ -86,6 +97,7 @@ function Body({ settings, editing, onDone }: { settings: Settings; editing: bool
       </dt>
       <dd className={Array.isArray(value) && editing ? "num basis-full" : "num font-medium"}>
         {editing && name in effects ? <Input name={name} value={value} text={written[name] ?? asText(value)} onWrite={(text) => setWritten({ ...written, [name]: text })} /> : <SettingValue value={value} />}
+        <Unit name={name} value={editing ? readSetting(written[name] ?? asText(value), value) : value} />
       </dd>
     </div>
   );

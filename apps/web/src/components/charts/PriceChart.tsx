@@ -17,6 +17,7 @@ import {
 } from "lightweight-charts";
 import { useEffect, useMemo, useRef } from "react";
 import type { Annotation, Position, Series } from "@/lib/api/schemas";
+import { cn } from "@/lib/cn";
 import { chartOptions, toTime } from "@/lib/chart/base";
 import type { ChartSync } from "@/lib/chart/sync";
 import { readColors, type ChartColors } from "@/lib/chart/theme";
@@ -59,7 +60,7 @@ function build(element: HTMLElement, text: Text): Parts {
   return { chart, candles, mark, volume, markers: createSeriesMarkers(candles, []), colors };
 }
 
-function levels(position: Position, { t }: Text, colors: ChartColors) {
+export function levelsOf(position: Position, { t }: Text, colors: ChartColors) {
   return [
     { price: position.entry_price, title: t("chart.entry"), color: colors.text, style: LineStyle.Dotted },
     { price: position.sl_price, title: t("chart.sl"), color: colors.down, style: LineStyle.Dashed },
@@ -152,7 +153,7 @@ export function PriceChart({ series, candles, timeframe, source, scale, showNotT
     const made = parts.current;
     if (made === null || position === null) return;
     const target = source === "last" ? made.candles : made.mark;
-    const drawn: IPriceLine[] = levels(position, text, made.colors).flatMap(({ price, title, color, style }) =>
+    const drawn: IPriceLine[] = levelsOf(position, text, made.colors).flatMap(({ price, title, color, style }) =>
       price === null ? [] : [target.createPriceLine({ price, title, color, lineStyle: style, lineWidth: 1, axisLabelVisible: true })],
     );
     // The bracket belongs to the picture: without it a stop just outside the bars could not be seen.
@@ -177,5 +178,19 @@ export function PriceChart({ series, candles, timeframe, source, scale, showNotT
     sync.fit();
   }, [sync, view, text, theme, rise]);
 
-  return <div ref={host} role="group" aria-label={text.t("chart.price.what", { symbol: series.symbol, timeframe })} data-testid="price-chart" className="h-full w-full" />;
+  const liquidation = position?.liquidation_price ?? null;
+  const reach = [...candles.flatMap(({ low, high }) => [low, high]), ...[position?.sl_price, position?.tp_price].filter((level): level is number => typeof level === "number")];
+  const beyond = liquidation === null || reach.length === 0 ? null : liquidation < Math.min(...reach) ? "below" : liquidation > Math.max(...reach) ? "above" : null;
+  const newest = candles.at(-1)?.close;
+  return (
+    <div className="relative h-full w-full">
+      {liquidation !== null && beyond !== null && newest !== undefined && (
+        // Drawn to scale it would flatten the bars: its place is told at the edge beyond which it lies.
+        <span data-testid="liquidation-beyond" className={cn("num pointer-events-none absolute right-20 z-10 rounded bg-amber-soft px-1 text-2xs text-amber", beyond === "below" ? "bottom-8" : "top-1.5")}>
+          {beyond === "below" ? "↓" : "↑"} {text.t("chart.liq")} {text.price(liquidation, decimals)} ({text.percent(liquidation / newest - 1, 1, true)})
+        </span>
+      )}
+      <div ref={host} role="group" aria-label={text.t("chart.price.what", { symbol: series.symbol, timeframe })} data-testid="price-chart" className="h-full w-full" />
+    </div>
+  );
 }

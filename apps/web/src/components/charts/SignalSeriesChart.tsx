@@ -1,6 +1,7 @@
 "use client";
 
 import { createChart, LineSeries, LineStyle, type IChartApi, type ISeriesApi } from "lightweight-charts";
+import { useQuery } from "@tanstack/react-query";
 import { useEffect, useMemo, useRef, useState } from "react";
 import type { Series, Signal } from "@/lib/api/schemas";
 import { chartOptions, toTime } from "@/lib/chart/base";
@@ -10,6 +11,7 @@ import { lastPerBucket, type Candle, type Timeframe } from "@/lib/domain/series"
 import type { MessageKey } from "@/lib/i18n/en";
 import { useText } from "@/lib/i18n/useText";
 import { usePrefs } from "@/lib/prefs/store";
+import { settingsQuery } from "@/lib/queries/risk";
 
 type SignalColumn = Exclude<keyof Series["signals"], "ts" | "decision" | "block_reason">;
 
@@ -70,6 +72,9 @@ export function SignalSeriesChart({ series, candles, timeframe, current, sync }:
   const parts = useRef<Parts | null>(null);
   const text = useText();
   const { theme, rise } = usePrefs();
+  const { data: settings } = useQuery(settingsQuery);
+  const wanted = settings?.values["EV_MIN"];
+  const evMin = typeof wanted === "number" ? wanted : null;
 
   useEffect(() => {
     if (host.current === null) return;
@@ -82,7 +87,7 @@ export function SignalSeriesChart({ series, candles, timeframe, current, sync }:
       return { long: make(colors.up), short: make(colors.down) };
     });
     for (const pane of chart.panes()) pane.setStretchFactor(1);
-    // Zero divides gain from loss: it is also EV_MIN.
+    // Zero divides gain from loss.
     for (const index of [0, 1]) lines[index]?.long.createPriceLine({ price: 0, color: colors.faint, lineStyle: LineStyle.Dotted, lineWidth: 1, axisLabelVisible: false, title: "" });
     const made = { chart, grid, lines };
     parts.current = made;
@@ -130,7 +135,7 @@ export function SignalSeriesChart({ series, candles, timeframe, current, sync }:
     if (made === null || current === null) return;
     const { amber } = readColors();
     const drawn = PANES.flatMap((pane, index) => {
-      const limit = current.block_details.find(({ code }) => code === pane.reason)?.limit;
+      const limit = current.block_details.find(({ code }) => code === pane.reason)?.limit ?? (pane.reason === "EV_BELOW_MIN" ? evMin : null);
       const line = made.lines[index]?.long;
       if (limit === null || limit === undefined || line === undefined) return [];
       return [{ line, handle: line.createPriceLine({ price: limit * pane.scale, color: amber, lineStyle: LineStyle.Dashed, lineWidth: 1, axisLabelVisible: true, title: text.t("chart.threshold") }) }];
@@ -138,7 +143,7 @@ export function SignalSeriesChart({ series, candles, timeframe, current, sync }:
     return () => {
       if (parts.current === made) for (const { line, handle } of drawn) line.removePriceLine(handle);
     };
-  }, [current, text, theme, rise]);
+  }, [current, evMin, text, theme, rise]);
 
   return (
     <div className="relative h-full w-full">

@@ -2,9 +2,12 @@ import { act, fireEvent, screen } from "@testing-library/react";
 import { beforeEach, describe, expect, it, vi } from "vitest";
 import type { Series } from "@/lib/api/schemas";
 import { ChartSync } from "@/lib/chart/sync";
+import type { ChartColors } from "@/lib/chart/theme";
+import { makeText } from "@/lib/i18n/useText";
 import { renderDesk } from "@/testing/render";
-import { T0 } from "@/testing/samples";
+import { position, series as sample, T0 } from "@/testing/samples";
 import { DragZoom } from "./DragZoom";
+import { levelsOf, markersOf } from "./PriceChart";
 import { PANES, Readout } from "./SignalSeriesChart";
 
 const MINUTE = 60_000;
@@ -65,5 +68,33 @@ describe("the series under the crosshair", () => {
     expect(screen.getByTestId("series-readout")).toHaveTextContent(/EV \(bp\) ▲ long – ▼ short –/);
     act(() => tell(T0 + MINUTE));
     expect(screen.getByTestId("series-readout")).toHaveTextContent(/EV \(bp\) ▲ long −20\.0 ▼ short \+40\.0.*ER/);
+  });
+});
+
+describe("what is drawn on the price", () => {
+  const text = makeText("en", "utc");
+  const colors = { up: "up", down: "down", amber: "amber", faint: "faint", text: "text" } as ChartColors;
+
+  it("is the entry, the stop, the target and the liquidation price of the position", () => {
+    const held = position();
+    expect(levelsOf(held, text, colors).map(({ price, title, color }) => [price, title, color])).toEqual([
+      [held.entry_price, "Entry", "text"],
+      [held.sl_price, "SL", "down"],
+      [held.tp_price, "TP", "up"],
+      [held.liquidation_price, "Liq.", "amber"],
+    ]);
+  });
+
+  it("marks entries and exits, and signals not taken where their reason changes, unless they are not wanted", () => {
+    const trade = { side: "SHORT", from_ts: T0 + MINUTE, to_ts: T0 + 3 * MINUTE, entry_price: 1, exit_price: 2, exit_reason: "SL", sl_price: 3, tp_price: 4, liquidation_price: 5, net: -2.5 };
+    const shown = { ...sample(T0, 5), positions: [trade] };
+    const told = (skipped: boolean) => markersOf(shown, "1m", skipped, text, colors).map(({ time, shape, color, text: words }) => [(time as number) * 1_000 - T0, shape, color, words]);
+    expect(told(false)).toEqual([
+      [MINUTE, "arrowDown", "down", "Short"],
+      [3 * MINUTE, "square", "down", "stop \u22122.5"],
+    ]);
+    expect(told(true).filter(([, shape]) => shape === "circle")).toHaveLength(1);
+    const halt = { ts: new Date(T0 + 2 * MINUTE).toISOString(), kind: "halt", code: "KILL_SWITCH", text: "", symbol: null, to_ts: null } as never;
+    expect(markersOf(shown, "1m", false, text, colors, [halt])).toHaveLength(3);
   });
 });

@@ -6,12 +6,14 @@ import { PositionAge } from "@/components/data/PositionAge";
 import { SideBadge } from "@/components/data/SideBadge";
 import { Card, Figure } from "@/components/ui/card";
 import { Signed } from "@/components/ui/signed";
+import { Badge } from "@/components/ui/badge";
 import type { Position, Trade } from "@/lib/api/schemas";
 import { isLong, roeFrac } from "@/lib/domain/positions";
 import { duration } from "@/lib/format/time";
 import { useText } from "@/lib/i18n/useText";
 import { liveAccountQuery, livePositionsQuery, positionsQuery } from "@/lib/queries/live";
-import { riskQuery } from "@/lib/queries/risk";
+import { openOrdersQuery, symbolFillsQuery } from "@/lib/queries/records";
+import { riskQuery, type AccountMode } from "@/lib/queries/risk";
 import { SymbolCommandButton } from "./SymbolCommandButton";
 
 function Holding({ position, decimals }: { position: Position; decimals: number | null }) {
@@ -81,22 +83,82 @@ function Commands({ symbol }: { symbol: string }) {
   );
 }
 
-/** What is held of this symbol now, and its trades in the shown range. */
-export function LiveOpsPanel({ symbol, trades, decimals }: { symbol: string; trades: readonly Trade[]; decimals: number | null }) {
+/** Orders of the symbol that still stand: its stop and target, or a resting entry. */
+function Standing({ symbol, mode, decimals }: { symbol: string; mode: AccountMode; decimals: number | null }) {
+  const { t, words, price, quantity } = useText();
+  const { data: orders = [] } = useQuery({ ...openOrdersQuery(mode), select: (all) => all.filter((order) => order.symbol === symbol) });
+  return (
+    <section data-testid="ops-orders">
+      <h3 className="label mt-3">{t("orders.tab.open")}</h3>
+      {orders.length === 0 ? (
+        <p className="mt-1 text-xs text-faint">{t("orders.open.empty")}</p>
+      ) : (
+        <ul className="mt-1">
+          {orders.map((order) => (
+            <li key={order.order_id} className="flex items-baseline gap-x-2.5 border-t border-line py-1 text-xs">
+              <span>{order.leg === null ? words("side", order.side) : words("leg", order.leg)}</span>
+              <span className="num ml-auto">{price(order.stop_price ?? order.price, decimals)}</span>
+              <span className="num w-20 text-right text-faint">{quantity(order.qty)}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+function Filled({ symbol, mode, decimals }: { symbol: string; mode: AccountMode; decimals: number | null }) {
+  const { t, words, dayMinute, price, quantity } = useText();
+  const { data: fills = [] } = useQuery(symbolFillsQuery(mode, symbol));
+  return (
+    <section data-testid="ops-fills">
+      <h3 className="label mt-3">{t("fills.title")}</h3>
+      {fills.length === 0 ? (
+        <p className="mt-1 text-xs text-faint">{t("fills.empty")}</p>
+      ) : (
+        <ul className="mt-1">
+          {fills.map((fill) => (
+            <li key={fill.trade_id} className="flex items-baseline gap-x-2.5 border-t border-line py-1 text-xs">
+              <span className="num text-2xs text-faint">{dayMinute(Date.parse(fill.ts))}</span>
+              <span>{words("side", fill.side)}</span>
+              <span className="num ml-auto">{price(fill.price, decimals)}</span>
+              <span className="num w-20 text-right text-faint">{quantity(fill.qty)}</span>
+            </li>
+          ))}
+        </ul>
+      )}
+    </section>
+  );
+}
+
+/** What is held of this symbol now, in either account, its orders and fills, and its trades in the shown range. */
+export function LiveOpsPanel({ symbol, mode, trades, decimals }: { symbol: string; mode: AccountMode; trades: readonly Trade[]; decimals: number | null }) {
   const { t } = useText();
-  const { data: positions = [] } = useQuery(positionsQuery);
-  const position = positions.find((held) => held.symbol === symbol);
+  const { data: shadow = [] } = useQuery(positionsQuery);
+  const { data: live = [] } = useQuery(livePositionsQuery);
+  const { data: account } = useQuery(liveAccountQuery);
+  const held = [...live, ...shadow].filter((position) => position.symbol === symbol);
   const newestFirst = [...trades].reverse().slice(0, 12);
   return (
     <Card title={t("ops.title")} data-testid="panel-ops">
-      {position === undefined ? (
+      {held.length === 0 && (
         <p className="text-xs text-faint" data-testid="ops-flat">
           {t("ops.flat")}
         </p>
-      ) : (
-        <Holding position={position} decimals={decimals} />
       )}
+      {held.map((position) => (
+        <div key={position.mode} className="mb-3 last:mb-0" data-testid={`ops-held-${position.mode}`}>
+          {account && (
+            <Badge tone={position.mode === "live" ? "bad" : "neutral"} className="mb-1">
+              {t(position.mode === "live" ? "mode.LIVE" : "mode.SHADOW")}
+            </Badge>
+          )}
+          <Holding position={position} decimals={decimals} />
+        </div>
+      ))}
       <Commands symbol={symbol} />
+      <Standing symbol={symbol} mode={mode} decimals={decimals} />
+      <Filled symbol={symbol} mode={mode} decimals={decimals} />
       <h3 className="label mt-3">{t("ops.trades")}</h3>
       {newestFirst.length === 0 ? (
         <p className="mt-1 text-xs text-faint">{t("ops.trades.none")}</p>

@@ -16,7 +16,8 @@ import { useUrlParam } from "@/lib/useUrlState";
 import { PromotePanel } from "./PromotePanel";
 
 function Evidence({ model }: { model: ModelDetail }) {
-  const { t, words, day } = useText();
+  const { t, words, day, fixed } = useText();
+  const figure = (value: unknown) => (typeof value !== "number" ? String(value) : fixed(value, Number.isInteger(value) ? 0 : 3));
   if (model.evidence.length === 0) return <p className="text-xs text-faint">{t("model.evidence.none")}</p>;
   return (
     <ul className="flex flex-col gap-1.5" data-testid="model-evidence">
@@ -36,7 +37,7 @@ function Evidence({ model }: { model: ModelDetail }) {
             <p className="num truncate pl-5 text-2xs text-faint" title={JSON.stringify(entry.figures)}>
               {Object.entries(entry.figures)
                 .filter(([, value]) => typeof value !== "object")
-                .map(([name, value]) => `${name} ${String(value)}`)
+                .map(([name, value]) => `${words("figure", name)} ${figure(value)}`)
                 .join(" · ")}
             </p>
           </li>

@@ -9,6 +9,7 @@ import { cn } from "@/lib/cn";
 import { happenings, type Happening } from "@/lib/domain/orders";
 import type { Window } from "@/lib/domain/range";
 import { useText } from "@/lib/i18n/useText";
+import { useDecimals } from "@/lib/queries/useDecimals";
 import { useFills, useOrders } from "@/lib/queries/records";
 import type { AccountMode } from "@/lib/queries/risk";
 
@@ -17,6 +18,7 @@ const LOOK = { placed: { icon: Send, tone: "text-brand" }, filled: { icon: Check
 
 function Line({ event }: { event: Happening }) {
   const { t, words, price, quantity, day, clock } = useText();
+  const decimals = useDecimals();
   const { icon: Icon, tone } = LOOK[event.what];
   const rejected = event.status === "REJECTED";
   return (
@@ -32,7 +34,7 @@ function Line({ event }: { event: Happening }) {
         </span>{" "}
         <span className="num">
           {quantity(event.qty)}
-          {event.price !== null && ` @ ${price(event.price)}`}
+          {event.price !== null && ` @ ${price(event.price, decimals(event.symbol))}`}
         </span>
       </span>
     </li>

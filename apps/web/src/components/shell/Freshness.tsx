@@ -30,7 +30,7 @@ export function Freshness() {
       </span>
       <span className={cn("flex items-baseline gap-1", stale && "text-amber")} data-testid="data-age" title={t("header.data_age.what")}>
         <span className="label hidden lg:inline">{t("header.data_age")}</span>
-        <span className={cn("tabular-nums", "min-w-8")}>{wholeSeconds(age)}</span>
+        <span className={cn("tabular-nums", "min-w-14")}>{wholeSeconds(age)}</span>
         {stale && <span className="rounded bg-amber-soft px-1 text-2xs font-semibold">{t("stale.word")}</span>}
       </span>
       {skew !== undefined && (

@@ -1,14 +1,16 @@
 "use client";
 
 import { usePathname, useRouter } from "next/navigation";
-import { useCallback, useState, type ReactNode } from "react";
+import { useCallback, useEffect, useState, type ReactNode } from "react";
 import { useText } from "@/lib/i18n/useText";
+import { symbolOfPath } from "@/lib/symbolPath";
 import { Header } from "./Header";
 import { HelpSheet } from "./HelpSheet";
 import { Notifier } from "./Notifier";
 import { PhoneNav } from "./PhoneNav";
 import { Sidebar } from "./Sidebar";
 import { StaleBoundary } from "./StaleBoundary";
+import { isCurrent, NAV } from "./nav";
 import { SymbolSearch } from "./SymbolSearch";
 import { useShortcuts } from "./useShortcuts";
 
@@ -17,8 +19,20 @@ export function Shell({ children }: { children: ReactNode }) {
   return usePathname().startsWith("/login") ? children : <Frame>{children}</Frame>;
 }
 
+/** The exported pages are named in English: the tab is named as its reader reads. */
+function useTitle(): void {
+  const { t } = useText();
+  const pathname = usePathname();
+  useEffect(() => {
+    const page = NAV.find(({ href }) => isCurrent(href, pathname));
+    const name = symbolOfPath(pathname) ?? (page === undefined ? null : t(page.label));
+    if (name !== null) document.title = `${name} · ${t("brand.name")}`;
+  }, [pathname, t]);
+}
+
 function Frame({ children }: { children: ReactNode }) {
   const { t } = useText();
+  useTitle();
   const router = useRouter();
   const [open, setOpen] = useState<"search" | "help" | null>(null);
   const go = useCallback((href: string) => router.push(href), [router]);

@@ -1,6 +1,7 @@
 import { act, screen } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
 import { describe, expect, it } from "vitest";
+import { setPrefs } from "@/lib/prefs/store";
 import { navigation } from "@/testing/navigation";
 import { renderDesk } from "@/testing/render";
 import { instrument, signal, STATUS } from "@/testing/samples";
@@ -103,6 +104,36 @@ describe("Shell", () => {
     expect(await screen.findByTestId("help-sheet")).toHaveTextContent("Keyboard shortcuts");
     await userEvent.keyboard("{Escape}");
     expect(screen.queryByTestId("help-sheet")).toBeNull();
+  });
+
+  it("gives the focus back to what opened a dialog", async () => {
+    desk();
+    const button = screen.getByTestId("open-kill-switch");
+    await userEvent.click(button);
+    await screen.findByRole("dialog");
+    await userEvent.keyboard("{Escape}");
+    expect(screen.queryByRole("dialog")).toBeNull();
+    expect(button).toHaveFocus();
+  });
+
+  it("lets no shortcut act behind an open dialog", async () => {
+    desk();
+    await userEvent.click(screen.getByTestId("open-kill-switch"));
+    (await screen.findByRole("dialog")).focus();
+    const theme = document.documentElement.dataset.theme;
+    await userEvent.keyboard("t");
+    await userEvent.keyboard("gr");
+    await userEvent.keyboard("/");
+    expect(document.documentElement.dataset.theme).toBe(theme);
+    expect(navigation.pushed).toEqual([]);
+    expect(screen.queryByTestId("symbol-search-input")).toBeNull();
+  });
+
+  it("names the tab in the reader's language", async () => {
+    window.history.replaceState(null, "", "/risk/");
+    setPrefs({ language: "ko" });
+    desk();
+    expect(document.title).toBe("리스크 · Perpilot");
   });
 
   it("turns stale by itself when nothing new is told", async () => {

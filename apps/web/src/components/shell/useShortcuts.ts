@@ -40,7 +40,9 @@ export function useShortcuts({ go, openSearch, openHelp, suspended }: Actions): 
       if (next !== null) go(symbolHref(next) + window.location.search);
     };
     const onKey = (event: KeyboardEvent) => {
-      if (suspended || event.repeat || event.isComposing || isTyping(event.target)) return;
+      // Whatever is open over the page has the keyboard.
+      if (suspended || document.querySelector('[role="dialog"][data-state="open"]') !== null) return;
+      if (event.repeat || event.isComposing || isTyping(event.target)) return;
       const prefixed = prefixedAt.current !== null && event.timeStamp - prefixedAt.current < PREFIX_MS;
       prefixedAt.current = null;
       const shortcut = shortcutOf(event, prefixed);

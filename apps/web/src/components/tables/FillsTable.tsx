@@ -7,16 +7,17 @@ import type { Window } from "@/lib/domain/range";
 import type { Text } from "@/lib/i18n/useText";
 import { useFills } from "@/lib/queries/records";
 import type { AccountMode } from "@/lib/queries/risk";
+import type { Decimals } from "@/lib/queries/useDecimals";
 import type { Column } from "@/lib/table/useTable";
 import { SimpleTable } from "./SimpleTable";
 
-function fillColumns(text: Text): Column<Fill>[] {
+function fillColumns(text: Text, decimals: Decimals): Column<Fill>[] {
   return [
     { id: "symbol", label: "col.symbol", pinned: true, cell: (fill) => <SymbolLink symbol={fill.symbol} navRow />, sort: (fill) => fill.symbol },
     { id: "time", label: "col.time", numeric: true, cell: (fill) => `${text.day(Date.parse(fill.ts)).slice(5)} ${text.clock(Date.parse(fill.ts))}`, sort: (fill) => Date.parse(fill.ts), csv: (fill) => fill.ts },
     { id: "side", label: "col.side", cell: (fill) => text.words("side", fill.side), sort: (fill) => fill.side },
     { id: "leg", label: "col.leg", cell: (fill) => fill.leg && text.words("leg", fill.leg), sort: (fill) => fill.leg },
-    { id: "price", label: "col.price", numeric: true, cell: (fill) => text.price(fill.price), sort: (fill) => fill.price },
+    { id: "price", label: "col.price", numeric: true, cell: (fill) => text.price(fill.price, decimals(fill.symbol)), sort: (fill) => fill.price },
     { id: "qty", label: "col.qty", numeric: true, cell: (fill) => text.quantity(fill.qty), sort: (fill) => fill.qty },
     { id: "notional", label: "col.notional", numeric: true, cell: (fill) => text.money(fill.price * fill.qty), sort: (fill) => fill.price * fill.qty },
     { id: "fee", label: "col.fee", numeric: true, cell: (fill) => `${text.price(fill.fee, 4)} ${fill.fee_asset ?? ""}`, sort: (fill) => fill.fee },

@@ -8,6 +8,7 @@ import type { Window } from "@/lib/domain/range";
 import { useCodes } from "@/lib/i18n/useCodes";
 import { useText, type Text } from "@/lib/i18n/useText";
 import { useIntents } from "@/lib/queries/records";
+import type { Decimals } from "@/lib/queries/useDecimals";
 import type { Column } from "@/lib/table/useTable";
 import { useUrlParam } from "@/lib/useUrlState";
 import { SimpleTable } from "./SimpleTable";
@@ -31,7 +32,7 @@ function Why({ intent }: { intent: Intent }) {
   );
 }
 
-function intentColumns(text: Text): Column<Intent>[] {
+function intentColumns(text: Text, decimals: Decimals): Column<Intent>[] {
   const { t, words, price } = text;
   const ended = (state: string) => (state in ENDS ? state : "under_way");
   return [
@@ -42,9 +43,9 @@ function intentColumns(text: Text): Column<Intent>[] {
     { id: "side", label: "col.side", cell: (row) => (row.kind === "adopted" ? t("intent.adopted") : words("side", row.side ?? "–")), sort: (row) => row.side },
     { id: "qty", label: "col.qty", numeric: true, cell: (row) => text.quantity(row.qty), sort: (row) => row.qty },
     { id: "leverage", label: "col.leverage", numeric: true, cell: (row) => (row.leverage === null ? "–" : `${row.leverage}×`), sort: (row) => row.leverage },
-    { id: "price", label: "col.price", numeric: true, cell: (row) => price(row.reference_price), sort: (row) => row.reference_price },
-    { id: "sl", label: "col.sl", numeric: true, cell: (row) => price(row.sl_price), sort: (row) => row.sl_price },
-    { id: "tp", label: "col.tp", numeric: true, cell: (row) => price(row.tp_price), sort: (row) => row.tp_price },
+    { id: "price", label: "col.price", numeric: true, cell: (row) => price(row.reference_price, decimals(row.symbol)), sort: (row) => row.reference_price },
+    { id: "sl", label: "col.sl", numeric: true, cell: (row) => price(row.sl_price, decimals(row.symbol)), sort: (row) => row.sl_price },
+    { id: "tp", label: "col.tp", numeric: true, cell: (row) => price(row.tp_price, decimals(row.symbol)), sort: (row) => row.tp_price },
   ];
 }
 

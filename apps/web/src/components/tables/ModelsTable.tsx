@@ -51,7 +51,7 @@ function modelColumns(text: Text): Column<Model>[] {
       sort: (model) => model.model_id,
     },
     { id: "algo", label: "col.algo", cell: (model) => model.algo, sort: (model) => model.algo },
-    { id: "status", label: "col.status", cell: (model) => <span className="text-soft">{model.status}</span>, sort: (model) => model.status },
+    { id: "status", label: "col.status", cell: (model) => <span className="text-soft">{words("found", model.status)}</span>, sort: (model) => model.status },
     {
       id: "pointer",
       label: "col.pointer",

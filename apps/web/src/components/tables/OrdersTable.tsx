@@ -10,10 +10,11 @@ import type { Window } from "@/lib/domain/range";
 import type { Text } from "@/lib/i18n/useText";
 import { openOrdersQuery, useOrders } from "@/lib/queries/records";
 import type { AccountMode } from "@/lib/queries/risk";
+import type { Decimals } from "@/lib/queries/useDecimals";
 import type { Column } from "@/lib/table/useTable";
 import { SimpleTable } from "./SimpleTable";
 
-function orderColumns(text: Text): Column<Order>[] {
+function orderColumns(text: Text, decimals: Decimals): Column<Order>[] {
   return [
     { id: "symbol", label: "col.symbol", pinned: true, cell: (order) => <SymbolLink symbol={order.symbol} navRow />, sort: (order) => order.symbol },
     { id: "time", label: "col.time", numeric: true, cell: (order) => text.dayMinute(Date.parse(order.created_at)), sort: (order) => Date.parse(order.created_at), csv: (order) => order.created_at },
@@ -27,8 +28,8 @@ function orderColumns(text: Text): Column<Order>[] {
       sort: (order) => order.status,
     },
     { id: "qty", label: "col.qty", numeric: true, cell: (order) => text.quantity(order.qty), sort: (order) => order.qty },
-    { id: "avg_price", label: "col.avg_price", numeric: true, cell: (order) => text.price(order.avg_price ?? order.price), sort: (order) => order.avg_price ?? order.price },
-    { id: "stop_price", label: "col.stop_price", numeric: true, cell: (order) => text.price(order.stop_price), sort: (order) => order.stop_price },
+    { id: "avg_price", label: "col.avg_price", numeric: true, cell: (order) => text.price(order.avg_price ?? order.price, decimals(order.symbol)), sort: (order) => order.avg_price ?? order.price },
+    { id: "stop_price", label: "col.stop_price", numeric: true, cell: (order) => text.price(order.stop_price, decimals(order.symbol)), sort: (order) => order.stop_price },
     { id: "fee", label: "col.fee", numeric: true, cell: (order) => text.money(order.fee), sort: (order) => order.fee },
     { id: "realized", label: "col.realized", numeric: true, cell: (order) => <Signed value={order.realized_pnl} text={text.money(order.realized_pnl, true)} />, sort: (order) => order.realized_pnl },
     { id: "id", label: "col.order_id", optional: true, cell: (order) => <span className="num text-2xs">{order.client_order_id ?? order.order_id}</span>, sort: (order) => order.client_order_id ?? String(order.order_id) },

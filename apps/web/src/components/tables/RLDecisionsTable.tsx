@@ -1,6 +1,7 @@
 "use client";
 
 import { useQuery } from "@tanstack/react-query";
+import { ShareBar } from "@/components/data/ShareBar";
 import { SymbolLink } from "@/components/data/SymbolLink";
 import { Meter } from "@/components/ui/meter";
 import { Signed } from "@/components/ui/signed";
@@ -29,7 +30,7 @@ function columns(text: Text): Column<RLDecision>[] {
       ),
       sort: (row) => row.confidence,
     },
-    { id: "probs", label: "col.probs", cell: (row) => <span className="num text-2xs text-soft">{chances(row.action_probs).map(({ name, chance }) => `${words("action", name)} ${text.percent(chance, 0)}`).join(" · ")}</span>, csv: (row) => JSON.stringify(row.action_probs) },
+    { id: "probs", label: "col.probs", cell: (row) => <ShareBar testId={`rl-probs-${row.id}`} shares={chances(row.action_probs).map(({ name, chance }) => ({ name: words("action", name), share: chance }))} />, csv: (row) => JSON.stringify(row.action_probs) },
     { id: "executed", label: "col.executed", cell: (row) => t(row.executed ? "risk.yes" : "risk.no"), sort: (row) => Number(row.executed) },
     { id: "pnl", label: "col.realized", numeric: true, cell: (row) => <Signed value={row.pnl_result} text={text.money(row.pnl_result, true)} />, sort: (row) => row.pnl_result },
     { id: "model", label: "col.model", optional: true, cell: (row) => row.model_id, sort: (row) => row.model_id },

@@ -2,11 +2,12 @@
 
 import { useQuery } from "@tanstack/react-query";
 import { Confirm } from "@/components/data/Confirm";
+import { ShareBar } from "@/components/data/ShareBar";
 import { Badge } from "@/components/ui/badge";
 import type { RLModel } from "@/lib/api/schemas";
 import { useText, type Text } from "@/lib/i18n/useText";
 import { useRLPromote } from "@/lib/queries/actions";
-import { rlModelsQuery } from "@/lib/queries/records";
+import { rlModelsQuery, rlModelStatsQuery } from "@/lib/queries/records";
 import type { Column } from "@/lib/table/useTable";
 import { SimpleTable } from "./SimpleTable";
 
@@ -31,8 +32,18 @@ function columns(text: Text): Column<RLModel>[] {
     { id: "sharpe", label: "figure.sharpe", numeric: true, cell: (model) => text.fixed(SHARPE(model), 2), sort: SHARPE },
     { id: "mdd", label: "figure.max_drawdown", numeric: true, cell: (model) => text.percent(MDD(model), 1), sort: MDD },
     { id: "trained_on", label: "col.trained_on", numeric: true, cell: (model) => `${text.day(Date.parse(model.train_start))} … ${text.day(Date.parse(model.train_end))}`, sort: (model) => Date.parse(model.train_end), csv: (model) => `${model.train_start}/${model.train_end}` },
+    { id: "actions", label: "col.actions", cell: (model) => <ActionShares model={model} /> },
     { id: "act", label: "col.act", cell: (model) => (model.is_production ? null : <PutInProduction model={model} />) },
   ];
+}
+
+/** How the model's actions of the last day are spread. */
+function ActionShares({ model }: { model: RLModel }) {
+  const { words } = useText();
+  const { data } = useQuery(rlModelStatsQuery(model.model_id));
+  if (data === undefined || data.decisions === 0) return null;
+  const shares = [...data.actions].sort((a, b) => b.count - a.count).map(({ action_name, count }) => ({ name: words("action", action_name), share: count / data.decisions }));
+  return <ShareBar testId={`rl-model-actions-${model.model_id}`} shares={shares} />;
 }
 
 function PutInProduction({ model }: { model: RLModel }) {

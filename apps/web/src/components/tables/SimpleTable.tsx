@@ -10,6 +10,7 @@ import { Empty } from "@/components/ui/states";
 import type { MessageKey } from "@/lib/i18n/en";
 import { useText, type Text } from "@/lib/i18n/useText";
 import type { More } from "@/lib/queries/pages";
+import { useDecimals, type Decimals } from "@/lib/queries/useDecimals";
 import { useTable, type Column } from "@/lib/table/useTable";
 
 interface Words {
@@ -23,7 +24,7 @@ interface SimpleTableProps<Row> {
   id: string;
   query: UseQueryResult<Row[]>;
   /** The same function on every rendering. */
-  columns: (text: Text) => Column<Row>[];
+  columns: (text: Text, decimals: Decimals) => Column<Row>[];
   rowKey: (row: Row) => string;
   words: Words;
   /** At the right of the title. */
@@ -52,7 +53,8 @@ export function SimpleTable<Row>({ id, query, columns, rowKey, words, aside, ale
 
 function Body<Row>({ id, rows, columns, rowKey, words, more, height }: { rows: Row[]; more: More | null } & Pick<SimpleTableProps<Row>, "id" | "columns" | "rowKey" | "words" | "height">) {
   const text = useText();
-  const built = useMemo(() => columns(text), [columns, text]);
+  const decimals = useDecimals();
+  const built = useMemo(() => columns(text, decimals), [columns, decimals, text]);
   const table = useTable({ id, columns: built, rows, rowKey });
   return (
     <>

@@ -9,10 +9,11 @@ import { duration } from "@/lib/format/time";
 import type { Text } from "@/lib/i18n/useText";
 import { useTrades } from "@/lib/queries/records";
 import type { AccountMode } from "@/lib/queries/risk";
+import type { Decimals } from "@/lib/queries/useDecimals";
 import type { Column } from "@/lib/table/useTable";
 import { SimpleTable } from "./SimpleTable";
 
-function tradeColumns(text: Text): Column<ClosedTrade>[] {
+function tradeColumns(text: Text, decimals: Decimals): Column<ClosedTrade>[] {
   const held = (trade: ClosedTrade) => Date.parse(trade.exit_ts) - Date.parse(trade.entry_ts);
   return [
     { id: "symbol", label: "col.symbol", pinned: true, cell: (trade) => <SymbolLink symbol={trade.symbol} navRow />, sort: (trade) => trade.symbol },
@@ -21,8 +22,8 @@ function tradeColumns(text: Text): Column<ClosedTrade>[] {
     { id: "reason", label: "col.exit_reason", cell: (trade) => text.words("exit", trade.exit_reason), sort: (trade) => trade.exit_reason },
     { id: "hold", label: "col.hold", numeric: true, cell: (trade) => duration(held(trade)), sort: held },
     { id: "qty", label: "col.qty", numeric: true, cell: (trade) => text.quantity(trade.qty), sort: (trade) => trade.qty },
-    { id: "entry_price", label: "col.entry", numeric: true, cell: (trade) => text.price(trade.entry_price), sort: (trade) => trade.entry_price },
-    { id: "exit_price", label: "col.avg_price", numeric: true, optional: true, cell: (trade) => text.price(trade.exit_price), sort: (trade) => trade.exit_price },
+    { id: "entry_price", label: "col.entry", numeric: true, cell: (trade) => text.price(trade.entry_price, decimals(trade.symbol)), sort: (trade) => trade.entry_price },
+    { id: "exit_price", label: "col.avg_price", numeric: true, optional: true, cell: (trade) => text.price(trade.exit_price, decimals(trade.symbol)), sort: (trade) => trade.exit_price },
     { id: "slippage", label: "margin.slippage", numeric: true, optional: true, cell: (trade) => text.money(trade.slippage), sort: (trade) => trade.slippage },
     { id: "fees", label: "col.fee", numeric: true, cell: (trade) => text.money(trade.fees), sort: (trade) => trade.fees },
     { id: "funding", label: "col.funding", numeric: true, cell: (trade) => text.money(trade.funding), sort: (trade) => trade.funding },

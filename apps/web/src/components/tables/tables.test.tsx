@@ -1,8 +1,9 @@
 import { screen, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { keys } from "@/lib/queries/keys";
 import { renderDesk } from "@/testing/render";
-import { instrument, position, signal, STATUS } from "@/testing/samples";
+import { ACCOUNT, instrument, position, signal, STATUS } from "@/testing/samples";
 import { WhyPanel } from "../panels/WhyPanel";
 import { LiveOpsPanel } from "../panels/LiveOpsPanel";
 import { PositionsTable } from "./PositionsTable";
@@ -81,6 +82,25 @@ describe("WhyPanel", () => {
   });
 });
 
+describe("a table's tools", () => {
+  it("write the rows that are shown as CSV, with the numbers as they came", async () => {
+    const written: Blob[] = [];
+    vi.stubGlobal("URL", Object.assign(URL, { createObjectURL: (blob: Blob) => (written.push(blob), "blob:x"), revokeObjectURL: () => {} }));
+    vi.spyOn(HTMLAnchorElement.prototype, "click").mockImplementation(() => undefined);
+    renderDesk(<PositionsTable />, { universe: [instrument("BTCUSDT")], status: STATUS, positions: [position()] });
+    await userEvent.click(screen.getByTestId("positions-csv"));
+    const csv = await new Promise<string>((resolve) => {
+      const reader = new FileReader();
+      reader.onload = () => resolve(reader.result as string);
+      reader.readAsText(written[0]!);
+    });
+    const [head, row] = csv.trim().split(/\r?\n/);
+    expect(head).toMatch(/^\ufeff?symbol,/);
+    expect(row).toMatch(/^BTCUSDT,/);
+    expect(row).toContain("109000");
+  });
+});
+
 describe("LiveOpsPanel", () => {
   it("shows what is held and the trades of the range, newest first", () => {
     const trade = { side: "LONG", entry_price: 100, exit_price: 101, sl_price: 99, tp_price: 102, liquidation_price: 80, exit_reason: "TP", net: 5 };
@@ -88,15 +108,35 @@ describe("LiveOpsPanel", () => {
       { ...trade, from_ts: 0, to_ts: 60_000 },
       { ...trade, from_ts: 120_000, to_ts: null, exit_price: null, exit_reason: null, net: null },
     ];
-    renderDesk(<LiveOpsPanel symbol="BTCUSDT" trades={trades} decimals={1} />, { positions: [position()] });
+    renderDesk(<LiveOpsPanel symbol="BTCUSDT" mode="shadow" trades={trades} decimals={1} />, { positions: [position()] });
     expect(screen.getByTestId("ops-position")).toHaveTextContent("109,500.0");
+    expect(screen.getByTestId("ops-orders")).toHaveTextContent("No open orders");
     const items = screen.getAllByRole("listitem").map((item) => item.textContent);
     expect(items[0]).toContain("open");
     expect(items[1]).toMatch(/\+5.00.*target/);
   });
 
   it("says flat when flat", () => {
-    renderDesk(<LiveOpsPanel symbol="ETHUSDT" trades={[]} decimals={1} />, { positions: [position()] });
+    renderDesk(<LiveOpsPanel symbol="ETHUSDT" mode="shadow" trades={[]} decimals={1} />, { positions: [position()] });
     expect(screen.getByTestId("ops-flat")).toBeInTheDocument();
+  });
+
+  it("shows what the account on the exchange holds beside the shadow's, and the orders and fills of the chosen one", () => {
+    const order = { mode: "live", order_id: 7, client_order_id: null, symbol: "BTCUSDT", side: "SELL", type: "STOP_MARKET", status: "NEW", leg: "SL", qty: 0.5, price: null, avg_price: null, stop_price: 108_000, fee: null, realized_pnl: null, created_at: "2025-05-26T10:00:00Z", updated_at: "2025-05-26T10:00:00Z" };
+    const fill = { mode: "live", symbol: "BTCUSDT", trade_id: 3, order_id: 6, ts: "2025-05-26T10:00:00Z", side: "BUY", leg: "ENTRY", price: 109_500, qty: 0.5, fee: 0.1, fee_asset: "USDT", realized_pnl: 0, maker: false };
+    renderDesk(<LiveOpsPanel symbol="BTCUSDT" mode="live" trades={[]} decimals={1} />, {
+      positions: [position()],
+      cache: [
+        [keys.livePositions, [position({ mode: "live", amt: 0.5 })]],
+        [keys.liveAccount, ACCOUNT],
+        [keys.openOrders("live"), [order, { ...order, order_id: 8, symbol: "ETHUSDT" }]],
+        [keys.symbolFills("live", "BTCUSDT"), [fill]],
+      ],
+    });
+    expect(screen.getByTestId("ops-held-live")).toHaveTextContent("LIVE");
+    expect(screen.getByTestId("ops-held-shadow")).toBeInTheDocument();
+    expect(within(screen.getByTestId("ops-orders")).getAllByRole("listitem")).toHaveLength(1);
+    expect(screen.getByTestId("ops-orders")).toHaveTextContent("108,000.0");
+    expect(screen.getByTestId("ops-fills")).toHaveTextContent("109,500.0");
   });
 });

@@ -2,14 +2,14 @@
 
 import { X } from "lucide-react";
 import { Dialog as Primitive } from "radix-ui";
-import type { ComponentProps, ReactNode } from "react";
+import { useRef, type ComponentProps, type ReactNode } from "react";
 import { cn } from "@/lib/cn";
 
 export const Dialog = Primitive.Root;
 export const DialogTrigger = Primitive.Trigger;
 export const DialogClose = Primitive.Close;
 
-/** A dialog's window: titled, closed by Escape, focus kept inside. */
+/** A dialog's window: titled, closed by Escape, focus kept inside and given back to what opened it. */
 export function DialogContent({
   title,
   description,
@@ -18,6 +18,7 @@ export function DialogContent({
   children,
   ...props
 }: Omit<ComponentProps<typeof Primitive.Content>, "title"> & { title: string; description?: ReactNode; closeLabel: string }) {
+  const opener = useRef<Element | null>(null);
   return (
     <Primitive.Portal>
       <Primitive.Overlay className="fixed inset-0 z-40 bg-shade" />
@@ -28,6 +29,15 @@ export function DialogContent({
         )}
         {...(description === undefined && { "aria-describedby": undefined })}
         {...props}
+        onOpenAutoFocus={(event) => {
+          opener.current = document.activeElement;
+          props.onOpenAutoFocus?.(event);
+        }}
+        // Opened by a state and not by a trigger, so nobody else knows where the focus was.
+        onCloseAutoFocus={(event) => {
+          event.preventDefault();
+          if (opener.current instanceof HTMLElement && opener.current.isConnected) opener.current.focus();
+        }}
       >
         <div className="flex items-center border-b border-line px-4 py-2.5">
           <Primitive.Title className="text-sm font-semibold">{title}</Primitive.Title>

@@ -3,7 +3,7 @@ import { cn } from "@/lib/cn";
 
 /** A gain or a loss: the sign is in the text, a triangle when `withArrow`, and only then in the colour. */
 export function Signed({ value, text, withArrow = false, className }: { value: number | null | undefined; text: string; withArrow?: boolean; className?: string }) {
-  const sign = signOf(value);
+  const sign = /[1-9]/.test(text) ? signOf(value) : 0; // what is rounded to nothing is neither
   return (
     <span className={cn("num", sign > 0 && "text-up", sign < 0 && "text-down", className)}>
       {withArrow && sign !== 0 && (

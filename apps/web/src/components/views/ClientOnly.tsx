@@ -1,6 +1,7 @@
 "use client";
 
 import type { ReactNode } from "react";
+import { useLanguageLoaded } from "@/lib/i18n/useText";
 import { useHydrated } from "@/lib/useHydrated";
 
 /**
@@ -8,5 +9,6 @@ import { useHydrated } from "@/lib/useHydrated";
  * would then differ from the exported page.
  */
 export function ClientOnly({ fallback, children }: { fallback: ReactNode; children: ReactNode }) {
-  return useHydrated() ? children : fallback;
+  const worded = useLanguageLoaded(); // a page does not change its language under the eyes
+  return useHydrated() && worded ? children : fallback;
 }

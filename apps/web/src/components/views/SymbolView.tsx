@@ -6,7 +6,7 @@ import { usePathname, useSearchParams } from "next/navigation";
 import { useMemo, useState } from "react";
 import { ChartLegend } from "@/components/charts/ChartLegend";
 import { DragZoom } from "@/components/charts/DragZoom";
-import { useAccountMode } from "@/components/data/AccountSwitch";
+import { AccountSwitch, useAccountMode } from "@/components/data/AccountSwitch";
 import { QueryView } from "@/components/data/QueryView";
 import { RangePicker } from "@/components/data/RangePicker";
 import { ExplainPanel } from "@/components/panels/ExplainPanel";
@@ -22,7 +22,8 @@ import { ChartSync } from "@/lib/chart/sync";
 import { aggregate, candlesOf, PRICE_SCALES, TIMEFRAMES, type Timeframe } from "@/lib/domain/series";
 import { decimalsOf } from "@/lib/format/number";
 import { useText } from "@/lib/i18n/useText";
-import { positionsQuery, signalsQuery, universeQuery } from "@/lib/queries/live";
+import { livePositionsQuery, positionsQuery, signalsQuery, universeQuery } from "@/lib/queries/live";
+import type { AccountMode } from "@/lib/queries/risk";
 import { useWindow } from "@/lib/rangeState";
 import { annotationsQuery } from "@/lib/queries/performance";
 import { useSymbolSeries } from "@/lib/queries/useSymbolSeries";
@@ -59,10 +60,12 @@ function useView() {
   };
 }
 
-function Charts({ series, decimals, view }: { series: Series; decimals: number | null; view: ReturnType<typeof useView> }) {
+function Charts({ series, mode, decimals, view }: { series: Series; mode: AccountMode; decimals: number | null; view: ReturnType<typeof useView> }) {
   const { t } = useText();
   const [sync] = useState(() => new ChartSync());
-  const { data: positions = [] } = useQuery(positionsQuery);
+  const { data: shadow = [] } = useQuery(positionsQuery);
+  const { data: live = [] } = useQuery(livePositionsQuery);
+  const positions = mode === "live" ? live : shadow;
   const { data: signals = [] } = useQuery(signalsQuery);
   const { showEvents, ...shown } = view;
   const { timeframe } = view;
@@ -107,8 +110,8 @@ function Toolbar({ view }: { view: ReturnType<typeof useView> }) {
 function Loaded({ symbol }: { symbol: string }) {
   const { t } = useText();
   const view = useView();
-  const mode = useAccountMode();
-  const query = useSymbolSeries(symbol, view.window);
+  const { mode, fallback } = useSymbolAccount(symbol);
+  const query = useSymbolSeries(symbol, mode, view.window);
   const universe = useQuery(universeQuery);
   const instrument = universe.data?.find((one) => one.symbol === symbol) ?? null;
   const decimals = instrument?.price_decimals ?? decimalsOf(instrument?.tick_size);
@@ -123,20 +126,32 @@ function Loaded({ symbol }: { symbol: string }) {
     <div className="flex flex-col gap-2 sm:gap-3" data-testid="page-symbol">
       <SymbolHeader symbol={symbol} instrument={instrument} decimals={decimals} />
       <div className="grid gap-2 sm:gap-3 xl:grid-cols-[minmax(0,1fr)_23rem]">
-        <Card title={<span className="num">{symbol}</span>} aside={<Toolbar view={view} />} bodyClassName="p-0">
+        <Card title={<span className="num">{symbol}</span>} aside={
+            <>
+              <AccountSwitch fallback={fallback} />
+              <Toolbar view={view} />
+            </>
+          } bodyClassName="p-0">
           <QueryView query={query} what="chart.price" rows={14}>
-            {(series) => <Charts key={symbol} series={series} decimals={decimals} view={view} />}
+            {(series) => <Charts key={`${symbol}:${mode}`} series={series} mode={mode} decimals={decimals} view={view} />}
           </QueryView>
         </Card>
         <div className="flex flex-col gap-2 sm:gap-3">
           <WhyPanel symbol={symbol} decimals={decimals} />
-          <LiveOpsPanel symbol={symbol} trades={query.data?.positions ?? []} decimals={decimals} />
+          <LiveOpsPanel symbol={symbol} mode={mode} trades={query.data?.positions ?? []} decimals={decimals} />
           <ExplainPanel symbol={symbol} />
         </div>
       </div>
       <WhyNotTable key={symbol} symbol={symbol} mode={mode} window={view.window} />
     </div>
   );
+}
+
+/** What is held with money is looked at first, unless somebody asked for the other account. */
+function useSymbolAccount(symbol: string): { mode: AccountMode; fallback: AccountMode } {
+  const { data: held = [] } = useQuery(livePositionsQuery);
+  const fallback = held.some((position) => position.symbol === symbol) ? "live" : "shadow";
+  return { mode: useAccountMode(fallback), fallback };
 }
 
 /** One symbol: price, predictions, the decision and what is held. */

@@ -151,7 +151,7 @@ describe("settings", () => {
     await userEvent.clear(screen.getByTestId("edit-MAX_POSITIONS"));
     await userEvent.type(screen.getByTestId("edit-MAX_POSITIONS"), "4");
     await userEvent.click(screen.getByTestId("settings-change"));
-    expect(screen.getByTestId("diff-MAX_POSITIONS")).toHaveTextContent("MAX_POSITIONS64from the next minute");
+    expect(screen.getByTestId("diff-MAX_POSITIONS")).toHaveTextContent("MAX_POSITIONS64positionsfrom the next minute");
     await userEvent.type(screen.getByTestId("settings-change-reason"), "weekend");
     await userEvent.click(screen.getByTestId("settings-change-confirm"));
     expect(await screen.findByTestId("settings-pending")).toBeInTheDocument();

@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import type { Job, Model } from "@/lib/api/schemas";
 import { bestOf, recurring } from "@/lib/domain/training";
 import { keys } from "@/lib/queries/keys";
-import { renderDesk } from "@/testing/render";
+import { fakeNetwork, renderDesk } from "@/testing/render";
 import { STATUS } from "@/testing/samples";
 import { TrainingView } from "./TrainingView";
 
@@ -62,6 +62,27 @@ describe("the training page", () => {
     await userEvent.click(screen.getByTestId("training-tab-rl"));
     expect(within(screen.getByTestId("card-rl-models")).getByTestId("state-empty")).toHaveTextContent("No agent yet");
     expect(within(screen.getByTestId("card-rl-decisions")).getByTestId("state-empty")).toBeInTheDocument();
+  });
+});
+
+describe("the agent's tab, once there is one", () => {
+  const rlModel = { model_id: "ppo-1", symbol: "BTCUSDT", algorithm: "ppo", train_start: "2025-04-26T00:00:00Z", train_end: "2025-05-26T00:00:00Z", metrics: { profit_factor: 1.3, win_rate: 0.55, sharpe: 1.1, max_drawdown: 0.08 }, is_production: false, created_at: null };
+  const decision = { id: 5, ts: "2025-05-26T10:00:00Z", symbol: "BTCUSDT", model_id: "ppo-1", mode: "shadow", action: 1, action_name: "LONG", confidence: 0.7, action_probs: { HOLD: 0.3, LONG: 0.7 }, executed: true, pnl_result: 1.5 };
+  const count = (action: number, action_name: string, n: number) => ({ action, action_name, count: n, executed: n, mean_confidence: 0.6, pnl: 1, wins: 1 });
+  const stats = { model_id: null, from_ts: "2025-05-25T10:00:00Z", to_ts: "2025-05-26T10:00:00Z", decisions: 40, actions: [count(0, "HOLD", 10), count(1, "LONG", 30)] };
+
+  it("shows figures and actions of a model, and lets an admin put it in production", async () => {
+    const requests = fakeNetwork((_, init) => (init.method === "POST" ? { status: 200, body: { ...rlModel, is_production: true } } : undefined));
+    renderDesk(<TrainingView />, { status: STATUS, cache: [[keys.jobs, []], [keys.models, []], [keys.schedules, []], [keys.rlModels, [rlModel]], [keys.rlDecisions, [decision]], [keys.rlStats, stats], [keys.rlModelStats("ppo-1"), { ...stats, model_id: "ppo-1" }]] });
+    await userEvent.click(screen.getByTestId("training-tab-rl"));
+    expect(screen.getByTestId("rl-models-row-ppo-1")).toHaveTextContent(/1\.30.*55\.0%.*1\.10.*8\.0%/);
+    expect(screen.getByTestId("rl-model-actions-ppo-1")).toHaveTextContent(/75%.*25%/);
+    expect(screen.getByTestId("rl-probs-5")).toHaveTextContent(/70%.*30%/);
+    expect(screen.getByTestId("rl-actions")).toHaveTextContent("30 · 60%");
+    await userEvent.click(screen.getByTestId("rl-promote-ppo-1"));
+    await userEvent.type(screen.getByTestId("rl-promote-ppo-1-reason"), "it earned its place");
+    await userEvent.click(screen.getByTestId("rl-promote-ppo-1-confirm"));
+    expect(requests).toContainEqual({ path: "/api/rl/models/ppo-1/promote", method: "POST", body: { reason: "it earned its place" } });
   });
 });
 

@@ -7,6 +7,46 @@ export const GROUPS = {
 } as const;
 export type Group = keyof typeof GROUPS | "other";
 
+/** What a setting is counted in; `fraction` is a share that is written as such (0.02 is 2 %). */
+export const SETTING_UNITS = {
+  CAPITAL_LIMIT_USDT: "usdt",
+  SHADOW_EQUITY_USDT: "usdt",
+  FLUSH_INTERVAL_MS: "ms",
+  K_TP: "atr",
+  K_SL: "atr",
+  H_BARS: "bars",
+  RISK_MAE_ATR: "atr",
+  FEE_RATE: "fraction",
+  SLIPPAGE_K: "atr",
+  EV_MIN: "fraction",
+  Q05_MIN: "atr",
+  MAE_MAX: "atr",
+  MAX_POSITIONS: "positions",
+  MAX_USED_MARGIN_PCT: "fraction",
+  MAX_TOTAL_NOTIONAL_PCT: "fraction",
+  MAX_DIRECTIONAL_NOTIONAL_PCT: "fraction",
+  DAILY_LOSS_LIMIT_PCT: "fraction",
+  MAX_SYMBOL_NOTIONAL_PCT: "fraction",
+  RISK_PER_TRADE: "fraction",
+  BETA_CAP: "plain",
+  TAKER_FEE_RATE: "fraction",
+  WEEKLY_LOSS_LIMIT_PCT: "fraction",
+  DRAWDOWN_LIMIT_PCT: "fraction",
+  CAPITAL_STAGE_PCT: "fraction",
+  MAX_ORDER_NOTIONAL_PCT: "fraction",
+  ENTRIES_PER_MINUTE: "entries",
+  ENTRIES_PER_HOUR: "entries",
+  ENTRIES_PER_DAY: "entries",
+  MAX_SPREAD_BPS: "bp",
+  MAX_MARK_GAP_BPS: "bp",
+  MODEL_MAX_AGE_DAYS: "days",
+} as const;
+export type SettingUnit = (typeof SETTING_UNITS)[keyof typeof SETTING_UNITS];
+
+export function unitOf(name: string): SettingUnit | null {
+  return name in SETTING_UNITS ? SETTING_UNITS[name as keyof typeof SETTING_UNITS] : null;
+}
+
 export interface Setting {
   name: string;
   value: unknown;

@@ -79,6 +79,18 @@ export function countReasons(signals: readonly Signal[]): ReasonCount[] {
     .sort((a, b) => b.count - a.count || a.code.localeCompare(b.code));
 }
 
+/**
+ * Codes in the order they stand in while they last, so that no bar moves from under a finger: new ones come last, and all
+ * are ordered anew only when what leads has less than half of another. The same array when nothing changes.
+ */
+export function heldOrder(order: readonly string[], counts: readonly ReasonCount[]): readonly string[] {
+  const count = (code: string | undefined) => counts.find((one) => one.code === code)?.count ?? 0;
+  const still = order.filter((code) => count(code) > 0);
+  const kept = [...still, ...counts.map(({ code }) => code).filter((code) => !still.includes(code))];
+  const next = 2 * count(kept[0]) < (counts[0]?.count ?? 0) ? counts.map(({ code }) => code) : kept;
+  return next.length === order.length && next.every((code, index) => code === order[index]) ? order : next;
+}
+
 /** What a value, limit and distance are counted in; a flag is a yes or no whose figures say nothing more. */
 export type Unit = "fraction" | "count" | "money" | "minutes" | "plain" | "flag";
 

@@ -2,11 +2,14 @@
 import { readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { SETTING_UNITS } from "@/lib/domain/settings";
 import { codes as codesEn } from "./codes.en";
 import { codes as codesKo } from "./codes.ko";
 import { en, type MessageKey } from "./en";
 import { ko } from "./ko";
-import { translate, whyReason, wordsFor } from "./translate";
+import { settings as settingsEn } from "./settings.en";
+import { settings as settingsKo } from "./settings.ko";
+import { loadLanguage, translate, whyReason, wordsFor } from "./translate";
 
 const placeholders = (message: string) => [...message.matchAll(/\{(\w+)\}/g)].map(([, name]) => name).sort();
 const keys = Object.keys(en) as MessageKey[];
@@ -18,6 +21,8 @@ function sources(folder: string): string[] {
     return /\.tsx?$/.test(entry.name) && !/\.test\./.test(entry.name) && !full.includes("i18n") ? [full] : [];
   });
 }
+
+await loadLanguage("ko");
 
 describe("the catalogues", () => {
   it("have the same keys in both languages", () => {
@@ -90,5 +95,27 @@ describe("translate", () => {
     expect(wordsFor("ko", "reason", "EV_BELOW_MIN")).toBe("EV 부족");
     expect(wordsFor("ko", "reason", "BRAND_NEW")).toBe("BRAND_NEW");
     expect(whyReason("en", "BRAND_NEW")).toBe(en["reason.unknown.why"]);
+  });
+
+  it("take the Korean particle that the word before it asks for", () => {
+    const failed = (what: string) => translate("ko", "state.failed", { what });
+    expect(failed("킬 스위치")).toBe("킬 스위치를 불러오지 못했습니다");
+    expect(failed("시그널")).toBe("시그널을 불러오지 못했습니다");
+    expect(translate("ko", "symbol.unknown", { symbol: "BTCUSDT" })).toMatch(/^BTCUSDT는 /);
+    expect(translate("ko", "symbol.unknown", { symbol: "XRPPERL" })).toMatch(/^XRPPERL은 /);
+    expect(failed("…")).toBe("…을(를) 불러오지 못했습니다");
+  });
+
+  it("say what every setting of the API means, and what it is counted in", () => {
+    const document = JSON.parse(readFileSync(path.resolve("openapi.json"), "utf8"));
+    const { example, examples } = document.paths["/api/settings"].get.responses["200"].content["application/json"];
+    const names = Object.keys((example ?? (Object.values(examples)[0] as { value: unknown }).value).values);
+    expect(names.length).toBeGreaterThan(30);
+    for (const name of names) {
+      expect(settingsEn[name], name).toBeTruthy();
+      expect(settingsKo[name], name).toMatch(/[가-힣]/);
+    }
+    expect(Object.keys(settingsKo)).toEqual(Object.keys(settingsEn));
+    for (const name of Object.keys(SETTING_UNITS)) expect(settingsEn[name], name).toBeTruthy();
   });
 });

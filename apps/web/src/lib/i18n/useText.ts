@@ -1,9 +1,9 @@
 /** Words and numbers as this person reads them: one hook for language, locale and time zone. */
-import { useMemo } from "react";
+import { useEffect, useMemo, useSyncExternalStore } from "react";
 import * as numbers from "@/lib/format/number";
 import * as times from "@/lib/format/time";
 import { usePrefs, type Language } from "@/lib/prefs/store";
-import { LOCALES, translate, whyReason, wordsFor, type Translate } from "./translate";
+import { isLoaded, loadLanguage, LOCALES, onLoaded, translate, whyReason, wordsFor, type Translate } from "./translate";
 
 export interface Text {
   language: Language;
@@ -50,7 +50,18 @@ export function makeText(language: Language, zone: times.Zone): Text {
   };
 }
 
+/** Whether the words of the chosen language are here; asks for them where they are not. */
+export function useLanguageLoaded(): boolean {
+  const { language } = usePrefs();
+  const loaded = useSyncExternalStore(onLoaded, () => isLoaded(language), () => true);
+  useEffect(() => {
+    if (!loaded) loadLanguage(language).catch(() => undefined); // English meanwhile; the next page asks again
+  }, [language, loaded]);
+  return loaded;
+}
+
 export function useText(): Text {
-  const { language, zone } = usePrefs();
+  const { language: chosen, zone } = usePrefs();
+  const language = useLanguageLoaded() ? chosen : "en";
   return useMemo(() => makeText(language, zone), [language, zone]);
 }

@@ -22,6 +22,7 @@ export const keys = {
   openOrders: (mode: string) => ["orders", mode, "open"] as const,
   intents: (lapsed: boolean, window: string) => ["intents", lapsed, window] as const,
   fills: (mode: string, window: string) => ["fills", mode, window] as const,
+  symbolFills: (mode: string, symbol: string) => ["fills", mode, "of", symbol] as const,
   trades: (mode: string, window: string) => ["trades", mode, window] as const,
   execution: (mode: string, window: string) => ["execution", mode, window] as const,
   attribution: (window: string) => ["execution", "attribution", window] as const,
@@ -31,6 +32,7 @@ export const keys = {
   rlModels: ["rl", "models"] as const,
   rlDecisions: ["rl", "decisions"] as const,
   rlStats: ["rl", "stats"] as const,
+  rlModelStats: (model: string) => ["rl", "stats", model] as const,
   quality: ["quality"] as const,
   qualityMap: (window: string) => ["quality", "map", window] as const,
   drift: ["drift"] as const,
@@ -48,5 +50,5 @@ export const keys = {
   schedules: ["schedules"] as const,
   evidence: (id: string) => ["models", id, "evidence"] as const,
   explain: (symbol: string, ts: string) => ["explain", symbol, ts] as const,
-  series: (symbol: string, window: string) => ["series", symbol, window] as const,
+  series: (symbol: string, mode: string, window: string) => ["series", symbol, mode, window] as const,
 };

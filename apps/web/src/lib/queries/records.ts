@@ -66,6 +66,16 @@ export const openOrdersQuery = (mode: AccountMode) =>
     refetchInterval: SLOW_MS,
   });
 
+const fillsPage = z.object({ items: z.array(fillSchema) });
+
+/** The newest fills of one symbol. */
+export const symbolFillsQuery = (mode: AccountMode, symbol: string) =>
+  queryOptions({
+    queryKey: keys.symbolFills(mode, symbol),
+    queryFn: async ({ signal }) => (await get(fillsPage, `/api/fills?mode=${mode}&symbol=${encodeURIComponent(symbol)}&limit=6`, signal)).items,
+    refetchInterval: SLOW_MS,
+  });
+
 export const executionQuery = (mode: AccountMode, window: Window) =>
   queryOptions({
     queryKey: keys.execution(mode, windowKey(window)),
@@ -91,7 +101,7 @@ export const modelQuery = (id: string) => queryOptions({ queryKey: keys.model(id
 
 export const rlModelsQuery = queryOptions({ queryKey: keys.rlModels, queryFn: ({ signal }) => get(z.array(rlModelSchema), "/api/rl/models", signal), refetchInterval: 30_000 });
 
-export const rlDecisionsQuery = queryOptions({ queryKey: keys.rlDecisions, queryFn: ({ signal }) => get(z.array(rlDecisionSchema), "/api/rl/decisions?limit=500", signal), refetchInterval: 5_000 });
+export const rlDecisionsQuery = queryOptions({ queryKey: keys.rlDecisions, queryFn: ({ signal }) => get(z.array(rlDecisionSchema), "/api/rl/decisions?limit=500", signal), refetchInterval: 30_000 });
 
 /** What the agent did over the last day, by action (§25.6). */
 export const rlStatsQuery = queryOptions({
@@ -99,6 +109,14 @@ export const rlStatsQuery = queryOptions({
   queryFn: async ({ signal, client }) => get(rlStatsSchema, `/api/rl/decisions/stats?${await spanParams(client, { kind: "relative", range: "1d" })}`, signal),
   refetchInterval: 30_000,
 });
+
+/** The same of one model. */
+export const rlModelStatsQuery = (model: string) =>
+  queryOptions({
+    queryKey: keys.rlModelStats(model),
+    queryFn: async ({ signal, client }) => get(rlStatsSchema, `/api/rl/decisions/stats?model_id=${encodeURIComponent(model)}&${await spanParams(client, { kind: "relative", range: "1d" })}`, signal),
+    refetchInterval: 60_000,
+  });
 
 export const qualityQuery = queryOptions({ queryKey: keys.quality, queryFn: ({ signal }) => get(dataQualitySchema, "/api/data-quality/summary", signal), refetchInterval: 10_000 });
 

@@ -7,17 +7,18 @@ import type { Stamped } from "@/lib/ws/cacheWriter";
 import { useRefresh } from "@/lib/rangeState";
 import { keys } from "./keys";
 import { signalsQuery, statusQuery } from "./live";
+import type { AccountMode } from "./risk";
 import { extendSeries, fetchSeries } from "./series";
 import { endOfData } from "./span";
 
 /** At most one tail a second, however fast the market's clock runs. */
 const TAIL_EVERY_MS = 1_000;
 
-export function useSymbolSeries(symbol: string, window: Window): UseQueryResult<Series> {
+export function useSymbolSeries(symbol: string, mode: AccountMode, window: Window): UseQueryResult<Series> {
   const client = useQueryClient();
   const { data: status } = useQuery(statusQuery);
   const { data: newest } = useQuery({ ...signalsQuery, select: (rows) => rows.find((row) => row.symbol === symbol)?.ts ?? null });
-  const queryKey = keys.series(symbol, windowKey(window));
+  const queryKey = keys.series(symbol, mode, windowKey(window));
   const query = useQuery({
     queryKey,
     enabled: status !== undefined,
@@ -26,7 +27,7 @@ export function useSymbolSeries(symbol: string, window: Window): UseQueryResult<
     queryFn: ({ signal }) => {
       const now = status === undefined ? null : endOfData(status);
       const { from, to } = resolveWindow(window, now ?? Date.now());
-      return fetchSeries(symbol, from, to, signal);
+      return fetchSeries(symbol, mode, from, to, signal);
     },
   });
 
@@ -39,15 +40,15 @@ export function useSymbolSeries(symbol: string, window: Window): UseQueryResult<
     let cancelled = false;
     const extend = async () => {
       const now = client.getQueryData<Stamped<Status>>(keys.status);
-      const old = client.getQueryData<Series>(keys.series(symbol, key));
+      const old = client.getQueryData<Series>(keys.series(symbol, mode, key));
       const end = now === undefined ? null : endOfData(now);
       if (busy.current || old === undefined || end === null) return;
       busy.current = true;
       lastAt.current = performance.now();
       try {
         const { from, to } = resolveWindow(window, end);
-        const grown = await extendSeries(old, from, to);
-        if (!cancelled) client.setQueryData(keys.series(symbol, key), grown);
+        const grown = await extendSeries(old, mode, from, to);
+        if (!cancelled) client.setQueryData(keys.series(symbol, mode, key), grown);
       } catch {
         // The stale state tells of it; the next minute tries again.
       } finally {
@@ -62,6 +63,6 @@ export function useSymbolSeries(symbol: string, window: Window): UseQueryResult<
     };
     // `window` is made anew on each rendering; `key` stands for it.
     // eslint-disable-next-line react-hooks/exhaustive-deps
-  }, [client, key, live, newest, symbol]);
+  }, [client, key, live, mode, newest, symbol]);
   return query;
 }

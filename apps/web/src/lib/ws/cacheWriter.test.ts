@@ -109,7 +109,7 @@ describe("CacheWriter", () => {
   });
 
   it("ignores channels it does not know", () => {
-    writer.push("rl_decisions", "update", {});
+    writer.push("no_such_channel", "update", {});
     expect(frames).toHaveLength(0);
   });
 

@@ -8,7 +8,7 @@ import { accountSchema, jobSchema, positionSchema, signalSchema, statusSchema, t
 import { appendEquity, type EquityPoint } from "@/lib/domain/equity";
 import { keys } from "@/lib/queries/keys";
 
-export const CHANNELS = ["status_updates", "signal_updates", "position_updates", "account_updates", "order_updates", "risk_events", "training_updates"] as const;
+export const CHANNELS = ["status_updates", "signal_updates", "position_updates", "account_updates", "order_updates", "risk_events", "training_updates", "rl_decisions"] as const;
 export type Channel = (typeof CHANNELS)[number];
 
 /** A status with the moment it arrived, for clocks that move on between two of them. */
@@ -25,6 +25,7 @@ const SCHEMAS = {
   order_updates: z.unknown(),
   risk_events: z.unknown(),
   training_updates: listOf(jobSchema),
+  rl_decisions: z.unknown(),
 } as const;
 
 /** The entries that a channel writes. */
@@ -39,6 +40,7 @@ const KEYS: Partial<Record<Channel, readonly (readonly unknown[])[]>> = {
 const TOUCHED: Partial<Record<Channel, readonly (readonly unknown[])[]>> = {
   order_updates: [["orders"], ["fills"], ["trades"], ["execution"], keys.commands],
   risk_events: [["risk"]],
+  rl_decisions: [keys.rlDecisions, keys.rlStats],
   account_updates: [["risk"]],
 };
 /** However fast the market's clock runs, lists are read again at most this often. */
@@ -145,6 +147,7 @@ export class CacheWriter {
         break;
       case "order_updates":
       case "risk_events":
+      case "rl_decisions":
         break;
     }
   }
