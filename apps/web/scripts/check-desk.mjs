@@ -61,7 +61,9 @@ try {
   await admin.dress(LOOKS["dark-en"].prefs);
   await admin.go("data-quality/");
   await page.locator('[data-testid^="cell-BTCUSDT-"]:not([data-shade="none"])').first().waitFor();
-  step("the heat map has figures");
+  const [held, needed] = await id("quality-map").evaluate((table) => [table.closest('[role="region"]').clientWidth, table.scrollWidth]);
+  assert.ok(needed <= held, `the heat map of a day is ${needed} pixels wide and has ${held}`);
+  step("the heat map has figures, and a day of it fits");
 
   await admin.go("orders/");
   await id("range").getByText("3h").click();

@@ -17,7 +17,7 @@ interface Stretch {
  * Drag over what it holds to look closer: the stretch becomes the range of the page. `timeAt` gives the instant at a
  * place (pixels from the left, of a width), null where there is none. `withShift` where a plain drag is the chart's own.
  */
-export function DragZoom({ timeAt, withShift = false, className, children }: { timeAt: (x: number, width: number) => number | null; withShift?: boolean; className?: string; children: ReactNode }) {
+export function DragZoom({ timeAt, withShift = false, className, minWidth, children }: { timeAt: (x: number, width: number) => number | null; withShift?: boolean; className?: string; minWidth?: string; children: ReactNode }) {
   const { t } = useText();
   const [stretch, setStretch] = useState<Stretch | null>(null);
   const begun = useRef<number | null>(null);
@@ -32,6 +32,7 @@ export function DragZoom({ timeAt, withShift = false, className, children }: { t
   return (
     <div
       data-testid="drag-zoom"
+      style={minWidth === undefined ? undefined : { minWidth }}
       title={withShift ? undefined : t("chart.zoom.what")}
       className={cn("relative", !withShift && "cursor-crosshair", className)}
       onPointerDown={(event) => {

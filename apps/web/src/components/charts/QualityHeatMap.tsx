@@ -38,8 +38,8 @@ const Grid = memo(function Grid({ map }: { map: QualityMap }) {
   };
   return (
     <div className="relative overflow-auto" tabIndex={0} role="region" aria-label={t("quality.map.caption")}>
-      <DragZoom timeAt={timeAt} className="w-full min-w-max">
-      <table className="w-full table-fixed border-separate border-spacing-px text-center" style={{ minWidth: `${7 + map.ts.length * 1.15}rem` }} data-testid="quality-map">
+      <DragZoom timeAt={timeAt} minWidth={`${7 + map.ts.length * 1.15}rem`}>
+      <table className="w-full table-fixed border-separate border-spacing-px text-center" data-testid="quality-map">
         <caption className="sr-only">{t("quality.map.caption")}</caption>
         <thead>
           <tr>
