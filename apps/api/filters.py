@@ -47,4 +47,9 @@ def keep(data: str, wanted: Filter) -> str:
     """A list of those rows of JSON ``data`` (one, or a list) that have one of the wanted values in each field."""
     value: Any = orjson.loads(data)
     rows = value if isinstance(value, list) else [value]
-    return orjson.dumps([row for row in rows if all(row.get(field) in values for field, values in wanted)]).decode()
+    return orjson.dumps([row for row in rows if isinstance(row, dict) and _has(row, wanted)]).decode()
+
+
+def _has(row: dict[str, Any], wanted: Filter) -> bool:
+    found = ((row.get(field), values) for field, values in wanted)
+    return all(isinstance(value, str) and value in values for value, values in found)

@@ -96,7 +96,14 @@ def test_filters_keep_rows_and_name_what_is_wrong():
     rows = [{"symbol": s, "mode": m} for s in ("A", "B", "C", None) for m in ("live", "shadow")]
     assert json.loads(filters.keep(json.dumps(rows), wanted)) == [rows[0], rows[2]]
     assert json.loads(filters.keep(json.dumps(rows[0]), wanted)) == [rows[0]]
-    assert json.loads(filters.keep('{"mode":"live"}', wanted)) == []
+    for nothing in (
+        '{"mode":"live"}',
+        "1",
+        "null",
+        "[1, null, []]",
+        '{"symbol":["A"],"mode":{}}',
+    ):  # the reader of the bus goes on
+        assert json.loads(filters.keep(nothing, wanted)) == []
 
 
 @pytest.mark.parametrize(

@@ -83,51 +83,46 @@ function Commands({ symbol }: { symbol: string }) {
   );
 }
 
-/** Orders of the symbol that still stand: its stop and target, or a resting entry. */
-function Standing({ symbol, mode, decimals }: { symbol: string; mode: AccountMode; decimals: number | null }) {
-  const { t, words, price, quantity } = useText();
-  const { data: orders = [] } = useQuery({ ...openOrdersQuery(mode), select: (all) => all.filter((order) => order.symbol === symbol) });
+interface Leg {
+  key: number;
+  when?: number;
+  what: string;
+  price: number | null;
+  qty: number;
+}
+
+function Legs({ testId, title, none, legs, decimals }: { testId: string; title: string; none: string; legs: readonly Leg[]; decimals: number | null }) {
+  const { dayMinute, price, quantity } = useText();
   return (
-    <section data-testid="ops-orders">
-      <h3 className="label mt-3">{t("orders.tab.open")}</h3>
-      {orders.length === 0 ? (
-        <p className="mt-1 text-xs text-faint">{t("orders.open.empty")}</p>
-      ) : (
-        <ul className="mt-1">
-          {orders.map((order) => (
-            <li key={order.order_id} className="flex items-baseline gap-x-2.5 border-t border-line py-1 text-xs">
-              <span>{order.leg === null ? words("side", order.side) : words("leg", order.leg)}</span>
-              <span className="num ml-auto">{price(order.stop_price ?? order.price, decimals)}</span>
-              <span className="num w-20 text-right text-faint">{quantity(order.qty)}</span>
-            </li>
-          ))}
-        </ul>
-      )}
+    <section data-testid={testId}>
+      <h3 className="label mt-3">{title}</h3>
+      {legs.length === 0 && <p className="mt-1 text-xs text-faint">{none}</p>}
+      <ul className="mt-1">
+        {legs.map((leg) => (
+          <li key={leg.key} className="flex items-baseline gap-x-2.5 border-t border-line py-1 text-xs">
+            {leg.when !== undefined && <span className="num text-2xs text-faint">{dayMinute(leg.when)}</span>}
+            <span>{leg.what}</span>
+            <span className="num ml-auto">{price(leg.price, decimals)}</span>
+            <span className="num w-20 text-right text-faint">{quantity(leg.qty)}</span>
+          </li>
+        ))}
+      </ul>
     </section>
   );
 }
 
-function Filled({ symbol, mode, decimals }: { symbol: string; mode: AccountMode; decimals: number | null }) {
-  const { t, words, dayMinute, price, quantity } = useText();
+/** Orders of the symbol that still stand (its stop and target, or a resting entry), and its newest fills. */
+function OrdersAndFills({ symbol, mode, decimals }: { symbol: string; mode: AccountMode; decimals: number | null }) {
+  const { t, words } = useText();
+  const { data: orders = [] } = useQuery({ ...openOrdersQuery(mode), select: (all) => all.filter((order) => order.symbol === symbol) });
   const { data: fills = [] } = useQuery(symbolFillsQuery(mode, symbol));
+  const standing = orders.map((order) => ({ key: order.order_id, what: order.leg === null ? words("side", order.side) : words("leg", order.leg), price: order.stop_price ?? order.price, qty: order.qty }));
+  const filled = fills.map((fill) => ({ key: fill.trade_id, when: Date.parse(fill.ts), what: words("side", fill.side), price: fill.price, qty: fill.qty }));
   return (
-    <section data-testid="ops-fills">
-      <h3 className="label mt-3">{t("fills.title")}</h3>
-      {fills.length === 0 ? (
-        <p className="mt-1 text-xs text-faint">{t("fills.empty")}</p>
-      ) : (
-        <ul className="mt-1">
-          {fills.map((fill) => (
-            <li key={fill.trade_id} className="flex items-baseline gap-x-2.5 border-t border-line py-1 text-xs">
-              <span className="num text-2xs text-faint">{dayMinute(Date.parse(fill.ts))}</span>
-              <span>{words("side", fill.side)}</span>
-              <span className="num ml-auto">{price(fill.price, decimals)}</span>
-              <span className="num w-20 text-right text-faint">{quantity(fill.qty)}</span>
-            </li>
-          ))}
-        </ul>
-      )}
-    </section>
+    <>
+      <Legs testId="ops-orders" title={t("orders.tab.open")} none={t("orders.open.empty")} legs={standing} decimals={decimals} />
+      <Legs testId="ops-fills" title={t("fills.title")} none={t("fills.empty")} legs={filled} decimals={decimals} />
+    </>
   );
 }
 
@@ -157,8 +152,7 @@ export function LiveOpsPanel({ symbol, mode, trades, decimals }: { symbol: strin
         </div>
       ))}
       <Commands symbol={symbol} />
-      <Standing symbol={symbol} mode={mode} decimals={decimals} />
-      <Filled symbol={symbol} mode={mode} decimals={decimals} />
+      <OrdersAndFills symbol={symbol} mode={mode} decimals={decimals} />
       <h3 className="label mt-3">{t("ops.trades")}</h3>
       {newestFirst.length === 0 ? (
         <p className="mt-1 text-xs text-faint">{t("ops.trades.none")}</p>
