@@ -77,7 +77,8 @@ export class Person {
 
   async signOut() {
     await this.id("user-menu").click();
-    await this.id("user-sign-out").click();
+    const [answer] = await Promise.all([this.page.waitForResponse("**/api/auth/logout"), this.id("user-sign-out").click()]);
+    assert.equal(answer.status(), 204, "signing out");
     await this.page.waitForURL("**/login/**");
   }
 

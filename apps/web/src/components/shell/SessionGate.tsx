@@ -8,8 +8,6 @@ import { door } from "@/lib/api/session";
 import { meQuery, useMe } from "@/lib/queries/access";
 
 export const LOGIN = "/login/";
-/** How long a page may take to lead to the sign-in by itself. */
-const LATE_MS = 5_000;
 
 /** Whoever is not signed in is led to the sign-in and back; a change that needs a fresh code asks for it and goes on. */
 export function SessionGate({ children }: { children: ReactNode }) {
@@ -23,11 +21,7 @@ export function SessionGate({ children }: { children: ReactNode }) {
   useEffect(() => {
     if (!out) return;
     const here = window.location.pathname + window.location.search;
-    const target = here === "/" ? LOGIN : `${LOGIN}?next=${encodeURIComponent(here)}`;
-    router.replace(target);
-    // Another change of the address at the same moment may win over this one: then the page is loaded.
-    const late = setTimeout(() => window.location.replace(target), LATE_MS);
-    return () => clearTimeout(late);
+    router.replace(here === "/" ? LOGIN : `${LOGIN}?next=${encodeURIComponent(here)}`);
   }, [out, router]);
 
   useEffect(() => {

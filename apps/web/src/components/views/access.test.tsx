@@ -1,12 +1,14 @@
+import { QueryClient } from "@tanstack/react-query";
 import { act, screen, waitFor, within } from "@testing-library/react";
 import userEvent from "@testing-library/user-event";
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
 import { KillSwitchControl } from "@/components/panels/KillSwitchControl";
 import { SessionGate } from "@/components/shell/SessionGate";
 import { Shell } from "@/components/shell/Shell";
 import type { Me } from "@/lib/api/access";
-import { rememberMe } from "@/lib/api/session";
+import { door, rememberMe } from "@/lib/api/session";
 import { linkOf, mayAs, passwordFault, programOf, safeNext } from "@/lib/domain/access";
+import { meQuery, takeMe } from "@/lib/queries/access";
 import { keys } from "@/lib/queries/keys";
 import { navigation } from "@/testing/navigation";
 import { ADMIN, fakeNetwork, renderDesk } from "@/testing/render";
@@ -217,5 +219,25 @@ describe("accounts in the settings", () => {
     expect(screen.getByTestId("admin-only")).toHaveTextContent("Needs the role admin");
     act(() => undefined);
     expect(requests).toEqual([]);
+  });
+});
+
+describe("a new state of the session", () => {
+  it("is not overtaken by an answer that was asked for before it", async () => {
+    let answer: (response: Response) => void = () => undefined;
+    vi.stubGlobal("fetch", (_: string, { signal }: RequestInit) =>
+      new Promise((resolve, reject) => {
+        answer = resolve;
+        signal?.addEventListener("abort", () => reject(new DOMException("", "AbortError")));
+      }),
+    );
+    const client = new QueryClient({ defaultOptions: { queries: { retry: false } } });
+    const asked = client.fetchQuery(meQuery).catch(() => undefined);
+    await vi.waitFor(() => expect(client.isFetching()).toBe(1));
+    takeMe(client, OUT);
+    answer(new Response(JSON.stringify(ADMIN)));
+    await asked;
+    expect(client.getQueryData<typeof ADMIN>(keys.me)?.signed_in).toBe(false);
+    expect(door).toMatchObject({ signedOut: true, csrf: null });
   });
 });

@@ -30,6 +30,8 @@ export function useMay(needed: Role): boolean {
 /** Take a new state of the session over; a change of person forgets all that the one before saw. */
 export function takeMe(client: QueryClient, me: Me): void {
   const before = client.getQueryData<Me>(keys.me);
+  // An answer still under way was asked with the session before: it would bring its token, and who was signed in, back.
+  void client.cancelQueries({ queryKey: keys.me, exact: true }, { silent: true });
   rememberMe(me);
   client.setQueryData(keys.me, me);
   if (before?.user?.name !== me.user?.name || before?.user?.role !== me.user?.role) {
