@@ -16,7 +16,7 @@ import typer
 from psycopg.rows import dict_row
 
 from apps.api.auth import accounts, sessions
-from apps.api.auth.policy import Role
+from apps.api.auth.policy import Role, Scope
 from apps.api.db import Connection
 from apps.cli import api, desk, report
 from apps.cli.ports import free_port
@@ -111,6 +111,21 @@ def list_tokens(name: Name, as_json: Json = False) -> None:
     """API tokens of a user."""
     rows = _ask(_of_user(name, accounts.tokens))
     report.table([_shown(row) for row in rows], as_json=as_json)
+
+
+@app.command("add-token")
+def add_token(
+    name: Name,
+    label: Annotated[str, typer.Argument(help="What the token is for.")],
+    role: Annotated[Role, typer.Option(help="At most the user's own.")] = Role.VIEWER,
+    scope: Annotated[
+        list[Scope] | None, typer.Option(help="Of its role by default; may be given several times.")
+    ] = None,
+    days: Annotated[int, typer.Option(min=1, max=accounts.TOKEN_DAYS_MAX, help="How long it counts.")] = 90,
+) -> None:
+    """A token for a script of the user; shown once, and sent as `Authorization: Bearer …`."""
+    made = _ask(lambda conn: accounts.add_token(conn, name, label, role, scope, days, actor=api.ACTOR))
+    typer.echo(made[1])
 
 
 @app.command("end-token")

@@ -1,13 +1,14 @@
 """Users as an admin or the command line manages them. Each change and its audit row are one transaction."""
 
 import re
+from collections.abc import Iterable
 from typing import Any
 from uuid import UUID
 
 from psycopg.errors import UniqueViolation
 
 from apps.api import audit
-from apps.api.auth.policy import Role, Scope
+from apps.api.auth.policy import DEFAULT_SCOPES, Role, Scope
 from apps.api.auth.sessions import LOCAL_NAME, TOKEN_PREFIX, digest, new_secret
 from apps.api.db import Connection
 from apps.api.errors import Condition, ConflictError, NotFoundError, RefusedError
@@ -16,6 +17,7 @@ from packages.common.errors import InvalidInputError
 FIRST_ADMIN = "admin"
 TOKEN_DAYS_MAX, TOKENS_MAX = 3_650, 50
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,39}")
+_LABEL = r"[^\x00-\x1f\x7f]{1,60}"
 _ACTORS = frozenset({"system", "desk", "scheduler", "trader", "watchdog", "demo"})  # who else writes audit rows
 _LINK_LIFE = "interval '24 hours'"
 _USERS = """
@@ -206,21 +208,31 @@ async def tokens(conn: Connection, user_id: UUID) -> list[dict[str, Any]]:
 
 
 async def add_token(
-    conn: Connection, user_id: UUID, name: str, role: Role, scopes: list[Scope], days: int, *, actor: str
+    conn: Connection, owner: str, name: str, role: Role, scopes: Iterable[Scope] | None, days: int, *, actor: str
 ) -> tuple[int, str]:
-    """(id, the token, which is not kept). Its role is capped by its owner's at each use."""
+    """(id, the token, which is not kept). At most of its owner's role, which caps it at each use too; ``scopes`` None:
+    those of the role. Raises ``NotFoundError``, ``InvalidInputError`` and ``RefusedError``."""
     secret = TOKEN_PREFIX + new_secret()
+    if not re.fullmatch(_LABEL, name):
+        raise InvalidInputError("name", name, "1 to 60 printable characters")
+    scopes = sorted(set(scopes or DEFAULT_SCOPES[role]), key=list(Scope).index)
     async with conn.transaction():
+        row = await user(conn, owner)
+        user_id = row["user_id"]
+        if row["disabled_at"] is not None:
+            raise RefusedError(f"{owner} is disabled", [_DISABLED])
+        if role.rank > Role(row["role"]).rank:
+            raise InvalidInputError("role", role.value, f"at most that of {owner}, who is {row['role']}")
         if len(await tokens(conn, user_id)) >= TOKENS_MAX:
             raise RefusedError(f"there are {TOKENS_MAX} tokens: end one first", [_TOO_MANY_TOKENS])
         fields = (digest(secret), user_id, name, role, [scope.value for scope in scopes], days)
-        row = await (await conn.execute(_INSERT, fields)).fetchone()
-        assert row is not None
+        made = await (await conn.execute(_INSERT, fields)).fetchone()
+        assert made is not None
         after = {"name": name, "role": role.value, "scopes": [scope.value for scope in scopes], "days": days}
         await audit.append(
-            conn, actor=actor, action="token.add", target=str(row["token_id"]), before=None, after=after, reason=None
+            conn, actor=actor, action="token.add", target=str(made["token_id"]), before=None, after=after, reason=None
         )
-    return int(row["token_id"]), secret
+    return int(made["token_id"]), secret
 
 
 async def end_token(conn: Connection, user_id: UUID, token_id: int, *, actor: str) -> None:

@@ -35,6 +35,13 @@ class Scope(StrEnum):
     METRICS = "metrics"
 
 
+DEFAULT_SCOPES = {
+    Role.VIEWER: (Scope.READ,),
+    Role.OPERATOR: (Scope.READ, Scope.OPERATE),
+    Role.ADMIN: (Scope.READ, Scope.OPERATE, Scope.ADMIN),
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Rule:
     """``role`` None: anybody. ``live_action``: where money is at stake a fresh second factor is needed too.

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Request, Response
 from apps.api.auth import Caller, Identity, accounts, sessions, totp
 from apps.api.auth.caller import identify
 from apps.api.auth.errors import RoleNeededError
-from apps.api.auth.policy import Role, Scope
+from apps.api.auth.policy import Role
 from apps.api.auth.sign_in import Peer
 from apps.api.deps import Db, Res, Resources
 from apps.api.dto_auth import (
@@ -31,11 +31,6 @@ from packages.common.time import iso
 
 router = APIRouter(prefix="/api/auth", tags=["auth"])
 RowId = Annotated[int, Path(ge=1, le=2**62)]
-_SCOPES = {
-    Role.VIEWER: [Scope.READ],
-    Role.OPERATOR: [Scope.READ, Scope.OPERATE],
-    Role.ADMIN: [Scope.READ, Scope.OPERATE, Scope.ADMIN],
-}
 
 
 @router.get("/me", operation_id="getMe")
@@ -148,9 +143,8 @@ async def create_token(conn: Db, caller: Caller, body: TokenIn) -> NewTokenDTO:
         raise RoleNeededError(f"role: got {body.role}, {caller.name} is {caller.role}")
     if body.role is Role.ADMIN:
         caller.require("createToken.admin")
-    scopes = sorted(set(body.scopes or _SCOPES[body.role]), key=list(Scope).index)
     token_id, token = await accounts.add_token(
-        conn, caller.user_id, body.name, body.role, scopes, body.days, actor=caller.name
+        conn, caller.name, body.name, body.role, body.scopes, body.days, actor=caller.name
     )
     return NewTokenDTO(id=token_id, name=body.name, token=token)
 

@@ -54,7 +54,19 @@ def test_users_are_managed_by_command(perpilot, postgres_url, monkeypatch):
     assert perpilot("user", "end-sessions", "bob")[1] == "0 ended"
     for command in ("sessions", "tokens"):
         assert perpilot("user", command, "bob", "--json")[1] == "[]"
+    code, token, _ = perpilot("user", "add-token", "bob", "nightly report", "--role", "operator", "--days", "7")
+    assert (code, token.startswith("pp_")) == (0, True)
+    (kept,) = json.loads(perpilot("user", "tokens", "bob", "--json")[1])
+    assert (kept["name"], kept["role"], kept["scopes"]) == ("nightly report", "operator", ["read", "operate"])
+    code, _, err = perpilot("user", "add-token", "bob", "x", "--days", "0")
+    assert (code, "days" in err) == (2, True)
     for arguments, words in (
+        (
+            ("add-token", "bob", "x", "--role=admin"),
+            "INVALID_INPUT: role: got 'admin', expected at most that of bob",
+        ),
+        (("add-token", "bob", ""), "INVALID_INPUT: name: got '', expected 1 to 60 printable characters"),
+        (("add-token", "nobody", "x"), "NOT_FOUND: name: got 'nobody', expected a user"),
         (("add", "ada"), "CONFLICT: name: got 'ada', expected one that is not taken"),
         (("add", "A da"), "INVALID_INPUT: name: got 'A da', expected at most 40 of a-z"),
         (("disable", "ada"), "REFUSED: ada is the last enabled admin"),
@@ -69,6 +81,7 @@ def test_users_are_managed_by_command(perpilot, postgres_url, monkeypatch):
         actors = conn.execute("SELECT DISTINCT actor FROM audit_log").fetchall()
         assert actors == [("command line",)]
         everything = str(conn.execute("SELECT * FROM login_links").fetchall())
+        assert token not in str(conn.execute("SELECT * FROM api_tokens").fetchall())
     assert link.partition("#link=")[2] not in everything
     assert newer.partition("#link=")[2] not in everything
 
