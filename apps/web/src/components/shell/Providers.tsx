@@ -10,7 +10,7 @@ import { LiveProvider } from "./LiveProvider";
 import { SessionGate } from "./SessionGate";
 
 function makeClient(): QueryClient {
-  const client = new QueryClient({
+  return new QueryClient({
     defaultOptions: {
       queries: {
         refetchOnWindowFocus: false,
@@ -20,13 +20,26 @@ function makeClient(): QueryClient {
       },
     },
   });
-  // Whether somebody is signed in is asked first, and everything else waits for the answer.
-  if (typeof window !== "undefined") door.admitted = client.fetchQuery(meQuery).catch(() => undefined);
-  return client;
+}
+
+let ours: QueryClient | undefined;
+
+/**
+ * A browser has one. React may begin to render the page many times before one attempt stays, on a busy machine hundreds:
+ * with a cache of its own each of them asked who is signed in, and the late answers brought the session of before back.
+ */
+function theClient(): QueryClient {
+  if (typeof window === "undefined") return makeClient();
+  if (ours === undefined) {
+    ours = makeClient();
+    // Whether somebody is signed in is asked first, and everything else waits for the answer.
+    door.admitted = ours.fetchQuery(meQuery).catch(() => undefined);
+  }
+  return ours;
 }
 
 export function Providers({ children }: { children: ReactNode }) {
-  const [client] = useState(makeClient);
+  const [client] = useState(theClient);
   return (
     <QueryClientProvider client={client}>
       <TooltipProvider delayDuration={250}>

@@ -2,6 +2,7 @@
 
 import { CircleUserRound, LogIn, LogOut, UserCog } from "lucide-react";
 import Link from "next/link";
+import { Refusal } from "@/components/data/Refusal";
 import { Badge } from "@/components/ui/badge";
 import { Button } from "@/components/ui/button";
 import { Menu, MenuContent, MenuItem, MenuTrigger } from "@/components/ui/menu";
@@ -47,9 +48,22 @@ export function UserMenu() {
             <UserCog aria-hidden /> {t("user.account")}
           </Link>
         </MenuItem>
-        <MenuItem onSelect={() => out.mutate()} data-testid="user-sign-out">
+        {/* The menu stays until the API has answered: a browser that is still signed in must say so. */}
+        <MenuItem
+          disabled={out.isPending}
+          onSelect={(event) => {
+            event.preventDefault();
+            out.mutate();
+          }}
+          data-testid="user-sign-out"
+        >
           <LogOut aria-hidden /> {t("user.sign_out")}
         </MenuItem>
+        {out.error !== null && (
+          <div className="max-w-64 px-2 pb-1.5">
+            <Refusal error={out.error} />
+          </div>
+        )}
       </MenuContent>
     </Menu>
   );

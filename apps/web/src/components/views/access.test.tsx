@@ -111,6 +111,15 @@ describe("a session", () => {
     await waitFor(() => expect(client.getQueryData<Me>(keys.me)!.signed_in).toBe(false));
   });
 
+  it("says so where it could not be ended", async () => {
+    fakeNetwork((path) => (path === "/api/auth/logout" ? { status: 500, body: { type: "about:blank", code: "INTERNAL", title: "Error", status: 500, detail: "something broke" } } : undefined));
+    const { client } = renderDesk(<Shell>{null}</Shell>, { status: STATUS, universe: [], me: as("operator") });
+    await userEvent.click(screen.getByTestId("user-menu"));
+    await userEvent.click(screen.getByTestId("user-sign-out"));
+    expect(await screen.findByTestId("refusal")).toHaveTextContent("something broke");
+    expect(client.getQueryData<Me>(keys.me)!.signed_in).toBe(true);
+  });
+
   it("shows what a role may not do, and why", async () => {
     renderDesk(<KillSwitchControl />, { status: STATUS, me: as("viewer") });
     const halt = screen.getByTestId("kill-switch-halt");
