@@ -8,7 +8,6 @@ import { Card } from "@/components/ui/card";
 import type { Status } from "@/lib/api/schemas";
 import { cn } from "@/lib/cn";
 import { MISSING_RATE_LIMIT } from "@/lib/domain/health";
-import { duration } from "@/lib/format/time";
 import { useText, type Text } from "@/lib/i18n/useText";
 import { statusQuery } from "@/lib/queries/live";
 
@@ -64,7 +63,7 @@ function Body({ status }: { status: Status }) {
         </span>
       </Line>
       <Line label={t("health.delay")} title={t("health.delay.what")} testId="health-delay">
-        <Figures figures={status.latency_ms} format={duration} none="–" />
+        <Figures figures={status.latency_ms} format={text.duration} none="–" />
       </Line>
       <Line label={t("health.missing")} testId="health-missing">
         <span className={cn("num font-medium", (missing ?? 0) > MISSING_RATE_LIMIT && "text-bad")}>{percent(missing, 3)}</span>

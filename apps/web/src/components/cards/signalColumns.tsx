@@ -7,7 +7,6 @@ import type { Signal } from "@/lib/api/schemas";
 import { cn } from "@/lib/cn";
 import { bestEv, decisionOf, pick, preferredSide, primaryReason, type SignalRow } from "@/lib/domain/signals";
 import { decimalsOf, signOf } from "@/lib/format/number";
-import { duration } from "@/lib/format/time";
 import type { Text } from "@/lib/i18n/useText";
 import type { Column } from "@/lib/table/useTable";
 import { setUrlParams } from "@/lib/useUrlState";
@@ -102,7 +101,7 @@ export function signalColumns(text: Text): Column<SignalRow>[] {
       label: "col.minute",
       numeric: true,
       cell: (row) => (
-        <span className="text-faint" title={row.signal?.late_ms ? t("signals.late", { late: duration(row.signal.late_ms) }) : undefined}>
+        <span className="text-faint" title={row.signal?.late_ms ? t("signals.late", { late: text.duration(row.signal.late_ms) }) : undefined}>
           {row.signal === null ? "–" : text.minute(minuteOf(row))}
         </span>
       ),

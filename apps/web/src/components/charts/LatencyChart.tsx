@@ -6,14 +6,13 @@ import { Card, Figure } from "@/components/ui/card";
 import { Empty } from "@/components/ui/states";
 import type { LatencyStage } from "@/lib/api/schemas";
 import type { Window } from "@/lib/domain/range";
-import { fineDuration as short } from "@/lib/format/time";
 import { useText } from "@/lib/i18n/useText";
 import { latencyQuery } from "@/lib/queries/history";
 
 const FIGURES = ["p50", "p90", "p99", "max"] as const;
 
 function Stage({ stage, edges }: { stage: LatencyStage; edges: readonly number[] }) {
-  const { t, words, fixed } = useText();
+  const { t, words, fixed, fineDuration: short } = useText();
   const most = Math.max(...stage.counts, 1);
   const name = words("latency", stage.stage);
   const bin = (index: number) => (index === 0 ? `< ${short(edges[0] ?? 0)}` : index === edges.length ? `≥ ${short(edges.at(-1) ?? 0)}` : `${short(edges[index - 1] ?? 0)} – ${short(edges[index] ?? 0)}`);

@@ -12,7 +12,6 @@ import { cn } from "@/lib/cn";
 import { shadeOf, type Shade } from "@/lib/domain/quality";
 import type { Window } from "@/lib/domain/range";
 import { download, toCsv } from "@/lib/format/csv";
-import { duration } from "@/lib/format/time";
 import { useText } from "@/lib/i18n/useText";
 import { qualityMapQuery } from "@/lib/queries/records";
 import { DragZoom } from "./DragZoom";
@@ -80,7 +79,7 @@ const Grid = memo(function Grid({ map }: { map: QualityMap }) {
 
 /** Missing and late bars, symbols by time. */
 export function QualityHeatMap({ window }: { window: Window }) {
-  const { t } = useText();
+  const { t, duration } = useText();
   const query = useQuery(qualityMapQuery(window));
   const map = query.data;
   return (

@@ -7,7 +7,6 @@ import { Empty } from "@/components/ui/states";
 import type { ClosedTrade } from "@/lib/api/schemas";
 import { byHour, dots, histogram } from "@/lib/domain/performance";
 import type { Window } from "@/lib/domain/range";
-import { duration } from "@/lib/format/time";
 import { useText } from "@/lib/i18n/useText";
 import { useTrades } from "@/lib/queries/records";
 import type { AccountMode } from "@/lib/queries/risk";
@@ -48,7 +47,7 @@ function Profit({ trades }: { trades: readonly ClosedTrade[] }) {
 }
 
 function Duration({ trades }: { trades: readonly ClosedTrade[] }) {
-  const { t, money } = useText();
+  const { t, money, duration } = useText();
   const points = dots(trades);
   const longest = Math.max(...points.map(({ minutes }) => minutes), 1);
   const reach = Math.max(...points.map(({ net }) => Math.abs(net)), 1);

@@ -1,7 +1,6 @@
 "use client";
 
 import type { Kind } from "@/lib/domain/training";
-import { duration } from "@/lib/format/time";
 import { useText } from "@/lib/i18n/useText";
 
 /** A figure of a report in its own unit. */
@@ -24,6 +23,6 @@ export function ModelFigure({ value, kind }: { value: number | null; kind: Kind 
         </>
       );
     case "minutes":
-      return <>{duration(value * 60_000)}</>;
+      return <>{text.duration(value * 60_000)}</>;
   }
 }

@@ -9,14 +9,13 @@ import { Dialog, DialogContent } from "@/components/ui/dialog";
 import { Meter } from "@/components/ui/meter";
 import { Empty } from "@/components/ui/states";
 import type { Job } from "@/lib/api/schemas";
-import { duration } from "@/lib/format/time";
 import { useText } from "@/lib/i18n/useText";
 import { jobsQuery } from "@/lib/queries/records";
 import { useUrlParam } from "@/lib/useUrlState";
 import { JobActs } from "./JobActs";
 
 function Body({ job }: { job: Job }) {
-  const { t, percent, dayMinute } = useText();
+  const { t, percent, dayMinute, duration } = useText();
   const stamp = (ts: string | null) => dayMinute(ts === null ? null : Date.parse(ts));
   return (
     <div className="flex flex-col gap-4" data-testid="job-sheet-body">

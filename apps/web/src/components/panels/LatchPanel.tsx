@@ -8,7 +8,6 @@ import { Badge } from "@/components/ui/badge";
 import { Card, Figure } from "@/components/ui/card";
 import type { LiveState, RiskState } from "@/lib/api/schemas";
 import { entryBlocks } from "@/lib/domain/risk";
-import { duration } from "@/lib/format/time";
 import { useCodes } from "@/lib/i18n/useCodes";
 import { useText } from "@/lib/i18n/useText";
 import { riskQuery } from "@/lib/queries/risk";
@@ -41,7 +40,7 @@ function Causes({ live }: { live: LiveState }) {
 }
 
 function Live({ live }: { live: LiveState }) {
-  const { t, dayMinute } = useText();
+  const { t, dayMinute, duration } = useText();
   const yes = (good: boolean) => <Badge tone={good ? "good" : "bad"}>{t(good ? "risk.yes" : "risk.no")}</Badge>;
   const naked = live.naked_ms;
   return (

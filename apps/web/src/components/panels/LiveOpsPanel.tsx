@@ -9,7 +9,6 @@ import { Signed } from "@/components/ui/signed";
 import { Badge } from "@/components/ui/badge";
 import type { Position, Trade } from "@/lib/api/schemas";
 import { isLong, roeFrac } from "@/lib/domain/positions";
-import { duration } from "@/lib/format/time";
 import { useText } from "@/lib/i18n/useText";
 import { liveAccountQuery, livePositionsQuery, positionsQuery } from "@/lib/queries/live";
 import { openOrdersQuery, symbolFillsQuery } from "@/lib/queries/records";
@@ -51,7 +50,7 @@ function Holding({ position, decimals }: { position: Position; decimals: number 
 }
 
 function TradeRow({ trade, decimals }: { trade: Trade; decimals: number | null }) {
-  const { t, words, dayMinute, price, money } = useText();
+  const { t, words, dayMinute, price, money, duration } = useText();
   return (
     <li className="grid grid-cols-[auto_1fr_auto] items-baseline gap-x-2.5 border-t border-line py-1 text-xs">
       <SideBadge side={trade.side.toUpperCase() === "SHORT" ? "SHORT" : "LONG"} />

@@ -4,7 +4,6 @@ import { Unplug, Wifi, WifiOff } from "lucide-react";
 import { useQuery } from "@tanstack/react-query";
 import { cn } from "@/lib/cn";
 import { useText } from "@/lib/i18n/useText";
-import { duration, wholeSeconds } from "@/lib/format/time";
 import { useConnection } from "@/lib/live/context";
 import { useDataAge, useStale } from "@/lib/live/useFreshness";
 import { statusQuery } from "@/lib/queries/live";
@@ -14,7 +13,7 @@ const SKEW_LIMIT_MS = 500;
 
 /** Connection, age of the data and exchange: how far the numbers can be trusted. */
 export function Freshness() {
-  const { t } = useText();
+  const { t, duration, wholeSeconds } = useText();
   const connection = useConnection();
   const stale = useStale();
   const age = useDataAge();

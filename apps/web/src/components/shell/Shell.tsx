@@ -1,8 +1,9 @@
 "use client";
 
 import { usePathname, useRouter } from "next/navigation";
-import { useCallback, useEffect, useState, type ReactNode } from "react";
+import { Suspense, useCallback, useEffect, useState, type ReactNode } from "react";
 import { useText } from "@/lib/i18n/useText";
+import { useKeptFilters } from "@/lib/keptFilters";
 import { symbolOfPath } from "@/lib/symbolPath";
 import { Header } from "./Header";
 import { HelpSheet } from "./HelpSheet";
@@ -30,6 +31,12 @@ function useTitle(): void {
   }, [pathname, t]);
 }
 
+/** On its own, since an exported page knows its address only in the browser. */
+function KeptFilters(): null {
+  useKeptFilters();
+  return null;
+}
+
 function Frame({ children }: { children: ReactNode }) {
   const { t } = useText();
   useTitle();
@@ -51,6 +58,9 @@ function Frame({ children }: { children: ReactNode }) {
       </div>
       <PhoneNav />
       <Notifier />
+      <Suspense>
+        <KeptFilters />
+      </Suspense>
       <SymbolSearch open={open === "search"} onOpenChange={(isOpen) => setOpen(isOpen ? "search" : null)} />
       <HelpSheet open={open === "help"} onOpenChange={(isOpen) => setOpen(isOpen ? "help" : null)} />
     </div>

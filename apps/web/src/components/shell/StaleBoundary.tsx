@@ -3,7 +3,6 @@
 import { TriangleAlert } from "lucide-react";
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
-import { wholeSeconds } from "@/lib/format/time";
 import { useText } from "@/lib/i18n/useText";
 import { useConnection } from "@/lib/live/context";
 import { useDataAge, useStale } from "@/lib/live/useFreshness";
@@ -25,7 +24,7 @@ export function StaleBoundary({ children }: { children: ReactNode }) {
 }
 
 function StaleBanner() {
-  const { t } = useText();
+  const { t, wholeSeconds } = useText();
   const age = useDataAge();
   const connection = t(`connection.${useConnection()}`);
   return (

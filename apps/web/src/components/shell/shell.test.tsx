@@ -141,4 +141,25 @@ describe("Shell", () => {
     act(() => client.setQueryData(["status"], { ...STATUS, receivedAt: performance.now() - 10_000 }));
     await screen.findByTestId("stale-banner");
   });
+
+  it("keeps the filters of a page, unless a link says others", async () => {
+    const at = (href: string) => act(() => window.history.replaceState(null, "", href));
+    at("/signals/?filter=blocked&why=BTCUSDT&range=3h");
+    desk();
+    at("/orders/?orders-find=btc");
+    at("/signals/");
+    expect(window.location.search).toBe("?filter=blocked"); // what is open, and the time, are not a filter
+    at("/orders/");
+    expect(window.location.search).toBe("?orders-find=btc");
+    at("/orders/?orders-find=eth");
+    at("/signals/?reason=EV_MIN");
+    expect(window.location.search).toBe("?reason=EV_MIN");
+    at("/signals/");
+    at("/orders/");
+    expect(window.location.search).toBe("?orders-find=eth");
+    at("/signals/");
+    expect(window.location.search).toBe(""); // taken away by hand, it stays away
+    at("/dashboard/");
+    localStorage.clear();
+  });
 });

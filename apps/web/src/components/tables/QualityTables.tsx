@@ -7,7 +7,6 @@ import { Badge } from "@/components/ui/badge";
 import type { Gap, QualityEvent, SymbolDrift, SymbolQuality } from "@/lib/api/schemas";
 import { missingState, psiState } from "@/lib/domain/quality";
 import type { Window } from "@/lib/domain/range";
-import { duration } from "@/lib/format/time";
 import type { Text } from "@/lib/i18n/useText";
 import { useMarketNow } from "@/lib/live/useFreshness";
 import { useGaps, useQualityEvents } from "@/lib/queries/history";
@@ -23,7 +22,7 @@ function symbolColumns(text: Text): Column<Row>[] {
     { id: "symbol", label: "col.symbol", pinned: true, cell: (row) => <SymbolLink symbol={row.symbol} navRow />, sort: (row) => row.symbol },
     { id: "status", label: "col.status", cell: (row) => <span className="text-soft">{words("status", row.status)}</span>, sort: (row) => row.status },
     { id: "newest", label: "health.latest_bar", numeric: true, cell: (row) => text.dayMinute(row.newest_ts === null ? null : Date.parse(row.newest_ts)), sort: (row) => (row.newest_ts === null ? null : Date.parse(row.newest_ts)), csv: (row) => row.newest_ts },
-    { id: "age", label: "col.age", numeric: true, cell: (row) => duration(row.age_ms), sort: (row) => row.age_ms },
+    { id: "age", label: "col.age", numeric: true, cell: (row) => text.duration(row.age_ms), sort: (row) => row.age_ms },
     { id: "missing", label: "quality.missing", numeric: true, cell: (row) => row.missing_24h, sort: (row) => row.missing_24h },
     { id: "rate", label: "drift.missing", numeric: true, cell: (row) => <Badge tone={missingState(row.missing_rate_24h)}>{text.percent(row.missing_rate_24h, 3)}</Badge>, sort: (row) => row.missing_rate_24h },
     { id: "late", label: "quality.late", numeric: true, cell: (row) => row.late_24h, sort: (row) => row.late_24h },

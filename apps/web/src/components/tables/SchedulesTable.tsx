@@ -9,7 +9,6 @@ import { Refusal } from "@/components/data/Refusal";
 import { Badge } from "@/components/ui/badge";
 import { Field } from "@/components/ui/field";
 import { lengthMs, recurring, scheduled, type Scheduled } from "@/lib/domain/training";
-import { duration } from "@/lib/format/time";
 import { useText, type Text } from "@/lib/i18n/useText";
 import { schedulesQuery, useScheduleChange, useScheduleRun } from "@/lib/queries/actions";
 import { jobsQuery } from "@/lib/queries/records";
@@ -71,7 +70,7 @@ function columns(text: Text): Column<Scheduled>[] {
   return [
     { id: "kind", label: "col.kind", pinned: true, cell: (row) => <span className="font-medium">{words("job", row.name)}</span>, sort: (row) => row.name },
     { id: "enabled", label: "col.enabled", cell: (row) => <Badge tone={row.enabled ? "good" : "outline"}>{t(row.enabled ? "schedules.on" : "schedules.off")}</Badge>, sort: (row) => Number(row.enabled) },
-    { id: "every", label: "col.every", numeric: true, cell: (row) => duration(row.everyMs), sort: (row) => row.everyMs },
+    { id: "every", label: "col.every", numeric: true, cell: (row) => text.duration(row.everyMs), sort: (row) => row.everyMs },
     { id: "at", label: "schedules.at", numeric: true, optional: true, cell: (row) => row.at, sort: (row) => row.at },
     { id: "next", label: "col.next", numeric: true, cell: (row) => text.dayMinute(row.nextSlot), sort: (row) => row.nextSlot },
     { id: "status", label: "col.status", cell: (row) => row.last && <Badge tone={JOB_TONE[row.last.status]}>{t(`jobs.status.${row.last.status}`)}</Badge>, sort: (row) => row.last?.status },

@@ -5,7 +5,6 @@ import { SymbolLink } from "@/components/data/SymbolLink";
 import { Signed } from "@/components/ui/signed";
 import type { ClosedTrade } from "@/lib/api/schemas";
 import type { Window } from "@/lib/domain/range";
-import { duration } from "@/lib/format/time";
 import type { Text } from "@/lib/i18n/useText";
 import { useTrades } from "@/lib/queries/records";
 import type { AccountMode } from "@/lib/queries/risk";
@@ -20,7 +19,7 @@ function tradeColumns(text: Text, decimals: Decimals): Column<ClosedTrade>[] {
     { id: "exit", label: "col.exit", numeric: true, cell: (trade) => text.dayMinute(Date.parse(trade.exit_ts)), sort: (trade) => Date.parse(trade.exit_ts), csv: (trade) => trade.exit_ts },
     { id: "side", label: "col.side", cell: (trade) => <SideBadge side={trade.side === "SHORT" ? "SHORT" : "LONG"} />, sort: (trade) => trade.side },
     { id: "reason", label: "col.exit_reason", cell: (trade) => text.words("exit", trade.exit_reason), sort: (trade) => trade.exit_reason },
-    { id: "hold", label: "col.hold", numeric: true, cell: (trade) => duration(held(trade)), sort: held },
+    { id: "hold", label: "col.hold", numeric: true, cell: (trade) => text.duration(held(trade)), sort: held },
     { id: "qty", label: "col.qty", numeric: true, cell: (trade) => text.quantity(trade.qty), sort: (trade) => trade.qty },
     { id: "entry_price", label: "col.entry", numeric: true, cell: (trade) => text.price(trade.entry_price, decimals(trade.symbol)), sort: (trade) => trade.entry_price },
     { id: "exit_price", label: "col.avg_price", numeric: true, optional: true, cell: (trade) => text.price(trade.exit_price, decimals(trade.symbol)), sort: (trade) => trade.exit_price },

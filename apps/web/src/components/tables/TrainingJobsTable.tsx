@@ -7,7 +7,6 @@ import { JobStart } from "@/components/panels/JobStart";
 import { Badge } from "@/components/ui/badge";
 import { Meter } from "@/components/ui/meter";
 import type { Job } from "@/lib/api/schemas";
-import { duration } from "@/lib/format/time";
 import type { Text } from "@/lib/i18n/useText";
 import { jobsQuery } from "@/lib/queries/records";
 import type { Column } from "@/lib/table/useTable";
@@ -41,7 +40,7 @@ function jobColumns(text: Text): Column<Job>[] {
       label: "col.stage",
       cell: (job) => (
         <span title={job.error ?? undefined} className={job.error === null ? "text-soft" : "text-bad"}>
-          {job.error ?? job.stage} {job.eta_s !== null && <span className="num text-faint">{t("jobs.eta", { eta: duration(job.eta_s * 1_000) })}</span>}
+          {job.error ?? job.stage} {job.eta_s !== null && <span className="num text-faint">{t("jobs.eta", { eta: text.duration(job.eta_s * 1_000) })}</span>}
         </span>
       ),
       csv: (job) => job.error ?? job.stage,

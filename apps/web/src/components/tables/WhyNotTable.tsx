@@ -3,7 +3,6 @@
 import { FunnelBars } from "@/components/charts/FunnelBars";
 import type { WhyNot } from "@/lib/api/schemas";
 import type { Window } from "@/lib/domain/range";
-import { duration } from "@/lib/format/time";
 import type { Text } from "@/lib/i18n/useText";
 import { useWhyNot } from "@/lib/queries/history";
 import type { AccountMode } from "@/lib/queries/risk";
@@ -32,7 +31,7 @@ function columns(text: Text): Column<WhyNot>[] {
       sort: (row) => row.reasons[0]?.code,
       csv: (row) => row.reasons.map(({ code }) => code).join(" "),
     },
-    { id: "late", label: "quality.late", numeric: true, optional: true, cell: (row) => duration(row.late_ms), sort: (row) => row.late_ms },
+    { id: "late", label: "quality.late", numeric: true, optional: true, cell: (row) => text.duration(row.late_ms), sort: (row) => row.late_ms },
   ];
 }
 

@@ -4,6 +4,9 @@ import { toCsv } from "./csv";
 import { arrow, bps, compact, decimalsOf, fixed, money, percent, price, quantity, signOf } from "./number";
 import { clock, day, dayMinute, duration, minute, wholeSeconds, zoneName } from "./time";
 
+const EN = { ms: " ms", s: " s", m: "m", h: "h", d: "d" };
+const KO = { ms: " ms", s: "초", m: "분", h: "시간", d: "일" };
+
 describe("numbers", () => {
   it("follow the instrument's precision", () => {
     expect(price(109_512.4, "en-US", 1)).toBe("109,512.4");
@@ -82,12 +85,16 @@ describe("times", () => {
     [200_000, "3m 20s"],
     [7_500_000, "2h 05m"],
     [3 * 86_400_000 + 4 * 3_600_000, "3d 04h"],
-  ])("measure %i ms as %s", (ms, text) => expect(duration(ms)).toBe(text));
+  ])("measure %i ms as %s", (ms, text) => expect(duration(ms, EN)).toBe(text));
+
+  it("have the units of the language", () => {
+    expect([850, 12_480, 200_000, 7_500_000, 273_600_000].map((ms) => duration(ms, KO))).toEqual(["850 ms", "12.4초", "3분 20초", "2시간 05분", "3일 04시간"]);
+  });
 
   it("tick in whole seconds", () => {
-    expect(wholeSeconds(12_980)).toBe("12 s");
-    expect(wholeSeconds(90_000)).toBe("1m 30s");
-    expect(wholeSeconds(null)).toBe("–");
+    expect(wholeSeconds(12_980, EN)).toBe("12 s");
+    expect(wholeSeconds(90_000, EN)).toBe("1m 30s");
+    expect(wholeSeconds(null, EN)).toBe("–");
   });
 });
 

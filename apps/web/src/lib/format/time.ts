@@ -57,27 +57,30 @@ export function zoneName(zone: Zone, offsetMinutes: number): string {
   return `UTC${sign}${Math.floor(absolute / 60)}${minutes === 0 ? "" : `:${String(minutes).padStart(2, "0")}`}`;
 }
 
+/** How the units of a length of time are written, with the blank before them where there is one. */
+export type Units = Record<"ms" | "s" | "m" | "h" | "d", string>;
+type Length = number | null | undefined;
+
 /** A length of time in its two largest units: 850 ms, 12.4 s, 3m 20s, 2h 05m, 3d 04h. */
-export function duration(ms: number | null | undefined): string {
-  if (ms === null || ms === undefined || !Number.isFinite(ms)) return "–";
-  if (ms < 1_000) return `${Math.round(ms)} ms`;
+export function duration(ms: Length, units: Units): string {
+  if (!valid(ms)) return "–";
+  if (ms < 1_000) return `${Math.round(ms)}${units.ms}`;
   const seconds = Math.floor(ms / 1_000);
-  if (seconds < 60) return `${(Math.floor(ms / 100) / 10).toFixed(1)} s`;
-  const pad = (value: number) => String(value).padStart(2, "0");
-  if (seconds < 3_600) return `${Math.floor(seconds / 60)}m ${pad(seconds % 60)}s`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)}h ${pad(Math.floor(seconds / 60) % 60)}m`;
-  return `${Math.floor(seconds / 86_400)}d ${pad(Math.floor(seconds / 3_600) % 24)}h`;
+  if (seconds < 60) return `${(Math.floor(ms / 100) / 10).toFixed(1)}${units.s}`;
+  const two = (larger: number, unit: string, smaller: number, next: string) => `${larger}${unit} ${String(smaller).padStart(2, "0")}${next.trim()}`;
+  if (seconds < 3_600) return two(Math.floor(seconds / 60), units.m, seconds % 60, units.s);
+  if (seconds < 86_400) return two(Math.floor(seconds / 3_600), units.h, Math.floor(seconds / 60) % 60, units.m);
+  return two(Math.floor(seconds / 86_400), units.d, Math.floor(seconds / 3_600) % 24, units.h);
 }
 
 /** As {@link duration}, with tenths of a millisecond below a hundred: 2.7 ms. */
-export function fineDuration(ms: number | null | undefined): string {
-  return ms !== null && ms !== undefined && Number.isFinite(ms) && ms < 100 ? `${ms.toFixed(1)} ms` : duration(ms);
+export function fineDuration(ms: Length, units: Units): string {
+  return valid(ms) && ms < 100 ? `${ms.toFixed(1)}${units.ms}` : duration(ms, units);
 }
 
 /** Whole seconds, so that a ticking age does not flicker in its tenths. */
-export function wholeSeconds(ms: number | null | undefined): string {
-  if (ms === null || ms === undefined || !Number.isFinite(ms)) return "–";
-  return ms < 60_000 ? `${Math.floor(ms / 1_000)} s` : duration(ms);
+export function wholeSeconds(ms: Length, units: Units): string {
+  return valid(ms) && ms < 60_000 ? `${Math.floor(ms / 1_000)}${units.s}` : duration(ms, units);
 }
 
 /** What an input of date and time shows for an instant, in the zone of the screen. */

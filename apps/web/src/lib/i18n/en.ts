@@ -400,6 +400,11 @@ export const en = {
   "settings.trading.pending": "Waiting for the trader to acknowledge",
   "settings.trading.failed": "The command was refused: {code}",
 
+  "time.ms": " ms",
+  "time.s": " s",
+  "time.m": "m",
+  "time.h": "h",
+  "time.d": "d",
   "unit.bp": "bp",
   "unit.quote": "USDT",
   "unit.minutes": "min",

@@ -402,6 +402,11 @@ export const ko: Catalogue = {
   "settings.trading.pending": "트레이더의 확인을 기다리는 중",
   "settings.trading.failed": "명령이 거절되었습니다: {code}",
 
+  "time.ms": " ms",
+  "time.s": "초",
+  "time.m": "분",
+  "time.h": "시간",
+  "time.d": "일",
   "unit.bp": "bp",
   "unit.quote": "USDT",
   "unit.minutes": "분",

@@ -3,6 +3,7 @@ import { useEffect, useMemo, useSyncExternalStore } from "react";
 import * as numbers from "@/lib/format/number";
 import * as times from "@/lib/format/time";
 import { usePrefs, type Language } from "@/lib/prefs/store";
+import type { MessageKey } from "./en";
 import { isLoaded, loadLanguage, LOCALES, onLoaded, translate, whyReason, wordsFor, type Translate } from "./translate";
 
 export interface Text {
@@ -24,10 +25,15 @@ export interface Text {
   day: (ts: number | null) => string;
   dayMinute: (ts: number | null) => string;
   zoneName: string;
+  duration: (ms: number | null | undefined) => string;
+  fineDuration: (ms: number | null | undefined) => string;
+  wholeSeconds: (ms: number | null | undefined) => string;
 }
 
 export function makeText(language: Language, zone: times.Zone): Text {
   const locale = LOCALES[language];
+  const unit = (name: MessageKey) => translate(language, name);
+  const units = { ms: unit("time.ms"), s: unit("time.s"), m: unit("time.m"), h: unit("time.h"), d: unit("time.d") };
   return {
     language,
     locale,
@@ -47,6 +53,9 @@ export function makeText(language: Language, zone: times.Zone): Text {
     day: (ts) => times.day(ts, zone),
     dayMinute: (ts) => times.dayMinute(ts, zone),
     zoneName: times.zoneName(zone, -new Date().getTimezoneOffset()),
+    duration: (ms) => times.duration(ms, units),
+    fineDuration: (ms) => times.fineDuration(ms, units),
+    wholeSeconds: (ms) => times.wholeSeconds(ms, units),
   };
 }
 
