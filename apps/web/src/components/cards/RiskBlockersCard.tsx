@@ -36,7 +36,7 @@ function Bars({ signals }: { signals: readonly Signal[] }) {
             onClick={() => setReason(reason === code ? null : code)}
             className={cn("relative flex h-6 w-full items-center gap-2 overflow-hidden rounded px-1.5 text-left text-xs hover:bg-panel-2", reason === code && "outline outline-brand")}
           >
-            <span aria-hidden className="absolute inset-y-0 left-0 rounded bg-amber-soft" style={{ width: `${(count / signals.length) * 100}%` }} />
+            <span aria-hidden className="absolute inset-0 rounded bg-amber-soft" style={{ transform: `translateX(${(count / signals.length - 1) * 100}%)` }} />
             <span className="relative truncate">{words("reason", code)}</span>
             <span className="relative hidden truncate text-2xs text-soft 2xl:inline">{code}</span>
             <span className="num relative ml-auto font-semibold">{count}</span>

@@ -9,6 +9,7 @@ import type { Status } from "@/lib/api/schemas";
 import { cn } from "@/lib/cn";
 import { MISSING_RATE_LIMIT } from "@/lib/domain/health";
 import { useText, type Text } from "@/lib/i18n/useText";
+import { useStale } from "@/lib/live/useFreshness";
 import { statusQuery } from "@/lib/queries/live";
 
 function Line({ label, title, testId, children }: { label: string; title?: string; testId: string; children: ReactNode }) {
@@ -90,13 +91,15 @@ function Body({ status }: { status: Status }) {
 export function SystemHealthCard() {
   const { t } = useText();
   const query = useQuery(statusQuery);
-  const healthy = query.data?.collector_ok === true && query.data.symbols_fresh >= query.data.symbols_tradable;
+  // What was healthy when it was last told says nothing of now.
+  const stale = useStale();
+  const healthy = !stale && query.data?.collector_ok === true && query.data.symbols_fresh >= query.data.symbols_tradable;
   return (
     <Card
       title={t("health.title")}
       data-testid="card-health"
       alert={query.data && !healthy ? "amber" : null}
-      aside={query.data && <Badge tone={healthy ? "good" : "amber"}>{t(healthy ? "health.ok" : "health.not_ok")}</Badge>}
+      aside={query.data && <Badge tone={healthy ? "good" : "amber"}>{t(healthy ? "health.ok" : stale ? "health.stale" : "health.not_ok")}</Badge>}
     >
       <QueryView query={query} what="health.title" rows={7}>
         {(status) => <Body status={status} />}

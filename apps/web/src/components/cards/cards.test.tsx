@@ -63,8 +63,11 @@ describe("SystemHealthCard", () => {
   });
 
   it("is not well while a tradable symbol is not fresh", () => {
-    renderDesk(<SystemHealthCard />, { status: { ...STATUS, symbols_fresh: 27 } });
+    const { unmount } = renderDesk(<SystemHealthCard />, { status: { ...STATUS, symbols_fresh: 27 } });
     expect(within(screen.getByTestId("card-health")).getByText("Not OK")).toBeInTheDocument();
+    unmount();
+    renderDesk(<SystemHealthCard />, { status: STATUS, connection: "reconnecting" });
+    expect(within(screen.getByTestId("card-health")).getByText("Not current")).toBeInTheDocument();
   });
 });
 

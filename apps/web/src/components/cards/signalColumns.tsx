@@ -1,10 +1,9 @@
 import { Badge } from "@/components/ui/badge";
-import { Signed } from "@/components/ui/signed";
+import { signedTone } from "@/components/ui/signed";
 import { Reason } from "@/components/data/Reason";
 import { SideBadge } from "@/components/data/SideBadge";
 import { SymbolLink } from "@/components/data/SymbolLink";
 import type { Signal } from "@/lib/api/schemas";
-import { cn } from "@/lib/cn";
 import { bestEv, decisionOf, pick, preferredSide, primaryReason, type SignalRow } from "@/lib/domain/signals";
 import { decimalsOf, signOf } from "@/lib/format/number";
 import type { Text } from "@/lib/i18n/useText";
@@ -22,11 +21,12 @@ function StatusBadge({ row, text }: { row: SignalRow; text: Text }) {
   return <Badge tone={delisted ? "outline" : "amber"}>{instrument.status === "active" ? text.t("status.not_tradable") : text.words("status", instrument.status)}</Badge>;
 }
 
-/** EV in basis points; the side the kernel prefers is the brighter one. */
-function Ev({ row, side, text }: { row: SignalRow; side: "LONG" | "SHORT"; text: Text }) {
-  const value = of(row, (signal) => (side === "LONG" ? signal.ev_long : signal.ev_short));
-  const preferred = row.signal !== null && preferredSide(row.signal) === side;
-  return <span className={cn(preferred ? (signOf(value) > 0 ? "font-semibold text-up" : "text-soft") : "text-faint")}>{text.bps(value)}</span>;
+const evOf = (row: SignalRow, side: "LONG" | "SHORT") => of(row, (signal) => (side === "LONG" ? signal.ev_long : signal.ev_short));
+
+/** The side the kernel prefers is the brighter one. */
+function evTone(row: SignalRow, side: "LONG" | "SHORT"): string {
+  if (row.signal === null || preferredSide(row.signal) !== side) return "text-faint";
+  return signOf(evOf(row, side)) > 0 ? "font-semibold text-up" : "text-soft";
 }
 
 /** The reason, or what was entered, leads to the whole story. */
@@ -42,6 +42,7 @@ function WhyButton({ row, text }: { row: SignalRow; text: Text }) {
 
 export function signalColumns(text: Text): Column<SignalRow>[] {
   const { t, words } = text;
+  const change = (row: SignalRow) => text.percent(of(row, (signal) => signal.ret_60), 2, true);
   const minuteOf = (row: SignalRow) => (row.signal === null ? null : Date.parse(row.signal.ts));
   return [
     {
@@ -65,12 +66,13 @@ export function signalColumns(text: Text): Column<SignalRow>[] {
       width: 10,
       label: "col.change",
       numeric: true,
-      cell: (row) => <Signed value={of(row, (signal) => signal.ret_60)} text={text.percent(of(row, (signal) => signal.ret_60), 2, true)} />,
+      cell: change,
+      tone: (row) => signedTone(of(row, (signal) => signal.ret_60), change(row)),
       sort: (row) => of(row, (signal) => signal.ret_60),
     },
     { id: "decision", width: 10, label: "col.decision", cell: (row) => (row.signal === null ? null : <SideBadge side={decisionOf(row.signal)} />), sort: (row) => of(row, decisionOf) },
-    { id: "ev_long", width: 9.5, label: "col.ev_long", numeric: true, cell: (row) => <Ev row={row} side="LONG" text={text} />, sort: (row) => of(row, (signal) => signal.ev_long) },
-    { id: "ev_short", width: 10, label: "col.ev_short", numeric: true, cell: (row) => <Ev row={row} side="SHORT" text={text} />, sort: (row) => of(row, (signal) => signal.ev_short) },
+    { id: "ev_long", width: 9.5, label: "col.ev_long", numeric: true, cell: (row) => text.bps(evOf(row, "LONG")), tone: (row) => evTone(row, "LONG"), sort: (row) => evOf(row, "LONG") },
+    { id: "ev_short", width: 10, label: "col.ev_short", numeric: true, cell: (row) => text.bps(evOf(row, "SHORT")), tone: (row) => evTone(row, "SHORT"), sort: (row) => evOf(row, "SHORT") },
     { id: "ev", width: 10.5, label: "col.ev_best", numeric: true, optional: true, cell: (row) => text.bps(of(row, bestEv)), sort: (row) => of(row, bestEv) },
     { id: "er", width: 9, label: "col.er", numeric: true, cell: (row) => text.bps(of(row, (signal) => pick(signal, "er"))), sort: (row) => of(row, (signal) => pick(signal, "er")) },
     { id: "q05", width: 9, label: "col.q05", numeric: true, cell: (row) => text.bps(of(row, (signal) => pick(signal, "q05"))), sort: (row) => of(row, (signal) => pick(signal, "q05")) },
@@ -100,11 +102,9 @@ export function signalColumns(text: Text): Column<SignalRow>[] {
       width: 8.5,
       label: "col.minute",
       numeric: true,
-      cell: (row) => (
-        <span className="text-faint" title={row.signal?.late_ms ? t("signals.late", { late: text.duration(row.signal.late_ms) }) : undefined}>
-          {row.signal === null ? "–" : text.minute(minuteOf(row))}
-        </span>
-      ),
+      cell: (row) => (row.signal === null ? "–" : text.minute(minuteOf(row))),
+      tone: () => "text-faint",
+      hint: (row) => (row.signal?.late_ms ? t("signals.late", { late: text.duration(row.signal.late_ms) }) : undefined),
       sort: minuteOf,
       csv: (row) => row.signal?.ts,
     },

@@ -132,7 +132,7 @@ export function PriceChart({ series, candles, timeframe, source, scale, showNotT
     if (made === null) return;
     const { colors } = made;
     const precision = decimals ?? 2;
-    const priceFormat = { type: "price" as const, precision, minMove: 10 ** -precision };
+    const priceFormat = { type: "custom" as const, formatter: (price: number) => text.price(price, precision), minMove: 10 ** -precision };
     made.candles.applyOptions({ visible: source === "last", priceFormat });
     made.mark.applyOptions({ visible: source === "mark", priceFormat });
     const known = new Set(candles.map(({ ts }) => ts));

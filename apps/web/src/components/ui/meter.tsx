@@ -13,7 +13,8 @@ export function Meter({ value, limit, tone = "brand", className, label }: { valu
       aria-valuenow={Math.round(part * 100)}
       className={cn("relative h-1 w-full overflow-hidden rounded-full bg-raised", className)}
     >
-      <div className={cn("h-full rounded-full", color)} style={{ width: `${part * 100}%` }} />
+      {/* Moved and not resized: nothing is laid out anew. */}
+      <div className={cn("h-full w-full rounded-full", color)} style={{ transform: `translateX(${(part - 1) * 100}%)` }} />
       {limit !== undefined && <div className="absolute inset-y-0 w-px bg-text/60" style={{ left: `${Math.min(1, limit) * 100}%` }} />}
     </div>
   );

@@ -95,6 +95,7 @@ export const en = {
   "health.userstream": "User stream",
   "health.ok": "OK",
   "health.not_ok": "Not OK",
+  "health.stale": "Not current",
   "health.idle": "not in use",
   "health.latency": "Latency",
   "health.latest_bar": "Latest bar",

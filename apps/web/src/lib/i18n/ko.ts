@@ -97,6 +97,7 @@ export const ko: Catalogue = {
   "health.userstream": "유저 스트림",
   "health.ok": "정상",
   "health.not_ok": "이상",
+  "health.stale": "최신 아님",
   "health.idle": "사용 안 함",
   "health.latency": "지연",
   "health.latest_bar": "최근 봉",

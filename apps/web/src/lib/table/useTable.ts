@@ -11,6 +11,10 @@ export interface Column<Row> {
   /** Numbers stand right, words left. */
   numeric?: boolean;
   cell: (row: Row) => ReactNode;
+  /** Colour and weight of a cell's text. */
+  tone?: (row: Row) => string | undefined;
+  /** What is told when the pointer rests on the cell. */
+  hint?: (row: Row) => string | undefined;
   sort?: (row: Row) => SortValue;
   /** Raw value of the CSV; the sort value when left out. */
   csv?: (row: Row) => Cell;
