@@ -6,7 +6,7 @@ import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import path from "node:path";
 import { faults, LOOKS, settled } from "./browser.mjs";
-import { look, pagesOf, Person, phoneMenus, promote, secondFactor } from "./desk-steps.mjs";
+import { look, pagesOf, Person, phoneMenus, promote, secondFactor, token, userInTheDesk } from "./desk-steps.mjs";
 
 const ROOT = path.resolve(import.meta.dirname, "../../..");
 const pictures = process.argv[2];
@@ -18,7 +18,7 @@ const link = (name) => /https?:\/\/\S+#link=\S+/.exec(perpilot("user", "link", n
 const problems = [];
 const people = [];
 // What is refused or away here on purpose.
-const EXPECTED = /ERR_CONNECTION|WebSocket|status of (401|403|409|422|50\d)|net::|gateway:/;
+const EXPECTED = /ERR_CONNECTION|WebSocket|status of (401|403|404|409|422|50\d)|net::|gateway:/;
 const step = (name) => console.log(`ok  ${name}`);
 
 async function person(name, options = {}) {
@@ -99,6 +99,28 @@ try {
   assert.equal(file.suggestedFilename(), "perpilot-orders.csv");
   step("a table as CSV");
 
+  await admin.go("signals/");
+  await id("signals-filter").getByText("Blocked only").click();
+  await page.waitForURL("**filter=blocked**");
+  await id("nav-orders").click();
+  await id("page-orders").waitFor();
+  await id("nav-signals").click();
+  await page.waitForURL("**/signals/?**filter=blocked**");
+  await id("signals-filter").getByText("All", { exact: true }).click();
+  step("a filter is kept for who comes back");
+
+  await admin.go("symbol/BTCUSDT/");
+  const asked = page.waitForResponse((answer) => answer.url().includes("/explain") && answer.request().method() === "POST" && answer.status() !== 404); // not written yet
+  await id("explain-ask").click();
+  const explained = await asked;
+  assert.ok([200, 202, 409].includes(explained.status()), `${explained.status()} ${await explained.text()}`);
+  if (explained.ok()) await id("panel-explain").locator("li, [data-testid^='explain-']").nth(1).waitFor();
+  step(`a decision explained on request: ${explained.status()}`);
+
+  await token(admin);
+  await userInTheDesk(admin, `walked-${Date.now().toString(36)}`);
+  step("a token made, used and ended, a user made, promoted and shut out, in the desk");
+
   await admin.go("settings/");
   await admin.confirmed("trading-to-off", { reason: "a look" });
   await page.locator('[data-testid="mode-badge"][data-mode="OFF"]').waitFor();
@@ -109,6 +131,11 @@ try {
   await admin.killSwitch("halt", "HALTED", "a look");
   await admin.killSwitch("resume", "RUNNING", "looked at it");
   step("halted, and cleared with a reason");
+  const live = (await admin.call("GET", "/api/trading/state")).body.permitted === "live";
+  const refusal = await admin.killSwitch("flatten", "FLAT", "a look", "FLATTEN");
+  if (live) await admin.killSwitch("resume", "RUNNING", "looked at it");
+  else assert.match(refusal, /LIVE_NOT_RUNNING/);
+  step(live ? "flattened by the written word, and cleared" : "flattening wants its word, and is refused where no account is traded");
 
   const before = (await admin.call("GET", "/api/settings")).body;
   await admin.go("settings/");
@@ -144,7 +171,32 @@ try {
   await id("job-start-confirm").click();
   await id("job-start-dialog").waitFor({ state: "detached" });
   await page.locator('[data-testid^="job-open-"]').first().waitFor();
-  step("a job is started and listed");
+  await id("job-start").click();
+  await id("job-kind").selectOption("walkforward_backtest");
+  const [started] = await Promise.all([page.waitForResponse((answer) => answer.url().endsWith("/api/training/jobs") && answer.request().method() === "POST"), id("job-start-confirm").click()]);
+  const { job_id: job } = await started.json();
+  await admin.go(`training/?job=${job}`);
+  await admin.confirmed(`job-cancel-${job}`, { reason: "walked" });
+  await admin.until("/api/training/jobs", (jobs) => jobs.find(({ job_id }) => job_id === job)?.status === "cancelled", 120_000);
+  step("jobs are started and listed, and one is cancelled with a reason");
+
+  await admin.go("training/?tab=schedules");
+  await admin.confirmed("schedule-toggle-retention");
+  await id("schedules-row-retention").getByText("off", { exact: true }).waitFor();
+  await admin.confirmed("schedule-toggle-retention");
+  await id("schedules-row-retention").getByText("on", { exact: true }).waitFor();
+  await id("schedule-run-compute_drift").click();
+  await admin.until("/api/training/jobs", (jobs) => jobs.some(({ kind, status }) => kind === "compute_drift" && status === "succeeded"), 120_000);
+  step("a schedule switched off and on, and one run at once");
+
+  await admin.go("data-quality/");
+  await id("repair").click();
+  await id("repair-symbol").selectOption("BTCUSDT");
+  await id("repair-confirm").click();
+  await page.waitForURL("**/training/?job=**");
+  const repair = new URL(page.url()).searchParams.get("job");
+  await admin.until("/api/training/jobs", (jobs) => jobs.find(({ job_id }) => job_id === repair)?.status === "succeeded", 180_000);
+  step("a day of one symbol fetched again");
 
   if ((await models()).length < 2) {
     await admin.call("POST", "/api/training/jobs", { kind: "train_model", params: {} });

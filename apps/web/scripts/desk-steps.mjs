@@ -129,14 +129,22 @@ export class Person {
     await (await this.confirm(test, said)).waitFor({ state: "detached" });
   }
 
-  async killSwitch(action, word, reason) {
+  /** `typed`: what has to be written before it goes. Resolves to what a refusal says, or null. */
+  async killSwitch(action, word, reason, typed = undefined) {
     await this.go("risk/");
     const panel = this.id("panel-kill-switch");
     await panel.getByTestId(`kill-switch-${action}`).click();
+    if (typed !== undefined) {
+      assert.ok(await panel.getByTestId("kill-switch-confirm").isDisabled(), `${action} without its word`);
+      await panel.getByTestId("kill-switch-word").fill(typed);
+    }
     await panel.getByTestId("kill-switch-reason").fill(reason);
     await panel.getByTestId("kill-switch-confirm").click();
-    await panel.locator(`[data-testid="kill-switch-state"][data-state="${word}"]`).waitFor();
+    const refusal = panel.getByTestId("refusal");
+    await panel.locator(`[data-testid="kill-switch-state"][data-state="${word}"]`).or(refusal).first().waitFor();
+    if ((await refusal.count()) > 0) return refusal.innerText();
     await this.id("kill-switch-pending").first().waitFor({ state: "detached" });
+    return null;
   }
 }
 
@@ -185,6 +193,49 @@ export async function phoneMenus(person) {
   const language = await page.evaluate(() => document.documentElement.lang);
   await person.id("switch-language").click();
   await page.waitForFunction((old) => document.documentElement.lang !== old, language);
+}
+
+/** A token for a script, made in the desk: it reads and no more, and ends there. */
+export async function token(person) {
+  await person.go("settings/?tab=account");
+  const [made] = await Promise.all([
+    person.page.waitForResponse((answer) => answer.url().endsWith("/api/auth/tokens") && answer.request().method() === "POST"),
+    (async () => {
+      await person.id("token-make").click();
+      await person.id("token-name").fill("walked");
+      await person.id("token-make-confirm").click();
+    })(),
+  ]);
+  const { id, token: secret } = await made.json();
+  assert.ok((await person.id("token-once").innerText()).includes(secret), "the token is shown once");
+  const asked = (url, init = {}) => fetch(`${person.base}${url}`, { ...init, headers: { authorization: `Bearer ${secret}`, "content-type": "application/json" } }).then(({ status }) => status);
+  assert.equal(await asked("/api/status"), 200);
+  assert.equal(await asked("/api/training/jobs", { method: "POST", body: JSON.stringify({ kind: "compute_drift", params: {} }) }), 403);
+  await person.page.reload();
+  await person.id(`token-end-${id}`).waitFor();
+  assert.equal(await person.page.getByText(secret).count(), 0, "and never again");
+  await person.confirmed(`token-end-${id}`);
+  await person.id(`token-end-${id}`).waitFor({ state: "detached" });
+  assert.equal(await asked("/api/status"), 401);
+}
+
+/** A user made, trusted with more, shut out and let in again, all in the desk. `name` must not be taken. */
+export async function userInTheDesk(person, name) {
+  await person.go("settings/?tab=users");
+  await person.id("user-make").click();
+  await person.id("user-make-name").fill(name);
+  await person.id("user-make-confirm").click();
+  await person.id("user-link-once").waitFor();
+  const row = person.id(`users-row-${name}`);
+  await row.getByText("viewer", { exact: true }).waitFor();
+  await person.id(`user-role-${name}`).click();
+  await person.id(`user-role-choice-${name}`).selectOption("operator");
+  await person.id(`user-role-${name}-confirm`).click();
+  await row.getByText("operator", { exact: true }).waitFor();
+  for (const word of ["disabled", "enabled", "disabled"]) {
+    await person.confirmed(`user-disable-${name}`);
+    await row.getByText(word, { exact: true }).waitFor();
+  }
 }
 
 /**

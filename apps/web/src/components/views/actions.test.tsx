@@ -212,6 +212,18 @@ describe("repair and explanation", () => {
     expect(requests[0]).toEqual({ path: "/api/signals/explain", method: "POST", body: { symbol: "BTCUSDT", ts: "2025-05-26T10:00:00Z" } });
   });
 
+  it("asks again for a decision that is on screen before it is written", async () => {
+    let asked = 0;
+    fakeNetwork((path) => {
+      if (path !== "/api/signals/explain" || (asked += 1) < 3) return undefined;
+      return { status: 200, body: { symbol: "BTCUSDT", ts: "2025-05-26T10:00:00Z", mode: "shadow", model_id: "m", decision: "FLAT", unavailable: null, inputs: null, targets: { ev_long: TARGET } } };
+    });
+    renderDesk(<ExplainPanel symbol="BTCUSDT" />, { status: STATUS, signals: [signal()] });
+    await userEvent.click(screen.getByTestId("explain-ask"));
+    expect(await screen.findByTestId("explain-ev_long", undefined, { timeout: 3_000 })).toBeInTheDocument();
+    expect(asked).toBe(3);
+  });
+
   it("reads explanations by target, or flat, the largest first", () => {
     expect(explained({ a: 1, b: -2, c: "x" }, 1)[0]).toMatchObject({ target: "", top: [{ name: "b", value: -2 }] });
     expect(explained({ targets: { ev_long: TARGET } }, 5)[0]).toMatchObject({ target: "ev_long", unit: "fraction", top: [{ name: "ret_60", value: 0.0011 }] });

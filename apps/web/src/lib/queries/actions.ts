@@ -2,7 +2,7 @@
 import { queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import * as z from "zod/mini";
 import { evidenceSchema, explainSchema, scheduleSchema, restartSchema, settingsAcceptedSchema, settingsVersionsSchema } from "@/lib/api/actions";
-import { get, post } from "@/lib/api/client";
+import { ApiError, get, post } from "@/lib/api/client";
 import { jobSchema } from "@/lib/api/schemas";
 import { keys } from "./keys";
 import { absent } from "./live";
@@ -39,6 +39,9 @@ export function useExplain() {
   const client = useQueryClient();
   return useMutation({
     mutationFn: (asked: { symbol: string; ts: string }) => post(explainSchema, "/api/signals/explain", asked),
+    // A decision is on screen before its row is written: what is not found yet is asked for again.
+    retry: (count, error) => count < 4 && error instanceof ApiError && error.code === "NOT_FOUND",
+    retryDelay: 500,
     onSuccess: (explain, { symbol, ts }) => client.setQueryData(keys.explain(symbol, ts), explain),
   });
 }
