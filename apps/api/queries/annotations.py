@@ -92,9 +92,11 @@ async def _changes(conn: Connection, params: dict[str, Any]) -> list[Annotation]
             )
         if version is not None and row["version"] != version:
             change = told.get(row["version"], {})
-            names = ", ".join(one["name"] for one in change.get("diff", ()))
-            details = {"version": row["version"], "by": change.get("author"), "reason": change.get("reason")}
-            text = f"settings version {row['version']}" + (f": {names}" if names else "")
+            names = [one["name"] for one in change.get("diff", ())]
+            details = {
+                "version": row["version"], "names": names, "by": change.get("author"), "reason": change.get("reason")
+            }  # fmt: skip
+            text = f"settings version {row['version']}" + (f": {', '.join(names)}" if names else "")
             out.append(
                 Annotation(ts=iso_of(row["ts"]), kind="settings", code="SETTINGS_CHANGED", text=text, details=details)
             )

@@ -135,7 +135,7 @@ async def test_charts_are_told_what_changed_when_it_decided(server):
     found = {one["code"]: one for one in items}
     at = {name: one["ts"][:16] for name, one in found.items()}
     assert at["SETTINGS_CHANGED"] == f"{minute(BARS - 10):%Y-%m-%dT%H:%M}"
-    assert found["SETTINGS_CHANGED"]["details"] == {"version": 1, "by": "kim", "reason": "wide"}
+    assert found["SETTINGS_CHANGED"]["details"] == {"version": 1, "names": ["EV_MIN"], "by": "kim", "reason": "wide"}
     assert found["SETTINGS_CHANGED"]["text"] == "settings version 1: EV_MIN"
     assert at["MODEL_CHANGED"] == f"{minute(BARS - 5):%Y-%m-%dT%H:%M}"
     halt = found["KILL_SWITCH"]

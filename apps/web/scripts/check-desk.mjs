@@ -147,7 +147,8 @@ try {
   assert.ok(taken.version > before.version, `version ${taken.version}`);
   await admin.go("signals/");
   const blocked = () => {
-    const rows = [...document.querySelectorAll('[data-testid^="signals-row-"]')].map((row) => row.textContent);
+    // With what rests behind the first reason: a guard of the day may stand before it.
+    const rows = [...document.querySelectorAll('[data-testid^="signals-row-"]')].map((row) => row.innerHTML);
     return rows.some((text) => text.includes("EV_BELOW_MIN")) && rows.every((text) => /EV_BELOW_MIN|ALREADY_IN_POSITION|DATA_STALE/.test(text));
   };
   await page.waitForFunction(blocked, undefined, { timeout: 60_000 });

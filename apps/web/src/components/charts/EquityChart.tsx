@@ -8,6 +8,7 @@ import type { Annotation, EquityCurve } from "@/lib/api/schemas";
 import { growth, place } from "@/lib/domain/performance";
 import type { Window } from "@/lib/domain/range";
 import { useText } from "@/lib/i18n/useText";
+import { useMarkText } from "@/lib/i18n/useMarkText";
 import { annotationsQuery, overlayQuery } from "@/lib/queries/performance";
 import { DragZoom } from "./DragZoom";
 
@@ -38,6 +39,7 @@ function line(values: readonly (number | null)[], x: (index: number) => number, 
 
 function Plot({ curves, span, marks }: { curves: readonly EquityCurve[]; span: { from: number; to: number }; marks: readonly Annotation[] }) {
   const { t, percent, words, dayMinute } = useText();
+  const told = useMarkText();
   const grown = curves.map((curve) => ({ curve, values: growth(curve) }));
   const all = grown.flatMap(({ values }) => values).filter((value): value is number => value !== null);
   const [least, most] = [Math.min(0, ...all), Math.max(0, ...all)];
@@ -54,7 +56,7 @@ function Plot({ curves, span, marks }: { curves: readonly EquityCurve[]; span: {
             const x = ((Date.parse(mark.ts) - span.from) / (span.to - span.from)) * WIDTH;
             return (
               <line key={`${mark.kind}:${mark.ts}:${mark.code}`} x1={x} x2={x} y1={0} y2={EQUITY + DRAWDOWN + 8} stroke={mark.kind === "halt" || mark.kind === "risk" ? "var(--red)" : "var(--amber)"} strokeOpacity={0.7} vectorEffect="non-scaling-stroke" data-testid={`mark-${mark.kind}`}>
-                <title>{`${dayMinute(Date.parse(mark.ts))} ${words("mark", mark.kind)}: ${mark.text}`}</title>
+                <title>{`${dayMinute(Date.parse(mark.ts))} ${words("mark", mark.kind)}: ${told(mark)}`}</title>
               </line>
             );
           })}
@@ -88,7 +90,7 @@ function Plot({ curves, span, marks }: { curves: readonly EquityCurve[]; span: {
         <ul className="mt-2 flex max-h-20 flex-col gap-0.5 overflow-y-auto text-2xs text-soft" tabIndex={0} aria-label={t("performance.marks")}>
           {marks.map((mark) => (
             <li key={`${mark.kind}:${mark.ts}:${mark.code}`}>
-              <span className="num text-faint">{dayMinute(Date.parse(mark.ts))}</span> <span className="font-medium">{words("mark", mark.kind)}</span> {mark.text}
+              <span className="num text-faint">{dayMinute(Date.parse(mark.ts))}</span> <span className="font-medium">{words("mark", mark.kind)}</span> {told(mark)}
             </li>
           ))}
         </ul>
