@@ -172,11 +172,12 @@ try {
   await id("job-start-confirm").click();
   await id("job-start-dialog").waitFor({ state: "detached" });
   await page.locator('[data-testid^="job-open-"]').first().waitFor();
+  await admin.go("training/"); // the sheet of the job has opened
   await id("job-start").click();
   await id("job-kind").selectOption("walkforward_backtest");
   const [started] = await Promise.all([page.waitForResponse((answer) => answer.url().endsWith("/api/training/jobs") && answer.request().method() === "POST"), id("job-start-confirm").click()]);
   const { job_id: job } = await started.json();
-  await admin.go(`training/?job=${job}`);
+  await admin.go("training/");
   await admin.confirmed(`job-cancel-${job}`, { reason: "walked" });
   await admin.until("/api/training/jobs", (jobs) => jobs.find(({ job_id }) => job_id === job)?.status === "cancelled", 120_000);
   step("jobs are started and listed, and one is cancelled with a reason");

@@ -4,7 +4,7 @@ import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useState, type ReactNode } from "react";
 import type { Connection } from "@/lib/domain/health";
 import { ConnectionContext } from "@/lib/live/context";
-import { door } from "@/lib/api/session";
+import { lookAgain } from "@/lib/api/session";
 import { meQuery } from "@/lib/queries/access";
 import { keys } from "@/lib/queries/keys";
 import { POLL_MS } from "@/lib/queries/live";
@@ -42,7 +42,7 @@ export function LiveProvider({ children }: { children: ReactNode }) {
       channels: CHANNELS,
       onData: (channel, type, data) => writer.push(channel, type, data),
       onConnection: setConnection,
-      onSignedOut: () => void door.refresh?.(),
+      onSignedOut: lookAgain,
       onProblem: (message) => console.warn("gateway:", message),
     });
     const nudge = () => document.visibilityState === "visible" && gateway.nudge();

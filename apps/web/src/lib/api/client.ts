@@ -1,7 +1,7 @@
 /** The one door to the API over HTTP: every answer is parsed, every failure becomes an {@link ApiError}. */
 import * as z from "zod/mini";
 import { problemSchema, type Problem } from "./schemas";
-import { door } from "./session";
+import { door, lookAgain } from "./session";
 
 type Extras = Partial<Pick<Problem, "errors" | "conditions">> & { retryAfterS?: number | null };
 
@@ -53,7 +53,7 @@ async function send(path: string, init: RequestInit): Promise<Response> {
 async function putRight(error: ApiError): Promise<boolean> {
   if (error.code === "STEP_UP_NEEDED") return (await door.askCode?.()) ?? false;
   if (error.code === "CSRF") return door.refresh === null ? false : door.refresh().then(() => true, () => false);
-  if (error.code === SIGN_IN_NEEDED) void door.refresh?.();
+  if (error.code === SIGN_IN_NEEDED) lookAgain();
   return false;
 }
 

@@ -18,6 +18,11 @@ interface Door {
 const OPEN: Door = { admitted: Promise.resolve(), signedOut: false, csrf: null, askCode: null, refresh: null };
 export const door: Door = { ...OPEN };
 
+/** Ask who is signed in, for whoever does not wait for it: an answer that a newer one overtook is no fault. */
+export function lookAgain(): void {
+  door.refresh?.().catch(() => undefined);
+}
+
 /** Take over what `/api/auth/me` or a sign-in said. */
 export function rememberMe(me: Pick<Me, "signed_in" | "csrf">): void {
   door.signedOut = !me.signed_in;
