@@ -15,8 +15,7 @@ import { positionColumns } from "./positionColumns";
 
 function Body({ positions, instruments, both }: { positions: readonly Position[]; instruments: readonly Instrument[]; both: boolean }) {
   const text = useText();
-  const naked = positions.some((position) => !position.protected);
-  const columns = useMemo(() => positionColumns(text, new Map(instruments.map((instrument) => [instrument.symbol, instrument])), both, naked), [text, instruments, both, naked]);
+  const columns = useMemo(() => positionColumns(text, new Map(instruments.map((instrument) => [instrument.symbol, instrument])), both), [text, instruments, both]);
   const table = useTable({ id: "positions", columns, rows: positions, rowKey: (position) => `${position.mode}:${position.symbol}` });
   return (
     <>

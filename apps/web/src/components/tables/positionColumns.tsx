@@ -13,10 +13,10 @@ import type { Text } from "@/lib/i18n/useText";
 import type { Column } from "@/lib/table/useTable";
 
 /**
- * `both`: two accounts stand in one table, so each row says whose it is, and those of the
- * exchange can be left. `naked`: the symbols need room for what says so.
+ * `both`: two accounts stand in one table, so each row says whose it is, and those of the exchange can be left. No
+ * column has a width: a price is shown whole, and these rows are few.
  */
-export function positionColumns(text: Text, instruments: ReadonlyMap<string, Instrument>, both = false, naked = false): Column<Position>[] {
+export function positionColumns(text: Text, instruments: ReadonlyMap<string, Instrument>, both = false): Column<Position>[] {
   const { t } = text;
   const priceDecimals = ({ symbol }: Position) => instruments.get(symbol)?.price_decimals ?? decimalsOf(instruments.get(symbol)?.tick_size);
   const qtyDecimals = ({ symbol }: Position) => instruments.get(symbol)?.qty_decimals ?? decimalsOf(instruments.get(symbol)?.step_size);
@@ -26,7 +26,6 @@ export function positionColumns(text: Text, instruments: ReadonlyMap<string, Ins
   return [
     {
       id: "symbol",
-      width: naked ? 31 : 16.2,
       label: "col.symbol",
       pinned: true,
       cell: (position) => (
@@ -46,21 +45,19 @@ export function positionColumns(text: Text, instruments: ReadonlyMap<string, Ins
       ? [
           {
             id: "mode",
-            width: 11,
             label: "col.account" as const,
             cell: (position: Position) => <Badge tone={position.mode === "live" ? "good" : "violet"}>{t(position.mode === "live" ? "mode.LIVE" : "mode.SHADOW")}</Badge>,
             sort: (position: Position) => position.mode,
           },
         ]
       : []),
-    { id: "side", width: 9.8, label: "col.side", cell: (position) => <SideBadge side={isLong(position) ? "LONG" : "SHORT"} />, sort: (position) => position.side },
-    { id: "size", width: 11, label: "col.size", numeric: true, cell: (position) => text.price(position.amt, qtyDecimals(position)), sort: (position) => position.amt },
-    { id: "notional", width: 11, label: "col.notional", numeric: true, optional: true, cell: (position) => text.money(position.notional), sort: (position) => position.notional },
-    { id: "entry", width: 10.2, label: "col.entry", numeric: true, cell: (position) => price(position, position.entry_price), sort: (position) => position.entry_price },
-    { id: "mark", width: 10.2, label: "col.mark", numeric: true, cell: (position) => price(position, position.mark_price), sort: (position) => position.mark_price },
+    { id: "side", label: "col.side", cell: (position) => <SideBadge side={isLong(position) ? "LONG" : "SHORT"} />, sort: (position) => position.side },
+    { id: "size", label: "col.size", numeric: true, cell: (position) => text.price(position.amt, qtyDecimals(position)), sort: (position) => position.amt },
+    { id: "notional", label: "col.notional", numeric: true, optional: true, cell: (position) => text.money(position.notional), sort: (position) => position.notional },
+    { id: "entry", label: "col.entry", numeric: true, cell: (position) => price(position, position.entry_price), sort: (position) => position.entry_price },
+    { id: "mark", label: "col.mark", numeric: true, cell: (position) => price(position, position.mark_price), sort: (position) => position.mark_price },
     {
       id: "liquidation",
-      width: 15,
       label: "col.liquidation",
       numeric: true,
       cell: (position) => (
@@ -70,26 +67,25 @@ export function positionColumns(text: Text, instruments: ReadonlyMap<string, Ins
       ),
       sort: (position) => position.liquidation_price,
     },
-    { id: "sl", width: 10.2, label: "col.sl", numeric: true, cell: (position) => price(position, position.sl_price), sort: (position) => position.sl_price },
-    { id: "distance", width: 12, label: "col.distance", cell: (position) => <DistanceBar position={position} /> },
-    { id: "tp", width: 10.2, label: "col.tp", numeric: true, cell: (position) => price(position, position.tp_price), sort: (position) => position.tp_price },
+    { id: "sl", label: "col.sl", numeric: true, cell: (position) => price(position, position.sl_price), sort: (position) => position.sl_price },
+    { id: "distance", label: "col.distance", cell: (position) => <DistanceBar position={position} /> },
+    { id: "tp", label: "col.tp", numeric: true, cell: (position) => price(position, position.tp_price), sort: (position) => position.tp_price },
     {
       id: "pnl",
-      width: 11,
       label: "col.pnl",
       numeric: true,
       cell: (position) => <Signed withArrow value={position.unrealized_pnl} text={text.money(position.unrealized_pnl, true)} className="font-semibold" />,
       sort: (position) => position.unrealized_pnl,
     },
-    { id: "r", width: 6.5, label: "col.r", numeric: true, cell: multiple, tone: (position) => signedTone(position.r_multiple, multiple(position)), sort: (position) => position.r_multiple },
-    { id: "roe", width: 8, label: "col.roe", numeric: true, cell: roe, tone: (position) => signedTone(roeFrac(position), roe(position)), sort: roeFrac },
-    { id: "margin", width: 8.8, label: "col.margin", numeric: true, cell: (position) => text.money(position.isolated_margin), sort: (position) => position.isolated_margin },
-    { id: "margin_ratio", width: 9, label: "margin.ratio", numeric: true, cell: (position) => text.percent(position.margin_ratio, 1), sort: (position) => position.margin_ratio },
-    { id: "risk", width: 10, label: "col.risk", numeric: true, optional: true, cell: (position) => text.money(position.risk_at_stop), sort: (position) => position.risk_at_stop },
-    { id: "funding", width: 8.8, label: "col.funding", numeric: true, cell: (position) => text.money(position.funding), sort: (position) => position.funding },
-    { id: "fee", width: 9.5, label: "col.fee", numeric: true, optional: true, cell: (position) => text.money(position.fees), sort: (position) => position.fees },
-    { id: "age", width: 12, label: "col.age", numeric: true, cell: (position) => <PositionAge position={position} />, sort: (position) => (position.opened_ts === null ? null : -Date.parse(position.opened_ts)), csv: (position) => position.opened_ts },
-    { id: "slippage", width: 10, label: "margin.slippage", numeric: true, optional: true, cell: (position) => text.money(position.slippage), sort: (position) => position.slippage },
-    ...(both ? [{ id: "act", width: 14, label: "col.act" as const, cell: (position: Position) => (position.mode === "live" ? <SymbolCommandButton kind="close" symbol={position.symbol} /> : null) }] : []),
+    { id: "r", label: "col.r", numeric: true, cell: multiple, tone: (position) => signedTone(position.r_multiple, multiple(position)), sort: (position) => position.r_multiple },
+    { id: "roe", label: "col.roe", numeric: true, cell: roe, tone: (position) => signedTone(roeFrac(position), roe(position)), sort: roeFrac },
+    { id: "margin", label: "col.margin", numeric: true, cell: (position) => text.money(position.isolated_margin), sort: (position) => position.isolated_margin },
+    { id: "margin_ratio", label: "margin.ratio", numeric: true, cell: (position) => text.percent(position.margin_ratio, 1), sort: (position) => position.margin_ratio },
+    { id: "risk", label: "col.risk", numeric: true, optional: true, cell: (position) => text.money(position.risk_at_stop), sort: (position) => position.risk_at_stop },
+    { id: "funding", label: "col.funding", numeric: true, cell: (position) => text.money(position.funding), sort: (position) => position.funding },
+    { id: "fee", label: "col.fee", numeric: true, optional: true, cell: (position) => text.money(position.fees), sort: (position) => position.fees },
+    { id: "age", label: "col.age", numeric: true, cell: (position) => <PositionAge position={position} />, sort: (position) => (position.opened_ts === null ? null : -Date.parse(position.opened_ts)), csv: (position) => position.opened_ts },
+    { id: "slippage", label: "margin.slippage", numeric: true, optional: true, cell: (position) => text.money(position.slippage), sort: (position) => position.slippage },
+    ...(both ? [{ id: "act", label: "col.act" as const, cell: (position: Position) => (position.mode === "live" ? <SymbolCommandButton kind="close" symbol={position.symbol} /> : null) }] : []),
   ];
 }

@@ -40,6 +40,19 @@ describe("PositionsTable", () => {
     expect(screen.getByTestId("positions-row-shadow:BTCUSDT")).toBeInTheDocument();
   });
 
+  it("is sorted as a link says, and writes the order that is chosen into the address", async () => {
+    const rows = () => screen.getAllByTestId(/^positions-row-/).map((row) => row.getAttribute("data-testid"));
+    const positions = [position({ unrealized_pnl: 1 }), position({ symbol: "ETHUSDT", unrealized_pnl: 3 }), position({ symbol: "XRPUSDT", unrealized_pnl: 2 })];
+    window.history.replaceState(null, "", "/?positions-sort=pnl.desc");
+    renderDesk(<PositionsTable />, { ...world, positions });
+    expect(rows()).toEqual(["ETHUSDT", "XRPUSDT", "BTCUSDT"].map((symbol) => `positions-row-shadow:${symbol}`));
+    await userEvent.click(within(screen.getByTestId("positions-table")).getByRole("button", { name: "uPnL" }));
+    expect(rows()[0]).toBe("positions-row-shadow:BTCUSDT");
+    expect(window.location.search).toBe("?positions-sort=pnl.asc");
+    window.history.replaceState(null, "", "/");
+    localStorage.clear();
+  });
+
   it("says why there may be none", () => {
     renderDesk(<PositionsTable />, { ...world, positions: [] });
     expect(screen.getByTestId("state-empty")).toHaveTextContent("No open positions");

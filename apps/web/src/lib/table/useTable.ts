@@ -74,6 +74,12 @@ function remember(id: string, change: Remembered): void {
   localStorage.setItem(`perpilot.table.${id}`, JSON.stringify({ ...recall(id), ...change }));
 }
 
+/** `change.desc` as it stands in the address; null where it is none. */
+function readSort(text: string | null): Sort | null {
+  const [, column, way] = /^(\w+)\.(asc|desc)$/.exec(text ?? "") ?? [];
+  return column === undefined ? null : { column, descending: way === "desc" };
+}
+
 /** Whether a row holds `text` in what it would write to a file. */
 function holds<Row>(row: Row, columns: readonly Column<Row>[], text: string): boolean {
   return columns.some((column) => String((column.csv ?? column.sort)?.(row) ?? "").toLowerCase().includes(text));
@@ -81,6 +87,7 @@ function holds<Row>(row: Row, columns: readonly Column<Row>[], text: string): bo
 
 export function useTable<Row>({ id, columns, rows, rowKey, defaultSort, ownFilter = false }: TableOptions<Row>): Table<Row> {
   const [wanted, want] = useUrlParam(`${id}-find`);
+  const [linked, link] = useUrlParam(`${id}-sort`);
   const text = ownFilter ? "" : (wanted ?? "").trim().toLowerCase();
   const keysFor = (sort: Sort | null): string[] => {
     const value = columns.find((column) => column.id === sort?.column)?.sort;
@@ -88,7 +95,7 @@ export function useTable<Row>({ id, columns, rows, rowKey, defaultSort, ownFilte
   };
   const [shown, setShown] = useState<Record<string, boolean>>(() => recall(id).shown ?? {});
   const [order, setOrder] = useState(() => {
-    const sort = recall(id).sort ?? defaultSort ?? null;
+    const sort = readSort(linked) ?? recall(id).sort ?? defaultSort ?? null;
     return { sort, keys: keysFor(sort) };
   });
 
@@ -96,6 +103,7 @@ export function useTable<Row>({ id, columns, rows, rowKey, defaultSort, ownFilte
   const apply = (sort: Sort | null) => {
     setOrder({ sort, keys: keysFor(sort) });
     remember(id, { sort });
+    link(sort === null ? null : `${sort.column}.${sort.descending ? "desc" : "asc"}`);
   };
   // Unsorted rows stand as the API gives them: what is new in a list of newest first comes first.
   const ordered = order.sort === null ? [...rows] : inOrder(rows, rowKey, order.keys);
@@ -117,7 +125,7 @@ export function useTable<Row>({ id, columns, rows, rowKey, defaultSort, ownFilte
       else if (order.sort.descending) apply({ column, descending: false });
       else apply(defaultSort?.column === column ? { column, descending: true } : (defaultSort ?? null));
     },
-    resort: () => apply(order.sort),
+    resort: () => setOrder({ sort: order.sort, keys: keysFor(order.sort) }),
     show: (column, isOn) => {
       const next = { ...shown, [column]: isOn };
       setShown(next);
