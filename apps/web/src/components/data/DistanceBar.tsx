@@ -1,5 +1,6 @@
 "use client";
 
+import { hinted } from "@/components/ui/hinted";
 import type { Position } from "@/lib/api/schemas";
 import { cn } from "@/lib/cn";
 import { entryOnBar, progressToTarget } from "@/lib/domain/positions";
@@ -12,10 +13,10 @@ export function DistanceBar({ position }: { position: Position }) {
   const entry = entryOnBar(position);
   if (mark === null) return <span className="text-faint">–</span>;
   const winning = entry !== null && mark >= entry;
-  const label = t("positions.bar", { sl: price(position.sl_price), tp: price(position.tp_price), percent: percent(mark, 0) });
+  const label = () => t("positions.bar", { sl: price(position.sl_price), tp: price(position.tp_price), percent: percent(mark, 0) });
   const [from, to] = [Math.min(entry ?? mark, mark), Math.max(entry ?? mark, mark)];
   return (
-    <span role="meter" aria-label={label} title={label} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(mark * 100)} className="relative inline-block h-3 w-28 min-w-20 align-middle" data-testid={`distance-${position.symbol}`}>
+    <span role="meter" aria-label={t("col.distance")} {...hinted(label)} aria-valuemin={0} aria-valuemax={100} aria-valuenow={Math.round(mark * 100)} className="relative inline-block h-3 w-28 min-w-20 align-middle" data-testid={`distance-${position.symbol}`}>
       <span className="absolute inset-x-0 top-1 h-1 rounded-full bg-raised" />
       <span className="absolute top-0.5 left-0 h-2 w-0.5 rounded bg-down" />
       <span className="absolute top-0.5 right-0 h-2 w-0.5 rounded bg-up" />

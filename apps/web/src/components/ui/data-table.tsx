@@ -10,6 +10,7 @@ import { useNewest, useSlowly } from "@/lib/table/useNewest";
 import type { Sort } from "@/lib/table/order";
 import type { Column, Table } from "@/lib/table/useTable";
 import { Button } from "./button";
+import { hinted } from "./hinted";
 import { Empty } from "./states";
 import { Menu, MenuCheck, MenuContent, MenuTrigger } from "./menu";
 
@@ -81,8 +82,6 @@ export function TableTools<Row>({ table }: { table: Table<Row> }) {
 interface RowProps<Row> {
   row: Row;
   columns: readonly Column<Row>[];
-  /** Every column has a width. */
-  fixed: boolean;
 }
 
 /** How old a row may be that nobody sees. */
@@ -90,10 +89,6 @@ const OUT_OF_SIGHT_MS = 5_000;
 
 const WORD_CELL = "h-7 overflow-hidden border-b border-line/60 px-2 text-ellipsis whitespace-nowrap";
 const NUMBER_CELL = `${WORD_CELL} num text-right`;
-/** A box that nothing in it can move: what changes inside is laid out alone, and not the table around it. */
-const BOX_CELL = "h-7 border-b border-line/60 p-0";
-const WORD_BOX = "contain-strict h-6.75 overflow-hidden px-2 leading-6.75 text-ellipsis whitespace-nowrap";
-const NUMBER_BOX = `${WORD_BOX} num text-right`;
 const PINNED_CELL = "sticky left-0 h-7 border-b border-line/60 bg-panel px-2 text-left font-normal whitespace-nowrap group-hover:bg-panel-2 group-has-[[data-nav-row]:focus]:bg-raised";
 
 /** The same row, or one put together anew of the same parts. */
@@ -139,7 +134,7 @@ const KeptHead = memo(function Heads<Row>({ columns, ...rest }: { columns: reado
   );
 }) as <Row>(props: { columns: readonly Column<Row>[]; sort: Sort | null; newest: RefObject<Table<Row>> }) => ReactNode;
 
-function Cells<Row>({ row, columns, fixed }: RowProps<Row>): ReactNode {
+function Cells<Row>({ row, columns }: RowProps<Row>): ReactNode {
   return columns.map((column) => {
     if (column.pinned) {
       return (
@@ -148,16 +143,9 @@ function Cells<Row>({ row, columns, fixed }: RowProps<Row>): ReactNode {
         </th>
       );
     }
-    const [tone, hint] = [column.tone?.(row), column.hint?.(row)];
-    const look = (usual: string) => (tone === undefined ? usual : `${usual} ${tone}`);
-    return fixed ? (
-      <td key={column.id} data-column={column.id} className={BOX_CELL}>
-        <div className={look(column.numeric ? NUMBER_BOX : WORD_BOX)} title={hint}>
-          {column.cell(row)}
-        </div>
-      </td>
-    ) : (
-      <td key={column.id} data-column={column.id} className={look(column.numeric ? NUMBER_CELL : WORD_CELL)} title={hint}>
+    const [usual, tone, { hint }] = [column.numeric ? NUMBER_CELL : WORD_CELL, column.tone?.(row), column];
+    return (
+      <td key={column.id} data-column={column.id} className={tone === undefined ? usual : `${usual} ${tone}`} {...(hint !== undefined && hinted(() => hint(row)))}>
         {column.cell(row)}
       </td>
     );
@@ -165,14 +153,21 @@ function Cells<Row>({ row, columns, fixed }: RowProps<Row>): ReactNode {
 }
 
 /** Drawn again only when what it shows is another. */
-const KeptCells = memo(Cells, (drawn: RowProps<unknown>, next: RowProps<unknown>) => drawn.columns === next.columns && drawn.fixed === next.fixed && same(drawn.row, next.row)) as typeof Cells;
+const KeptCells = memo(Cells, (drawn: RowProps<unknown>, next: RowProps<unknown>) => drawn.columns === next.columns && same(drawn.row, next.row)) as typeof Cells;
+
+interface LineProps<Row> extends RowProps<Row> {
+  className: string | undefined;
+  testId: string;
+  /** The row as it was a while ago, shown out of sight. */
+  slow: Row;
+}
 
 /** Out of sight a row is drawn every few seconds, with the others there. */
-function Line<Row>({ row, slow, columns, fixed, className, testId }: RowProps<Row> & { slow: Row; className?: string; testId: string }) {
+function Line<Row>({ row, slow, columns, className, testId }: LineProps<Row>) {
   const [ref, near] = useNearScreen();
   return (
     <tr ref={ref} data-testid={testId} className={cn("group hover:bg-panel-2 has-[[data-nav-row]:focus]:bg-raised", className)}>
-      <KeptCells row={near ? row : slow} columns={columns} fixed={fixed} />
+      <KeptCells row={near ? row : slow} columns={columns} />
     </tr>
   );
 }
@@ -200,7 +195,7 @@ export function DataTable<Row>({ table, caption, empty, className, rowClassName 
         <tbody>
           {table.rows.map((row) => {
             const key = table.rowKey(row);
-            return <Line key={key} testId={`${table.id}-row-${key}`} row={row} slow={slow.get(key) ?? row} columns={table.visible} fixed={fixed} className={rowClassName?.(row)} />;
+            return <Line key={key} testId={`${table.id}-row-${key}`} row={row} slow={slow.get(key) ?? row} columns={table.visible} className={rowClassName?.(row)} />;
           })}
         </tbody>
       </table>

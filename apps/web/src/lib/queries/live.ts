@@ -58,6 +58,8 @@ export const positionsQuery = queryOptions({
 
 export const signalsQuery = queryOptions({
   ...live,
+  // Every minute is another one: looking for what stayed the same finds nothing.
+  structuralSharing: false,
   queryKey: keys.signals,
   queryFn: async ({ signal }) => (await get(z.object({ items: z.array(signalSchema) }), "/api/signals/latest?sort=ev&limit=500", signal)).items,
 });
