@@ -1,6 +1,6 @@
 "use client";
 
-import { notifyManager, QueryClient, QueryClientProvider } from "@tanstack/react-query";
+import { QueryClient, QueryClientProvider } from "@tanstack/react-query";
 import { useState, type ReactNode } from "react";
 import { TooltipProvider } from "@/components/ui/tooltip";
 import { ApiError } from "@/lib/api/client";
@@ -8,9 +8,6 @@ import { door } from "@/lib/api/session";
 import { meQuery } from "@/lib/queries/access";
 import { LiveProvider } from "./LiveProvider";
 import { SessionGate } from "./SessionGate";
-
-// What an animation frame writes is drawn by that frame, not by the one after it.
-notifyManager.setScheduler(queueMicrotask);
 
 function makeClient(): QueryClient {
   return new QueryClient({

@@ -38,23 +38,6 @@ describe("CacheWriter", () => {
     expect(frames).toHaveLength(1);
   });
 
-  it("draws money first and the signals of the same moment in the next frame", () => {
-    writer.push("signal_updates", "update", [signal()]);
-    writer.push("position_updates", "snapshot", [position()]);
-    writer.push("account_updates", "update", ACCOUNT);
-    frame();
-    expect(client.getQueryData(keys.positions)).toHaveLength(1);
-    expect(client.getQueryData(keys.account)).toMatchObject({ equity: ACCOUNT.equity });
-    expect(client.getQueryData(keys.signals)).toBeUndefined();
-    writer.push("status_updates", "update", STATUS);
-    frame();
-    expect(shown()).toHaveLength(1);
-    expect(client.getQueryData(keys.status)).toBeUndefined();
-    frame();
-    expect(client.getQueryData(keys.status)).toBeDefined();
-    expect(frames).toHaveLength(0);
-  });
-
   it("keeps symbols that an update does not name", () => {
     writer.push("signal_updates", "snapshot", [signal(), signal({ symbol: "ETHUSDT" })]);
     frame();

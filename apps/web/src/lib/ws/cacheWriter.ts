@@ -1,5 +1,5 @@
 /**
- * From frames to the query cache, at most once per animation frame: a burst of updates costs one rendering a turn, and a
+ * From frames to the query cache, at most once per animation frame: a burst of updates costs one rendering, and a
  * hidden tab keeps only the newest state of each channel until it is looked at again.
  */
 import { notifyManager, type QueryClient } from "@tanstack/react-query";
@@ -43,13 +43,6 @@ const TOUCHED: Partial<Record<Channel, readonly (readonly unknown[])[]>> = {
   rl_decisions: [keys.rlDecisions, keys.rlStats],
   account_updates: [["risk"]],
 };
-/**
- * What is written together. A minute that moves every symbol, position and account at once is drawn in two animation
- * frames, so that neither holds up a key or the pointer for long; money comes first.
- */
-const MONEY: ReadonlySet<Channel> = new Set(CHANNELS.filter((channel) => channel !== "signal_updates"));
-const SIGNALS: ReadonlySet<Channel> = new Set(["signal_updates"]);
-
 /** However fast the market's clock runs, lists are read again at most this often. */
 const TOUCH_EVERY_MS = 1_000;
 
@@ -85,8 +78,6 @@ export class CacheWriter {
   /** A snapshot replaces what is shown, even by something older: the market behind the API may have been changed. */
   private signalsReplaced = false;
   private scheduled = false;
-  /** Signals had to wait for money in the frame before. */
-  private deferred = false;
   private touched = new Set<Channel>();
   private touchedAt = Number.NEGATIVE_INFINITY;
 
@@ -115,37 +106,27 @@ export class CacheWriter {
     }
     // A snapshot comes with a new connection: the lists may have missed anything while there was none.
     if (TOUCHED[channel] !== undefined) this.touched.add(channel);
-    this.schedule();
-  }
-
-  private schedule(): void {
-    if (this.scheduled) return;
-    this.scheduled = true;
-    this.options.schedule(() => this.flush());
+    if (!this.scheduled) {
+      this.scheduled = true;
+      this.options.schedule(() => this.flush());
+    }
   }
 
   private flush(): void {
     this.scheduled = false;
-    const batch = this.turn();
-    for (const [channel] of batch) this.pending.delete(channel);
-    this.options.onUpdate?.(batch.map(([channel]) => channel));
-    // All entries of the turn first, then one rendering of whatever looks at any of them.
+    const batch = this.pending;
+    const replace = this.signalsReplaced;
+    this.pending = new Map();
+    this.signalsReplaced = false;
+    this.options.onUpdate?.([...batch.keys()]);
+    // All entries first, then one rendering of whatever looks at any of them.
     notifyManager.batch(() => {
-      for (const [channel, data] of batch) this.write(channel, data);
+      for (const [channel, data] of batch) this.write(channel, data, replace);
       this.touch();
     });
-    this.deferred = this.pending.size > 0;
-    if (this.deferred) this.schedule();
   }
 
-  /** What this frame writes; what had to wait for the frame before is not passed over again. */
-  private turn(): [Channel, unknown][] {
-    const of = (channels: ReadonlySet<Channel>) => [...this.pending].filter(([channel]) => channels.has(channel));
-    const [money, signals] = [of(MONEY), of(SIGNALS)];
-    return money.length === 0 || (this.deferred && signals.length > 0) ? signals : money;
-  }
-
-  private write(channel: Channel, data: unknown): void {
+  private write(channel: Channel, data: unknown, replace: boolean): void {
     const { client, now } = this.options;
     this.outrun(channel);
     switch (channel) {
@@ -153,8 +134,7 @@ export class CacheWriter {
         client.setQueryData(keys.status, { ...(data as object), receivedAt: now() });
         break;
       case "signal_updates":
-        client.setQueryData(keys.signals, (old: Signal[] | undefined) => mergeSignals(this.signalsReplaced ? [] : old, data as Signal[]));
-        this.signalsReplaced = false;
+        client.setQueryData(keys.signals, (old: Signal[] | undefined) => mergeSignals(replace ? [] : old, data as Signal[]));
         break;
       case "position_updates":
         this.positions(data as Position[]);
