@@ -1,4 +1,4 @@
-import { act, render, screen } from "@testing-library/react";
+import { act, fireEvent, render, screen } from "@testing-library/react";
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import { useTable, type Column } from "@/lib/table/useTable";
 import { DataTable } from "./data-table";
@@ -10,7 +10,7 @@ interface Row {
 
 const COLUMNS: Column<Row>[] = [
   { id: "name", label: "col.symbol", cell: (row) => row.name },
-  { id: "value", label: "col.price", cell: (row) => row.value },
+  { id: "value", label: "col.price", cell: (row) => row.value, hint: (row) => (row.value > 1 ? `now ${row.value}` : undefined) },
 ];
 
 function Shown({ rows }: { rows: readonly Row[] }) {
@@ -51,5 +51,19 @@ describe("rows out of sight", () => {
     expect(row("b")).toHaveTextContent("b2");
     tell(row("b"), true);
     expect(row("b")).toHaveTextContent("b3");
+  });
+});
+
+describe("hints", () => {
+  it("are of the newest row when the pointer comes, and go when there is none", () => {
+    const { rerender } = render(<Shown rows={[{ name: "a", value: 2 }]} />);
+    const cell = screen.getByText("2");
+    expect(cell).not.toHaveAttribute("title");
+    rerender(<Shown rows={[{ name: "a", value: 3 }]} />);
+    fireEvent.pointerEnter(cell);
+    expect(cell).toHaveAttribute("title", "now 3");
+    rerender(<Shown rows={[{ name: "a", value: 1 }]} />);
+    fireEvent.pointerEnter(cell);
+    expect(cell).toHaveAttribute("title", "");
   });
 });
